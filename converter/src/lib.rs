@@ -1,1 +1,13 @@
-//! x
+//! The Flacship converter: WAV in, FLAC out.
+//!
+//! [`convert`] holds the one path from input bytes to FLAC frames; the command line ([`cli`]), the service
+//! ([`serve`]) and the batch workers ([`batch`]) all drive it. [`wav`] reads the input's container, [`flac`] writes
+//! and verifies the output, [`file`](mod@file) turns one file into another safely.
+
+pub mod batch;
+pub mod cli;
+pub mod convert;
+pub mod file;
+pub mod flac;
+pub mod serve;
+pub mod wav;

@@ -1,2 +1,20 @@
-//! x
-fn main(){}
+//! The `converter` binary: parses the command line and hands over.
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Parser as _;
+use converter::cli::{Cli, Command};
+use converter::{batch, serve};
+
+fn main() -> anyhow::Result<ExitCode> {
+    match Cli::parse().command {
+        Command::Serve(args) => {
+            let runtime =
+                tokio::runtime::Runtime::new().context("the async runtime did not start")?;
+            runtime.block_on(serve::run(args))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Batch(command) => Ok(batch::run(command)),
+    }
+}
