@@ -1,0 +1,94 @@
+//! Every CEL rule of both kinds, run without a cluster: what it lets pass, what it refuses, and in which words.
+
+use crds::{AudioConverter, AudioConverterSpec, ConversionJob, ConversionJobSpec};
+use kube::core::cel::{validate_cel, validate_cel_update};
+
+fn converter(spec: &str) -> AudioConverter {
+    let spec: AudioConverterSpec = serde_yaml::from_str(spec).expect("a spec that the schema accepts");
+    AudioConverter::new("lark", spec)
+}
+
+fn job(spec: &str) -> ConversionJob {
+    let spec: ConversionJobSpec = serde_yaml::from_str(spec).expect("a spec that the schema accepts");
+    ConversionJob::new("wren", spec)
+}
+
+/// The messages of the rules that refuse the object.
+fn refusals<T: kube::CustomResourceExt + serde::Serialize>(object: &T) -> String {
+    validate_cel(object).map_or_else(|errors| format!("{errors:?}"), |()| String::new())
+}
+
+const CLAIM: &str = "{persistentVolumeClaim: {claimName: tapes}}";
+
+#[test]
+fn sound_converters_pass() {
+    for spec in [
+        "{}",
+        "service: {type: NodePort, nodePort: 30080}",
+        "service: {type: LoadBalancer, nodePort: 30080}",
+        "autoscaling: {minReplicas: 2, maxReplicas: 2, cpu: {averageUtilization: 70}}",
+        "podTemplate: {volumes: [{name: scratch, emptyDir: {}}]}",
+    ] {
+        assert_eq!(refusals(&converter(spec)), "", "{spec}");
+    }
+}
+
+#[test]
+fn converters_that_contradict_themselves_are_told_what_to_change() {
+    for (spec, words) in [
+        ("service: {nodePort: 30080}", "set the type or leave nodePort out"),
+        (
+            "autoscaling: {minReplicas: 5, maxReplicas: 4, cpu: {averageUtilization: 70}}",
+            "lower the one or raise the other",
+        ),
+        ("podTemplate: {volumes: [{name: spool, emptyDir: {}}]}", "choose another name"),
+    ] {
+        let refusals = refusals(&converter(spec));
+        assert!(refusals.contains(words), "{spec}: {refusals}");
+    }
+}
+
+#[test]
+fn sound_jobs_pass() {
+    for spec in [
+        format!("source: {{volume: {CLAIM}}}"),
+        format!(
+            "{{source: {{volume: {CLAIM}, path: in/a..b}}, destination: {{path: out}}, parallelism: 2, shards: 2}}"
+        ),
+        format!("{{source: {{volume: {CLAIM}}}, destination: {{volume: {{nfs: {{server: nas, path: /flac}}}}}}}}"),
+    ] {
+        assert_eq!(refusals(&job(&spec)), "", "{spec}");
+    }
+}
+
+#[test]
+fn jobs_that_contradict_themselves_are_told_what_to_change() {
+    for (spec, words) in [
+        ("source: {volume: {}}".to_owned(), "exactly one of persistentVolumeClaim"),
+        (
+            "source: {volume: {persistentVolumeClaim: {claimName: a}, hostPath: {path: /a}}}".to_owned(),
+            "exactly one of persistentVolumeClaim",
+        ),
+        (format!("source: {{volume: {CLAIM}, path: /etc}}"), "leave out a leading / and .."),
+        (format!("source: {{volume: {CLAIM}, path: a/../..}}"), "leave out a leading / and .."),
+        (
+            format!("{{source: {{volume: {CLAIM}}}, destination: {{path: ../b}}}}"),
+            "destination.path is relative to the volume",
+        ),
+        (format!("{{source: {{volume: {CLAIM}}}, destination: {{}}}}"), "destination is empty"),
+        (format!("{{source: {{volume: {CLAIM}}}, parallelism: 4, shards: 3}}"), "raise shards or lower parallelism"),
+    ] {
+        let refusals = refusals(&job(&spec));
+        assert!(refusals.contains(words), "{spec}: {refusals}");
+    }
+}
+
+#[test]
+fn the_spec_of_a_job_never_changes() {
+    let old = job(&format!("source: {{volume: {CLAIM}}}"));
+    let same = job(&format!("source: {{volume: {CLAIM}}}"));
+    let other = job(&format!("{{source: {{volume: {CLAIM}}}, verify: false}}"));
+    assert!(validate_cel_update(&same, &old).is_ok());
+    let refusal = format!("{:?}", validate_cel_update(&other, &old).expect_err("a changed spec"));
+    assert!(refusal.contains("make another ConversionJob"), "{refusal}");
+}
