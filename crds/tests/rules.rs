@@ -1,5 +1,7 @@
 //! Every CEL rule of both kinds, run without a cluster: what it lets pass, what it refuses, and in which words.
 
+#![allow(clippy::expect_used)]
+
 use crds::{AudioConverter, AudioConverterSpec, ConversionJob, ConversionJobSpec};
 use kube::core::cel::{validate_cel, validate_cel_update};
 
