@@ -1,5 +1,6 @@
 //! What the end-to-end tests stand on: the local cluster, and container images made without a Docker engine.
 //! The tests themselves are in `e2e/`.
 
+pub mod audio;
 pub mod images;
 pub mod oci;
