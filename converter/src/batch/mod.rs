@@ -1,12 +1,140 @@
-//! The three stages of a batch run over files in volumes.
+//! Batch runs over a folder tree, in three stages that share a records folder and nothing else: [`plan`] finds the
+//! files and deals them to shards, [`work`] converts one shard and records what became of each file, [`report`] merges
+//! the records. The operator runs each stage as a Kubernetes Job; on a laptop they are three commands.
+//!
+//! Here are the command line, the summary line and the exit codes. Converting a file is in [`crate::file`].
+//!
+//! Exit codes: 0 done (files that cannot be converted are results, not errors), 42 the user has to change something
+//! (the last line on standard output says what), 143 and 130 stopped by SIGTERM and SIGINT, 1 anything else. After 1,
+//! 130 and 143 the same command goes on where the records end.
+
+mod atomic;
+mod console;
+mod decide;
+mod error;
+mod folders;
+mod globs;
+mod interrupt;
+mod journal;
+mod layout;
+mod path;
+mod places;
+mod plan;
+mod records;
+mod report;
+mod shards;
+mod summary;
+mod walk;
+mod work;
 
 use std::process::ExitCode;
 
-/// A stage of a batch run.
-#[derive(Debug, clap::Subcommand)]
-pub enum Command {}
+use serde::Serialize;
 
-/// Runs one stage.
+use console::Console;
+use error::Error;
+use summary::{ErrorBody, ErrorLine};
+
+/// Exit code for what only the user can change: a Job must not try again.
+pub const EXIT_CONFIG: u8 = 42;
+
+/// A stage of a batch run
+#[derive(Debug, clap::Subcommand)]
+#[command(after_long_help = EXAMPLE)]
+pub enum Command {
+    /// Find the files and deal them to shards
+    #[command(after_long_help = PLAN_HELP)]
+    Plan(plan::Args),
+    /// Convert the files of one shard
+    #[command(after_long_help = WORK_HELP)]
+    Work(work::Args),
+    /// Merge the records of all shards into totals and a list of failures
+    #[command(after_long_help = REPORT_HELP)]
+    Report(report::Args),
+}
+
+const EXAMPLE: &str = "\
+A run has three stages, which share a folder of records. On a laptop, with two workers:
+
+  places=\"--source Recordings --destination Archive --records Archive/.flacship/monday\"
+  converter batch plan   $places --shards 2
+  converter batch work   $places --shard 0 &
+  converter batch work   $places --shard 1; wait
+  converter batch report $places
+
+Recordings/day 1/take.wav becomes Archive/day 1/take.flac, with the time of its source. The destination may
+be the source folder: each FLAC then lies beside its WAV. Sources are only read.
+
+Any stage can be stopped or killed at any moment and run again: it goes on where it was. A later run with a
+new records folder converts only what is new or newer. Each stage ends with one line of JSON on standard
+output; the log is on standard error.
+
+Exit codes: 0 done, even if some files could not be converted (the report lists them); 42 something must be
+changed first, the last line says what; 143 or 130 stopped by a signal; 1 anything else, worth another try.";
+
+const PLAN_HELP: &str = "\
+Writes RECORDS/plan/shard-00000.jsonl and so on, one line a file, and plan.json last. If the records hold a
+plan for the same source, globs and shards, that one stands.
+
+Never taken: hidden files and folders, *.flac and *.flac.part, lost+found, links to folders. Refused, and
+listed as failed in the report: links that lead out of the source or nowhere, pipes and devices, folders that
+cannot be read, and files whose FLAC would have the name of another's (a.WAV is taken, a.wav refused).
+
+Example, everything but the drafts:
+
+  converter batch plan --source Recordings --destination Archive --records Archive/.flacship/monday \\
+      --exclude 'drafts/' --exclude '**/*-old.wav'";
+
+const WORK_HELP: &str = "\
+Appends a line to RECORDS/results/shard-00000.jsonl for every file: converted, skipped or failed, and why.
+A file that cannot be converted is a result: the exit code is 0 all the same.
+
+Run again it goes on where it was: files recorded as converted or skipped are left alone unless the source
+has changed or the FLAC is gone; failed ones are tried again. While a file is written its name ends in
+.flac.part; after SIGTERM it is finished within the grace period or removed, and the exit code is 143.";
+
+const REPORT_HELP: &str = "\
+Writes RECORDS/report.json with totals and every failure; the line on standard output has the first 20. It
+reads only records, so it can run while workers do; files that no worker came to count as failed, with the
+reason not_processed.";
+
+/// Runs one stage, prints its summary line and gives the exit code.
 pub fn run(command: Command) -> ExitCode {
-    match command {}
+    let console = Console::start();
+    match command {
+        Command::Plan(args) => end("plan", plan::run(&args, &console), summary::line),
+        Command::Work(args) => end("work", work::run(&args, &console), summary::line),
+        Command::Report(args) => end("report", report::run(&args), summary::report_line),
+    }
+}
+
+/// Prints what a stage has to say last, and turns it into an exit code.
+fn end<T: Serialize>(
+    stage: &str,
+    result: Result<T, Error>,
+    line: impl FnOnce(&str, &T) -> serde_json::Result<String>,
+) -> ExitCode {
+    let (line, code) = match result {
+        Ok(summary) => (line(stage, &summary), ExitCode::SUCCESS),
+        Err(Error::Config { reason, message }) => {
+            tracing::error!(?reason, "{message}");
+            let error = ErrorLine { error: ErrorBody { reason, message: &message } };
+            (summary::line(stage, &error), ExitCode::from(EXIT_CONFIG))
+        }
+        Err(Error::Stopped { code }) => return ExitCode::from(code),
+        Err(error) => {
+            tracing::error!("{error}; the same command goes on from here");
+            return ExitCode::FAILURE;
+        }
+    };
+    match line {
+        Ok(line) => {
+            summary::print(&line);
+            code
+        }
+        Err(error) => {
+            tracing::error!(%error, "the summary could not be written");
+            ExitCode::FAILURE
+        }
+    }
 }

@@ -1,0 +1,288 @@
+//! The second stage: convert the files of one shard, one after the other, and record what became of each.
+//!
+//! The records are the truth: a file counts as converted once its record is on the disk, which is after its FLAC is.
+//! A worker that dies in between finds the FLAC next time, as new as its source, and records it as skipped (with
+//! `--overwrite Always` it converts it once more).
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::convert::{self, Level};
+use crate::file::{Existing, FileOptions, Verify, convert_file};
+
+use super::console::{Bar, Console, Extent};
+use super::decide::{Decision, Overwrite, SkipReason, Target, decide};
+use super::error::{ConfigReason, Error};
+use super::folders::{Folders, io_failure};
+use super::interrupt::Interrupt;
+use super::journal::Journal;
+use super::path::RecordPath;
+use super::places::{Places, make_folder};
+use super::records::{Counts, Done, Failure, Notice, Outcome, Planned, Stamp};
+use super::summary::WorkSummary;
+use super::walk::{MISSING, source_metadata};
+
+/// What to convert, and how.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    places: Places,
+
+    /// Which shard, from 0; in an Indexed Job the pod's index
+    #[arg(long, value_name = "I", env = "JOB_COMPLETION_INDEX")]
+    shard: usize,
+
+    /// What to do where a FLAC exists
+    #[arg(long, value_name = "WHEN", default_value = "IfNewer")]
+    overwrite: Overwrite,
+
+    /// Compression level, 0 (fastest) to 8 (smallest)
+    #[arg(long, value_name = "0..8", default_value_t)]
+    level: Level,
+
+    /// Decode each FLAC and compare it with its source before it gets its name
+    #[arg(long, value_name = "true|false", action = clap::ArgAction::Set, default_value_t = true)]
+    verify: bool,
+
+    /// How long the file at hand may take to finish after SIGTERM; after that it is given up, to be converted by the
+    /// next try
+    #[arg(long, value_name = "SECONDS", default_value_t = 20)]
+    grace_seconds: u32,
+}
+
+/// Works on a shard until every file in it has a record.
+pub fn run(args: &Args, console: &Console) -> Result<WorkSummary, Error> {
+    let root = args.places.open_source()?;
+    let destination = args.places.make_destination()?;
+    let plan = args.places.read_plan()?;
+    let layout = args.places.layout();
+    let Some(bytes) = plan.shard_bytes.get(args.shard).copied() else {
+        return Err(Error::config(
+            ConfigReason::PlanNotFound,
+            format!("the plan has {} shards, counted from 0, so there is no shard {}", plan.order.shards, args.shard),
+        ));
+    };
+    let interrupt = Interrupt::watch(Duration::from_secs(args.grace_seconds.into()))
+        .map_err(Error::io("taking signals for", layout.root()))?;
+
+    make_folder(&layout.results_folder())?;
+    let path = layout.results(args.shard);
+    let mut before = HashMap::new();
+    let journal = Journal::open(&path, |done: Done| {
+        before.insert(done.path.clone(), (done.outcome, done.source()));
+    })
+    .map_err(Error::making(&path))?;
+
+    let mut worker = Worker {
+        folders: Folders::new(root.clone(), destination),
+        root,
+        overwrite: args.overwrite,
+        options: FileOptions {
+            convert: convert::Options { level: args.level, ..convert::Options::default() },
+            verify: if args.verify { Verify::Yes } else { Verify::No },
+            existing: Existing::Refuse,
+        },
+        interrupt: &interrupt,
+        journal,
+        bar: console.bar(Extent::Bytes(bytes)),
+        counts: Counts::default(),
+    };
+    tracing::info!(shard = args.shard, bytes, recorded = before.len(), "working on a shard");
+    let path = layout.planned(args.shard);
+    let planned = File::open(&path).map_err(Error::io("reading", &path))?;
+    for line in BufReader::new(planned).lines() {
+        let planned: Planned = line
+            .and_then(|line| serde_json::from_str(&line).map_err(io::Error::from))
+            .map_err(Error::io("reading", &path))?;
+        let recorded = before.get(&planned.path).copied();
+        worker.handle(&planned, recorded)?;
+    }
+    let Counts { converted, skipped, failed } = worker.counts;
+    worker.bar.finish();
+    tracing::info!(shard = args.shard, converted, skipped, failed, "the shard is done");
+    Ok(WorkSummary { shard: args.shard, counts: worker.counts })
+}
+
+/// What a worker has at hand.
+struct Worker<'a> {
+    root: PathBuf,
+    folders: Folders,
+    overwrite: Overwrite,
+    options: FileOptions,
+    interrupt: &'a Interrupt,
+    journal: Journal,
+    bar: Bar,
+    counts: Counts,
+}
+
+impl Worker<'_> {
+    /// Brings one file to its record.
+    fn handle(&mut self, planned: &Planned, recorded: Option<(Outcome, Stamp)>) -> Result<(), Error> {
+        let size = planned.stamp.size;
+        let began = Instant::now();
+        let busy = self.interrupt.begin(self.partial(&planned.path))?;
+        let outcome = match self.result(planned, recorded) {
+            Verdict::Kept(outcome) => outcome,
+            Verdict::New(done) => {
+                let done = Done { seconds: began.elapsed().as_secs_f64(), ..*done };
+                tell(&done);
+                self.journal.append(&done).map_err(Error::io("recording in", self.journal.path()))?;
+                done.outcome
+            }
+        };
+        drop(busy);
+        self.counts.add(outcome);
+        self.bar.done(size, self.counts.converted + self.counts.skipped + self.counts.failed);
+        Ok(())
+    }
+
+    fn result(&mut self, planned: &Planned, recorded: Option<(Outcome, Stamp)>) -> Verdict {
+        let failed = |stamp, failure| Verdict::new(Done::failed(planned.path.clone(), stamp, failure));
+        if let Some(refused) = &planned.refused {
+            return match recorded {
+                Some((Outcome::Failed, _)) => Verdict::Kept(Outcome::Failed),
+                _ => failed(planned.stamp, refused.clone()),
+            };
+        }
+        let source = self.root.join(planned.path.as_path());
+        let stamp = match source_metadata(&source, &self.root) {
+            Ok(metadata) => Stamp::of(&metadata),
+            Err(failure) => return failed(planned.stamp, failure),
+        };
+        // A failed file is tried again whenever its shard is.
+        let recorded = recorded.filter(|(outcome, _)| *outcome != Outcome::Failed);
+        self.bring(&planned.path, &source, stamp, recorded).unwrap_or_else(|failure| failed(stamp, failure))
+    }
+
+    fn bring(
+        &mut self,
+        path: &RecordPath,
+        source: &Path,
+        stamp: Stamp,
+        recorded: Option<(Outcome, Stamp)>,
+    ) -> Result<Verdict, Failure> {
+        let target = self.folders.place(path.flac().as_path())?;
+        let there = look(&target).map_err(|error| io_failure(&error, &target))?;
+        match (decide(self.overwrite, stamp, recorded.map(|(_, stamp)| stamp), there), recorded) {
+            (Decision::Keep, Some((outcome, _))) => Ok(Verdict::Kept(outcome)),
+            (Decision::Keep, None) => Ok(skipped(path, stamp, SkipReason::Exists, there)),
+            (Decision::Skip(reason), _) => Ok(skipped(path, stamp, reason, there)),
+            (Decision::Create, _) => self.convert(path, source, stamp, &target, Existing::Refuse),
+            (Decision::Replace, _) => self.convert(path, source, stamp, &target, Existing::Replace),
+            (Decision::Refuse, _) => Err(Failure::new(
+                "target_not_a_file",
+                format!("{} is there and is no file: move it away", target.display()),
+            )),
+        }
+    }
+
+    fn convert(
+        &mut self,
+        path: &RecordPath,
+        source: &Path,
+        stamp: Stamp,
+        target: &Path,
+        existing: Existing,
+    ) -> Result<Verdict, Failure> {
+        let options = FileOptions { existing, ..self.options };
+        let bar = &mut self.bar;
+        let mut progress = |progress: convert::Progress| bar.within(progress.bytes_in);
+        // One file that the converter chokes on must not cost the shard.
+        let result = catch_unwind(AssertUnwindSafe(|| convert_file(source, target, &options, &mut progress)));
+        match result {
+            Ok(Ok(summary)) => Ok(Verdict::new(Done {
+                output_bytes: summary.bytes_out,
+                samples: Some(summary.samples),
+                md5: Some(hex(&summary.md5)),
+                warnings: summary
+                    .warnings
+                    .iter()
+                    .map(|warning| Notice { code: warning.code().to_owned(), message: warning.to_string() })
+                    .collect(),
+                ..Done::blank(path.clone(), stamp, Outcome::Converted)
+            })),
+            // Another job was faster. Its FLAC is as good as ours.
+            Ok(Err(error)) if error.code() == "target_exists" => {
+                let there = look(target).map_err(|error| io_failure(&error, target))?;
+                Ok(skipped(path, stamp, SkipReason::Exists, there))
+            }
+            Ok(Err(error)) if error.code() == "source_unreadable" && !source.exists() => {
+                Err(Failure::new(MISSING, error.to_string()))
+            }
+            Ok(Err(error)) => Err(Failure::new(error.code(), error.to_string())),
+            Err(_) => Err(Failure::new(
+                "internal",
+                "the converter broke on this file, which is a fault of ours: please report it with the log",
+            )),
+        }
+    }
+
+    /// Where [`convert_file`] writes before the FLAC gets its name.
+    fn partial(&self, path: &RecordPath) -> PathBuf {
+        self.folders.part(path.flac().as_path())
+    }
+}
+
+/// What became of a file.
+enum Verdict {
+    /// What its record says.
+    Kept(Outcome),
+    /// Something to be recorded.
+    New(Box<Done>),
+}
+
+impl Verdict {
+    fn new(done: Done) -> Self {
+        Self::New(Box::new(done))
+    }
+}
+
+fn skipped(path: &RecordPath, source: Stamp, reason: SkipReason, there: Target) -> Verdict {
+    let output_bytes = if let Target::File(flac) = there { flac.size } else { 0 };
+    Verdict::new(Done {
+        output_bytes,
+        reason: Some(reason.as_str().to_owned()),
+        ..Done::blank(path.clone(), source, Outcome::Skipped)
+    })
+}
+
+/// What is at the destination. A link counts as what it leads to; one that leads nowhere is in the way.
+fn look(target: &Path) -> io::Result<Target> {
+    match fs::metadata(target) {
+        Ok(metadata) if metadata.is_file() => Ok(Target::File(Stamp::of(&metadata))),
+        Ok(_) => Ok(Target::Other),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Ok(if target.is_symlink() { Target::Other } else { Target::Missing })
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn tell(done: &Done) {
+    let path = done.path.text();
+    match done.outcome {
+        Outcome::Failed => {
+            let (reason, message) = (done.reason.as_deref(), done.message.as_deref());
+            tracing::warn!(path, reason, message, "failed");
+        }
+        Outcome::Skipped => tracing::debug!(path, reason = done.reason.as_deref(), "skipped"),
+        Outcome::Converted => {
+            for warning in &done.warnings {
+                tracing::warn!(path, code = warning.code, "{}", warning.message);
+            }
+            tracing::debug!(path, bytes = done.output_bytes, "converted");
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
