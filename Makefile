@@ -1,0 +1,149 @@
+# The front door. `make` lists the targets; each installs what it needs, Debian's packages included.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+.NOTPARALLEL:
+
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+# Where `binaries` puts each image's root file system, and `images` its archives.
+DIST := $(TARGET_DIR)/dist
+IMAGES := $(TARGET_DIR)/images
+# Images of `deploy` and `generate`; the defaults are the names of the local build.
+IMG ?= flacship.dev/operator:dev
+CONVERTER_IMG ?= flacship.dev/converter:dev
+# kubectl of `deploy` and `undeploy`: the user's; else the one that the local cluster brought.
+KUBECTL = $(or $(shell command -v kubectl),$(dir $(shell $(CLUSTER) kubeconfig))bin/kubectl)
+
+STEP := hack/step
+CLUSTER := cargo run --quiet --package e2e --bin cluster --
+LOCAL_KUBECTL := $(CLUSTER) exec -- kubectl
+HOST = $(shell rustc --version --verbose | sed -n 's/^host: //p')
+
+##@ A converter on this machine
+
+.PHONY: up
+up: deps-cluster ## Start a local Kubernetes with the operator and a sample converter on it; prints the page's URL
+	@$(STEP) "make up" $(MAKE) -s local-cluster images local-operator local-sample
+	@hack/tell-user "$$($(CLUSTER) url)" "$$($(CLUSTER) kubeconfig)"
+
+.PHONY: down
+down: ## Remove the local Kubernetes and all that belongs to it
+	@$(STEP) "make down" $(CLUSTER) down
+
+.PHONY: url
+url: ## Print the URL of the sample converter's page
+	@$(CLUSTER) url
+
+.PHONY: kubeconfig
+kubeconfig: ## Print the path of the local cluster's kubeconfig: export KUBECONFIG=$(make -s kubeconfig)
+	@$(CLUSTER) kubeconfig
+
+.PHONY: status
+status: ## Show what runs on the local cluster
+	@$(CLUSTER) status
+	@$(LOCAL_KUBECTL) get --all-namespaces acv,cvj,pods
+
+##@ On your own cluster
+
+.PHONY: deploy
+deploy: ## Install the operator with kubectl's current context: make deploy IMG=… CONVERTER_IMG=…
+	@$(if $(filter file,$(origin IMG) $(origin CONVERTER_IMG)),$(error give both images, by names that the cluster can pull: make deploy IMG=… CONVERTER_IMG=…))
+	@KUBECTL="$(KUBECTL)" hack/deploy $(TARGET_DIR)/deploy "$(IMG)" "$(CONVERTER_IMG)"
+
+.PHONY: undeploy
+undeploy: ## Remove the operator, both resource kinds and every resource of theirs
+	@$(KUBECTL) delete --ignore-not-found -k config/default
+
+##@ Development
+
+.PHONY: test
+test: deps-test ## Run every test that needs no cluster
+	@mkdir -p $(TARGET_DIR)
+	@status=0; \
+	$(STEP) "make test" cargo test --workspace --no-fail-fast 2>&1 | tee $(TARGET_DIR)/test.log || status=1; \
+	hack/count-tests "make test" $(TARGET_DIR)/test.log || status=1; \
+	exit $$status
+
+.PHONY: e2e
+e2e: deps-e2e up ## Run the end-to-end tests on the local cluster; screenshots and logs go to artifacts/
+	@$(STEP) "build the end-to-end tests" $(E2E_TEST) --no-run
+	@rm -rf artifacts && mkdir -p artifacts
+	@status=0; \
+	$(STEP) "make e2e" $(CLUSTER) exec -- $(E2E_TEST) --offline -- --test-threads=1 2>&1 | tee $(TARGET_DIR)/e2e.log || status=1; \
+	hack/count-tests "make e2e" $(TARGET_DIR)/e2e.log || status=1; \
+	exit $$status
+E2E_TEST := cargo test --package e2e --features cluster --test e2e
+
+.PHONY: lint
+lint: ## Check format, lints and that the generated files are those that `make generate` writes
+	@$(STEP) "cargo fmt" cargo fmt --all --check
+	@$(STEP) "cargo clippy" cargo clippy --quiet --workspace --all-targets --all-features -- -D warnings
+	@$(STEP) "generated files" $(MAKE) check-generated
+
+.PHONY: fmt
+fmt: ## Format the code
+	@cargo fmt --all
+
+.PHONY: generate
+generate: ## Write config/crd and config/install.yaml: make generate [IMG=… CONVERTER_IMG=…]
+	@cargo run --quiet --package crds --features crdgen --bin crdgen -- config/crd
+	@mkdir -p $(TARGET_DIR)/generated
+	@hack/install-yaml "$(IMG)" "$(CONVERTER_IMG)" > $(TARGET_DIR)/generated/install.yaml
+	@mv $(TARGET_DIR)/generated/install.yaml config/install.yaml
+
+.PHONY: check-generated
+check-generated:
+	@rm -rf $(TARGET_DIR)/generated && mkdir -p $(TARGET_DIR)/generated
+	@cargo run --quiet --package crds --features crdgen --bin crdgen -- $(TARGET_DIR)/generated/crd
+	@diff --recursive --unified --exclude=kustomization.yaml config/crd $(TARGET_DIR)/generated/crd \
+	    && hack/install-yaml "$(IMG)" "$(CONVERTER_IMG)" | diff --unified config/install.yaml - \
+	    || { echo "config/ is not what the code gives: run make generate" >&2; exit 1; }
+
+.PHONY: binaries
+binaries: ## Build the release binaries, static, as each image's root file system in target/dist
+	@# With an explicit target the flags reach our programs only, not build scripts and macros.
+	@RUSTFLAGS="-C target-feature=+crt-static" $(STEP) "build the release binaries" \
+	    cargo build --quiet --release --locked --target $(HOST) --package operator --package converter
+	@for program in operator converter; do \
+	    install -D --mode=755 $(TARGET_DIR)/$(HOST)/release/$$program $(DIST)/$$program/$$program; \
+	done
+	@# The converter spools where no other folder is given.
+	@install -d --mode=1777 $(DIST)/converter/tmp
+
+.PHONY: images
+images: binaries ## Make both container images in target/images, and load them if the local cluster runs
+	@cargo run --quiet --package e2e --bin images -- --dist $(DIST) --out $(IMAGES)
+	@if $(CLUSTER) status >/dev/null 2>&1; then \
+	    $(STEP) "load the images into the local cluster" $(CLUSTER) load $(IMAGES)/*.tar; \
+	fi
+
+# The parts of `up`.
+.PHONY: local-cluster local-operator local-sample
+local-cluster:
+	@$(STEP) "build the cluster program" cargo build --quiet --package e2e --bins
+	@$(STEP) "start the cluster" $(CLUSTER) up
+
+local-operator:
+	@source $(IMAGES)/images.env; \
+	KUBECTL="$(LOCAL_KUBECTL)" hack/deploy $(TARGET_DIR)/deploy "$$OPERATOR_IMAGE" "$$CONVERTER_IMAGE"
+
+local-sample:
+	@source $(IMAGES)/images.env; \
+	KUBECTL="$(LOCAL_KUBECTL)" $(STEP) "apply the sample AudioConverter" hack/apply-sample "$$CONVERTER_IMAGE"
+
+# Debian's packages, by what needs them.
+.PHONY: deps-test deps-cluster deps-e2e
+deps-test:
+	@hack/deps flac ffmpeg
+deps-cluster:
+	@hack/deps containerd runc containernetworking-plugins iproute2 nftables iptables conntrack
+deps-e2e:
+	@hack/deps flac chromium chromium-driver
+
+.PHONY: help
+help:
+	@awk -F ':.*## ' ' \
+	    /^##@/ { printf "%s%s\n", separator, substr($$0, 5); separator = "\n" } \
+	    /^[a-z0-9-]+:.*## / { sub(":.*", "", $$1); printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
