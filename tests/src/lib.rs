@@ -3,4 +3,5 @@
 
 pub mod audio;
 pub mod images;
+pub mod cluster;
 pub mod oci;

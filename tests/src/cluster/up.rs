@@ -1,0 +1,149 @@
+//! `cluster up`: brings the cluster from whatever state it is in to running, and does nothing twice.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::os::unix::fs::symlink;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use super::binaries::{self, Binaries};
+use super::control_plane::{self, Parts};
+use super::images::Names;
+use super::layout::Layout;
+use super::lock::Lock;
+use super::ports::Ports;
+use super::process::{self, Outcome, Service};
+use super::progress::{Progress, wait_for};
+use super::{addons, before, cgroups, files, images, kubectl, netns, node, pki, preflight};
+
+/// Kubeconfigs of the components, by the certificate they use.
+const COMPONENTS: [&str; 5] = ["controller-manager", "scheduler", "kubelet", "kube-proxy", "metrics-server"];
+
+/// One `up` under way.
+struct Up<'a> {
+    parts: Parts,
+    images: Names,
+    lock: &'a Lock,
+    progress: Progress,
+}
+
+/// Starts what does not run and waits until the cluster is ready.
+///
+/// # Errors
+/// If something is missing on the machine, or a component does not get ready; `down` cleans up after either.
+pub fn up(layout: &Layout) -> Result<Ports> {
+    let progress = Progress::new();
+    preflight::check()?;
+    let binaries = binaries::ensure_built(&progress)?;
+    let lock = Lock::take(layout)?;
+    let parts = prepare(layout, binaries, &progress)?;
+    let images = Names::new(&parts.binaries);
+    let run = Up { parts, images, lock: &lock, progress };
+    run.start()?;
+    Ok(run.parts.ports)
+}
+
+/// Everything that is there before the first process. Written down first, so that `down` finds it after any kill.
+fn prepare(layout: &Layout, binaries: Binaries, progress: &Progress) -> Result<Parts> {
+    files::folder(&layout.state_dir)?;
+    before::save(layout)?;
+    for folder in ["tmp", "home", "volumes", "volume-plugins", "pod-logs", "kubelet"] {
+        files::folder(&layout.state(folder))?;
+    }
+    link_programs(layout, &binaries)?;
+    if netns::ensure(layout)? {
+        progress.step(format!("network namespace {}", layout.netns.display()));
+    }
+    cgroups::ensure(layout)?;
+    let ports = Ports::choose(layout)?;
+    let pki = pki::ensure(layout)?;
+    files::write_secret(&layout.kubeconfig, &pki.kubeconfig("admin", ports.api)?)?;
+    for component in COMPONENTS {
+        let path = layout.state(&format!("kubeconfigs/{component}"));
+        files::write_secret(&path, &pki.kubeconfig(component, ports.api)?)?;
+    }
+    Ok(Parts { layout: layout.clone(), binaries, pki, ports })
+}
+
+fn link_programs(layout: &Layout, binaries: &Binaries) -> Result<()> {
+    files::folder(&layout.bin_dir)?;
+    for (name, target) in binaries.all() {
+        let link = layout.bin_dir.join(name);
+        if std::fs::read_link(&link).ok().as_ref() != Some(&target) {
+            files::remove(&link)?;
+            symlink(&target, &link).with_context(|| format!("link {}", link.display()))?;
+        }
+    }
+    Ok(())
+}
+
+impl Up<'_> {
+    /// Two halves side by side: the control plane, and containerd with its images.
+    fn start(&self) -> Result<()> {
+        let layout = &self.parts.layout;
+        std::thread::scope(|scope| {
+            let containers = scope.spawn(|| self.start_containerd());
+            self.start_control_plane()?;
+            let lease = addons::node_lease(layout);
+            containers.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+            let kubelet = self.ensure(&node::kubelet(&self.parts)?)?;
+            let dns = scope.spawn(|| self.start_addons());
+            let lease = lease.filter(|_| kubelet == Outcome::Started);
+            addons::wait_for_node(layout, lease.as_deref(), &self.progress)?;
+            dns.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })?;
+        addons::wait_for_rest(layout, &self.progress)
+    }
+
+    fn start_control_plane(&self) -> Result<()> {
+        let parts = &self.parts;
+        self.ensure(&node::forward(parts)?)?;
+        self.ensure(&control_plane::etcd(parts))?;
+        self.ensure(&control_plane::api_server(parts))?;
+        self.wait_for_api_server()?;
+        self.ensure(&control_plane::controller_manager(parts))?;
+        self.ensure(&control_plane::scheduler(parts))?;
+        Ok(())
+    }
+
+    fn wait_for_api_server(&self) -> Result<()> {
+        let layout = &self.parts.layout;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.parts.ports.api));
+        wait_for("kube-apiserver", Duration::from_secs(90), Duration::from_millis(50), || {
+            process::must_run(layout, "etcd")?;
+            process::must_run(layout, "kube-apiserver")?;
+            // kubectl costs more than a look whether anybody listens.
+            let listens = netns::inside(layout, || Ok(TcpStream::connect(address).is_ok()))?;
+            Ok(listens && kubectl::run(layout, &["get", "--raw", "/readyz"], "").is_ok())
+        })?;
+        self.progress.step("kube-apiserver ready");
+        Ok(())
+    }
+
+    fn start_containerd(&self) -> Result<()> {
+        let layout = &self.parts.layout;
+        self.ensure(&node::containerd(&self.parts, &self.images)?)?;
+        wait_for("containerd", Duration::from_secs(30), Duration::from_millis(50), || {
+            process::must_run(layout, "containerd")?;
+            Ok(images::ready(layout))
+        })?;
+        images::ensure_pause(layout, &self.images)?;
+        self.progress.step("containerd ready");
+        Ok(())
+    }
+
+    fn start_addons(&self) -> Result<()> {
+        self.ensure(&node::kube_proxy(&self.parts)?)?;
+        addons::apply(&self.parts, &self.images)?;
+        self.ensure(&node::metrics_server(&self.parts))?;
+        images::ensure_coredns(&self.parts.layout, &self.parts.binaries, &self.images)
+    }
+
+    fn ensure(&self, service: &Service) -> Result<Outcome> {
+        let outcome = process::ensure(&self.parts.layout, self.lock, service)?;
+        if outcome == Outcome::Started {
+            self.progress.step(format!("{} started", service.name));
+        }
+        Ok(outcome)
+    }
+}
