@@ -1,0 +1,312 @@
+//! Writing and deleting children: server-side apply of what is ours, and never of what belongs to somebody else.
+
+use std::fmt::Debug;
+
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
+use kube::{Api, Resource, ResourceExt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::context::Context;
+use crate::diff;
+use crate::errors::{CallError, Categorised, call};
+use crate::labels::MANAGER;
+use crate::metrics::Verb;
+
+/// A kind that can be a child.
+pub trait Child:
+    Resource<DynamicType = (), Scope = NamespaceResourceScope> + Serialize + DeserializeOwned + Clone + Debug
+{
+}
+
+impl<K> Child for K where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Serialize + DeserializeOwned + Clone + Debug
+{
+}
+
+/// A child as it stands in the cluster after an apply.
+#[derive(Clone, Debug)]
+pub struct Applied<K> {
+    /// The object that the apiserver holds.
+    pub object: K,
+    /// What was done.
+    pub change: Change,
+}
+
+/// What an apply did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// The child was not there.
+    Created,
+    /// The child was another.
+    Updated,
+    /// Nothing was written.
+    Unchanged,
+    /// The child is being deleted: nothing was written, and its end will come back as a watch event.
+    Terminating,
+}
+
+/// What a deletion did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deletion {
+    /// The child was there.
+    Deleted,
+    /// There is none, or it is on its way out.
+    Absent,
+    /// An object of that name belongs to somebody else and was left alone.
+    NotOurs,
+}
+
+/// Why a child is not as it should be.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// An object of that name is there and is not ours.
+    #[error("a {kind} {name:?} exists already and {owner}: delete or rename it, or give this resource another name")]
+    NameTaken {
+        /// The child's kind.
+        kind: String,
+        /// The child's name.
+        name: String,
+        /// Whose it is, as a part of the sentence.
+        owner: String,
+    },
+    /// The apiserver refused the child in a way that asking again does not change.
+    #[error("the {kind} {name:?} was refused: {message}")]
+    Refused {
+        /// The child's kind.
+        kind: String,
+        /// The child's name.
+        name: String,
+        /// The apiserver's sentence.
+        message: String,
+    },
+    /// A call failed in a way that may pass.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// An object could not be written as JSON, or the owner has no name, uid or namespace: a bug.
+    #[error("internal error: {0}")]
+    Internal(String),
+}
+
+impl Categorised for ApplyError {
+    fn category(&self) -> &'static str {
+        match self {
+            Self::NameTaken { .. } => "name_taken",
+            Self::Refused { .. } => "refused",
+            Self::Call(error) => error.category(),
+            Self::Internal(_) => "internal",
+        }
+    }
+}
+
+impl ApplyError {
+    /// Whether it stays until a person or another program changes something: material for a condition, not for tries
+    /// in quick succession.
+    pub fn needs_a_person(&self) -> bool {
+        matches!(self, Self::NameTaken { .. } | Self::Refused { .. })
+    }
+}
+
+/// Makes the cluster hold `desired`, a child of `owner` (which stamps its owner reference, namespace and hash).
+///
+/// The live object is read first: one without our owner reference is never taken over, and one that contains all of
+/// `desired` is not written.
+pub async fn apply_child<K: Child>(
+    ctx: &Context,
+    owner: &impl Resource<DynamicType = ()>,
+    desired: K,
+) -> Result<Applied<K>, ApplyError> {
+    let kind = K::kind(&()).into_owned();
+    let name = desired.name_any();
+    let owner = owner_reference(owner)?;
+    let api: Api<K> = Api::namespaced(ctx.client.clone(), &owner.namespace);
+    let mut wanted = prepare(desired, &owner)?;
+
+    let live = call(format!("get {kind} {name}"), api.get_opt(&name)).await?;
+    let change = match live {
+        None => {
+            // Version 0 never matches an object, so the apply creates or conflicts; it cannot take over one that
+            // somebody made since we looked.
+            set_meta(&mut wanted, "resourceVersion", "0");
+            Change::Created
+        }
+        Some(live) => match standing(live.meta(), &owner.reference.uid) {
+            Standing::Foreign(whose) => return Err(ApplyError::NameTaken { kind, name, owner: whose }),
+            Standing::Terminating => return Ok(Applied { object: live, change: Change::Terminating }),
+            Standing::Ours => {
+                let found = to_json(&live)?;
+                if !diff::needs_apply(&wanted, &found) {
+                    return Ok(Applied { object: live, change: Change::Unchanged });
+                }
+                // The uid makes the apply fail if another object has taken the name since we looked.
+                set_meta(&mut wanted, "uid", &live.uid().unwrap_or_default());
+                Change::Updated
+            }
+        },
+    };
+    let params = PatchParams::apply(MANAGER).force();
+    let object = call(format!("apply {kind} {name}"), api.patch(&name, &params, &Patch::Apply(&wanted)))
+        .await
+        .map_err(|error| refusal(error, &kind, &name))?;
+    ctx.metrics.wrote(&kind, Verb::Apply);
+    Ok(Applied { object, change })
+}
+
+/// Deletes the child `name` of `owner`, if there is one and it is ours.
+pub async fn delete_child<K: Child>(
+    ctx: &Context,
+    owner: &impl Resource<DynamicType = ()>,
+    name: &str,
+) -> Result<Deletion, ApplyError> {
+    let kind = K::kind(&()).into_owned();
+    let owner = owner_reference(owner)?;
+    let api: Api<K> = Api::namespaced(ctx.client.clone(), &owner.namespace);
+    let Some(live) = call(format!("get {kind} {name}"), api.get_metadata_opt(name)).await? else {
+        return Ok(Deletion::Absent);
+    };
+    match standing(&live.metadata, &owner.reference.uid) {
+        Standing::Foreign(_) => return Ok(Deletion::NotOurs),
+        Standing::Terminating => return Ok(Deletion::Absent),
+        Standing::Ours => {}
+    }
+    let preconditions = Preconditions { uid: live.metadata.uid.clone(), resource_version: None };
+    let params = DeleteParams::background().preconditions(preconditions);
+    match call(format!("delete {kind} {name}"), api.delete(name, &params)).await {
+        Ok(_) => {
+            ctx.metrics.wrote(&kind, Verb::Delete);
+            Ok(Deletion::Deleted)
+        }
+        Err(error) if error.code() == Some(404) => Ok(Deletion::Absent),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The owner's reference and where its children live.
+struct Owner {
+    reference: OwnerReference,
+    namespace: String,
+}
+
+fn owner_reference(owner: &impl Resource<DynamicType = ()>) -> Result<Owner, ApplyError> {
+    match (owner.controller_owner_ref(&()), owner.meta().namespace.clone()) {
+        (Some(reference), Some(namespace)) => Ok(Owner { reference, namespace }),
+        _ => Err(ApplyError::Internal("the owner has no name, uid or namespace".to_owned())),
+    }
+}
+
+/// The JSON to apply: the object with owner reference, namespace and hash.
+fn prepare<K: Child>(mut desired: K, owner: &Owner) -> Result<Value, ApplyError> {
+    let meta = desired.meta_mut();
+    meta.namespace = Some(owner.namespace.clone());
+    meta.owner_references = Some(vec![owner.reference.clone()]);
+    let mut wanted = to_json(&desired)?;
+    diff::stamp(&mut wanted);
+    Ok(wanted)
+}
+
+fn to_json(object: &impl Serialize) -> Result<Value, ApplyError> {
+    serde_json::to_value(object).map_err(|error| ApplyError::Internal(error.to_string()))
+}
+
+fn set_meta(object: &mut Value, field: &str, value: &str) {
+    if let Some(meta) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+        meta.insert(field.to_owned(), json!(value));
+    }
+}
+
+/// How a live object stands to the resource with the uid `owner`.
+#[derive(Debug, PartialEq, Eq)]
+enum Standing {
+    Ours,
+    Terminating,
+    Foreign(String),
+}
+
+fn standing(live: &ObjectMeta, owner: &str) -> Standing {
+    let references = live.owner_references.as_deref().unwrap_or_default();
+    if references.iter().any(|reference| reference.uid == owner) {
+        return if live.deletion_timestamp.is_some() { Standing::Terminating } else { Standing::Ours };
+    }
+    Standing::Foreign(match references.iter().find(|reference| reference.controller == Some(true)) {
+        Some(other) => format!("belongs to {} {:?}", other.kind, other.name),
+        None => "does not belong to this resource".to_owned(),
+    })
+}
+
+/// Tells an answer that stays the same apart from one that may pass.
+fn refusal(error: CallError, kind: &str, name: &str) -> ApplyError {
+    match (&error, error.code()) {
+        (CallError::Kube { source, .. }, Some(400 | 403 | 422)) => match source.as_ref() {
+            kube::Error::Api(status) => {
+                ApplyError::Refused { kind: kind.to_owned(), name: name.to_owned(), message: status.message.clone() }
+            }
+            _ => ApplyError::Call(error),
+        },
+        _ => ApplyError::Call(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use k8s_openapi::api::core::v1::ServiceAccount;
+
+    fn meta(yaml: &str) -> ObjectMeta {
+        serde_yaml::from_str(yaml).unwrap()
+    }
+
+    #[test]
+    fn an_object_is_ours_by_the_owners_uid_only() {
+        assert_eq!(
+            standing(&meta("ownerReferences: [{apiVersion: v1, kind: X, name: x, uid: u-1}]"), "u-1"),
+            Standing::Ours
+        );
+        assert_eq!(
+            standing(&meta("{name: x, labels: {app.kubernetes.io/managed-by: flacship-operator}}"), "u-1"),
+            Standing::Foreign("does not belong to this resource".to_owned())
+        );
+        assert_eq!(
+            standing(
+                &meta("ownerReferences: [{apiVersion: v1, kind: Tape, name: old, uid: u-0, controller: true}]"),
+                "u-1"
+            ),
+            Standing::Foreign("belongs to Tape \"old\"".to_owned())
+        );
+        assert_eq!(
+            standing(
+                &meta(
+                    "{deletionTimestamp: 2026-01-01T00:00:00Z, ownerReferences: [{apiVersion: v1, kind: X, name: x, uid: u-1}]}"
+                ),
+                "u-1"
+            ),
+            Standing::Terminating
+        );
+    }
+
+    #[test]
+    fn what_is_applied_names_its_owner_and_its_hash() {
+        let owner: crds::AudioConverter =
+            serde_yaml::from_str("{apiVersion: flacship.dev/v1alpha1, kind: AudioConverter, metadata: {name: tape, namespace: reels, uid: u-7}, spec: {}}").unwrap();
+        let child: ServiceAccount = serde_yaml::from_str("{metadata: {name: tape}}").unwrap();
+        let json = prepare(child, &owner_reference(&owner).unwrap()).unwrap();
+        assert_eq!(json["apiVersion"], "v1");
+        assert_eq!(json["kind"], "ServiceAccount");
+        assert_eq!(json["metadata"]["namespace"], "reels");
+        assert_eq!(json["metadata"]["ownerReferences"][0]["uid"], "u-7");
+        assert_eq!(json["metadata"]["ownerReferences"][0]["controller"], true);
+        assert_eq!(json["metadata"]["ownerReferences"][0]["kind"], "AudioConverter");
+        assert!(json["metadata"]["annotations"]["flacship.dev/applied-hash"].is_string());
+    }
+
+    #[test]
+    fn an_owner_that_is_not_in_the_cluster_is_an_error() {
+        let owner: crds::AudioConverter = serde_yaml::from_str(
+            "{apiVersion: flacship.dev/v1alpha1, kind: AudioConverter, metadata: {name: tape}, spec: {}}",
+        )
+        .unwrap();
+        assert!(matches!(owner_reference(&owner), Err(ApplyError::Internal(_))));
+    }
+}

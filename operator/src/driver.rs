@@ -1,0 +1,190 @@
+//! The loop around the reconciles of one kind: concurrency, time, metrics, errors, objects that cannot be read.
+//!
+//! What a reconcile does is the kind's own; when it runs again, and what is counted and logged, is decided here.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use k8s_openapi::NamespaceResourceScope;
+use kube::api::PartialObjectMeta;
+use kube::core::DeserializeGuard;
+use kube::runtime::controller::{self, Action, Controller};
+use kube::runtime::watcher;
+use kube::{Api, Client, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+
+use crate::admin::Ready;
+use crate::context::Context;
+use crate::errors::Categorised;
+use crate::{invalid, labels};
+
+/// How long an object at rest is left alone: a safety net below the watches.
+pub const RESYNC: Duration = Duration::from_mins(5);
+/// Longest time that one reconcile may take.
+const RECONCILE_TIMEOUT: Duration = Duration::from_mins(2);
+/// Changes that come within this time of each other make one reconcile.
+const DEBOUNCE: Duration = Duration::from_millis(50);
+
+/// A kind of ours.
+pub trait Kind:
+    Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned + Send + Sync + 'static
+{
+    /// The kind's name, for logs and metrics.
+    const NAME: &'static str;
+
+    /// The conditions of an object that cannot be read, with `message` saying why.
+    fn unreadable(message: String) -> Vec<crate::conditions::Wanted>;
+}
+
+/// A controller for all objects of `K`, on a watch that one malformed object does not stop.
+pub fn controller<K: Kind>(client: &Client) -> Controller<DeserializeGuard<K>> {
+    Controller::new(Api::all(client.clone()), watcher::Config::default())
+}
+
+/// The API and the settings of a watch on children: their metadata is all that the loop needs, and only those that
+/// carry our label come over the wire. A child that loses the label, is changed or is deleted wakes its owner.
+pub fn children<K: Resource<DynamicType = ()>>(client: &Client) -> (Api<PartialObjectMeta<K>>, watcher::Config)
+where
+    K: Resource<Scope = NamespaceResourceScope>,
+{
+    (Api::all(client.clone()), watcher::Config::default().labels(&labels::managed_by_us()))
+}
+
+/// A failed reconcile, as the loop sees it.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+struct Failure {
+    category: &'static str,
+    message: String,
+}
+
+/// Runs `reconcile` for each object of `controller` that asks for it, until `shutdown`; what runs then runs to its
+/// end. `ready` is told when the first list of objects is there.
+///
+/// Objects that are being deleted are left to the garbage collector: they are never reconciled.
+pub async fn drive<K, Run, Fut, E>(
+    controller: Controller<DeserializeGuard<K>>,
+    ctx: Arc<Context>,
+    ready: Ready,
+    shutdown: CancellationToken,
+    reconcile: Run,
+) where
+    K: Kind,
+    Run: Fn(Arc<K>, Arc<Context>) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<Action, E>> + Send + 'static,
+    E: Categorised + Send + 'static,
+{
+    let store = controller.store();
+    tokio::spawn(async move {
+        if store.wait_until_ready().await.is_ok() {
+            tracing::info!(kind = K::NAME, objects = store.len(), "Watching");
+            ready.mark();
+        }
+    });
+    let settings = controller::Config::default().concurrency(ctx.config.concurrency).debounce(DEBOUNCE);
+    let reconcile = Arc::new(reconcile);
+    controller
+        .with_config(settings)
+        .graceful_shutdown_on(shutdown.cancelled_owned())
+        .run(
+            move |object: Arc<DeserializeGuard<K>>, ctx: Arc<Context>| {
+                let reconcile = reconcile.clone();
+                async move { run_one(object, ctx, reconcile.as_ref()).await }
+            },
+            |object, error: &Failure, ctx| {
+                let delay = ctx.backoff.failed(&key(object.as_ref()));
+                tracing::warn!(
+                    kind = K::NAME,
+                    namespace = object.namespace(),
+                    name = object.name_any(),
+                    category = error.category,
+                    retry_in_seconds = delay.as_secs(),
+                    "{error}"
+                );
+                Action::requeue(delay)
+            },
+            ctx.clone(),
+        )
+        .for_each(|outcome| {
+            report::<K>(&ctx, outcome.as_ref().err());
+            std::future::ready(())
+        })
+        .await;
+    tracing::info!(kind = K::NAME, "Stopped");
+}
+
+async fn run_one<K, Run, Fut, E>(
+    object: Arc<DeserializeGuard<K>>,
+    ctx: Arc<Context>,
+    reconcile: &Run,
+) -> Result<Action, Failure>
+where
+    K: Kind,
+    Run: Fn(Arc<K>, Arc<Context>) -> Fut,
+    Fut: Future<Output = Result<Action, E>>,
+    E: Categorised,
+{
+    if object.meta().deletion_timestamp.is_some() {
+        return Ok(Action::await_change());
+    }
+    let start = Instant::now();
+    let span = tracing::info_span!(
+        "reconcile",
+        kind = K::NAME,
+        namespace = object.namespace(),
+        name = object.name_any(),
+        generation = object.meta().generation
+    );
+    let work = async {
+        match &object.0 {
+            Ok(readable) => reconcile(Arc::new(readable.clone()), ctx.clone())
+                .await
+                .map_err(|error| Failure { category: error.category(), message: error.to_string() }),
+            Err(unreadable) => invalid::report::<K>(&ctx, unreadable)
+                .await
+                .map(|()| Action::await_change())
+                .map_err(|error| Failure { category: error.category(), message: error.to_string() }),
+        }
+    };
+    let outcome = tokio::time::timeout(RECONCILE_TIMEOUT, work.instrument(span)).await.unwrap_or_else(|_| {
+        Err(Failure { category: "timeout", message: format!("not done within {} s", RECONCILE_TIMEOUT.as_secs()) })
+    });
+    match &outcome {
+        Ok(_) => {
+            ctx.backoff.succeeded(&key(object.as_ref()));
+            ctx.metrics.reconciled(K::NAME, start.elapsed());
+        }
+        Err(error) => ctx.metrics.failed(K::NAME, error.category, start.elapsed()),
+    }
+    outcome
+}
+
+/// Counts and logs what went wrong outside a reconcile; a failed reconcile has been reported by then.
+fn report<K: Kind>(ctx: &Context, error: Option<&controller::Error<Failure, watcher::Error>>) {
+    match error {
+        None | Some(controller::Error::ReconcilerFailed(..)) => {}
+        // The object was deleted while its reconcile was waiting.
+        Some(controller::Error::ObjectNotFound(_)) => {}
+        Some(controller::Error::QueueError(error)) => {
+            ctx.metrics.error(K::NAME, "watch");
+            tracing::warn!(kind = K::NAME, "A watch failed and is begun again: {}", chain(error));
+        }
+        Some(controller::Error::RunnerError(error)) => {
+            ctx.metrics.error(K::NAME, "runner");
+            tracing::error!(kind = K::NAME, "{}", chain(error));
+        }
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    std::iter::successors(error.source(), |error| error.source())
+        .fold(error.to_string(), |text, source| format!("{text}: {source}"))
+}
+
+fn key<K: Kind>(object: &DeserializeGuard<K>) -> String {
+    format!("{}/{}", object.namespace().unwrap_or_default(), object.name_any())
+}

@@ -1,0 +1,93 @@
+//! What an error is called in metrics, and whether it is worth another try.
+
+use std::time::Duration;
+
+/// An error of a reconcile.
+pub trait Categorised: std::error::Error {
+    /// A word of a small, closed set, for a metric's label.
+    fn category(&self) -> &'static str;
+}
+
+/// Longest time that one request to the apiserver may take, retries of the client included.
+pub const CALL_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// A request to the apiserver that brought no answer one can use.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// The apiserver, or the way to it, answered with an error.
+    #[error("{what}: {}", describe(source))]
+    Kube {
+        /// What was asked, as `get Deployment x`.
+        what: String,
+        /// The answer.
+        #[source]
+        source: Box<kube::Error>,
+    },
+    /// No answer came in time.
+    #[error("{what}: no answer within {} s", CALL_TIMEOUT.as_secs())]
+    Timeout {
+        /// What was asked.
+        what: String,
+    },
+}
+
+impl Categorised for CallError {
+    fn category(&self) -> &'static str {
+        match self {
+            Self::Kube { source, .. } => kube_category(source),
+            Self::Timeout { .. } => "timeout",
+        }
+    }
+}
+
+impl CallError {
+    /// The HTTP status of the apiserver's answer, if it gave one.
+    pub fn code(&self) -> Option<u16> {
+        match self {
+            Self::Kube { source, .. } => kube_code(source),
+            Self::Timeout { .. } => None,
+        }
+    }
+}
+
+/// Runs one request under [`CALL_TIMEOUT`]; `what` says what is asked, as `get Deployment x`.
+pub async fn call<T>(
+    what: impl Into<String>,
+    request: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<T, CallError> {
+    match tokio::time::timeout(CALL_TIMEOUT, request).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(source)) => Err(CallError::Kube { what: what.into(), source: Box::new(source) }),
+        Err(_) => Err(CallError::Timeout { what: what.into() }),
+    }
+}
+
+/// The HTTP status of the apiserver's answer, if it gave one.
+pub fn kube_code(error: &kube::Error) -> Option<u16> {
+    match error {
+        kube::Error::Api(status) => Some(status.code),
+        _ => None,
+    }
+}
+
+fn kube_category(error: &kube::Error) -> &'static str {
+    match kube_code(error) {
+        Some(400 | 422) => "invalid",
+        Some(401) => "unauthorized",
+        Some(403) => "forbidden",
+        Some(404) => "not_found",
+        Some(409) => "conflict",
+        Some(429) => "throttled",
+        Some(500..) => "apiserver",
+        Some(_) => "other",
+        None => "transport",
+    }
+}
+
+/// The apiserver's own sentence, without the struct that kube's Display repeats.
+fn describe(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => status.message.clone(),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,55 @@
+//! Writing the status of our own kinds: server-side apply under one field manager, and only when it changed.
+
+use k8s_openapi::NamespaceResourceScope;
+use kube::api::{Patch, PatchParams};
+use kube::{Api, Resource, ResourceExt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+use crate::context::Context;
+use crate::errors::{CallError, call};
+use crate::labels::STATUS_MANAGER;
+use crate::metrics::Verb;
+
+/// What became of a status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatusWrite {
+    /// It was another, or none, and is now as wanted.
+    Written,
+    /// It was as wanted.
+    Unchanged,
+    /// The object is gone.
+    Gone,
+}
+
+/// Makes the status of `object` be `new`, all of it; `old` is the one that `object` was read with.
+pub async fn patch_status<K, S>(ctx: &Context, object: &K, old: Option<&S>, new: &S) -> Result<StatusWrite, CallError>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + std::fmt::Debug,
+    S: Serialize + PartialEq,
+{
+    if old == Some(new) {
+        return Ok(StatusWrite::Unchanged);
+    }
+    let (kind, name) = (K::kind(&()), object.name_any());
+    let api: Api<K> = Api::namespaced(ctx.client.clone(), &object.namespace().unwrap_or_default());
+    let patch = json!({
+        "apiVersion": K::api_version(&()),
+        "kind": kind,
+        // The uid keeps the status of an object that is gone from a new one of the same name.
+        "metadata": {"name": name, "uid": object.uid()},
+        "status": new,
+    });
+    let params = PatchParams::apply(STATUS_MANAGER).force();
+    match call(format!("apply the status of {kind} {name}"), api.patch_status(&name, &params, &Patch::Apply(&patch)))
+        .await
+    {
+        Ok(_) => {
+            ctx.metrics.wrote(&kind, Verb::Status);
+            Ok(StatusWrite::Written)
+        }
+        Err(error) if error.code() == Some(404) => Ok(StatusWrite::Gone),
+        Err(error) => Err(error),
+    }
+}
