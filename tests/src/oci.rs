@@ -121,16 +121,15 @@ pub fn write(image: &Image, file: &Path) -> Result<Written> {
 /// If the image's name or an entry's path is not valid.
 pub fn archive(image: &Image) -> Result<(Vec<u8>, Written)> {
     check_name(&image.name)?;
-    let layer = layer(&image.entries)?;
-    let layer_digest = digest(&layer);
-    let config = serde_json::to_vec(&config_json(&image.config, &layer_digest))?;
-    let manifest = serde_json::to_vec(&json!({
+    let layer = Blob::new(layer(&image.entries)?);
+    let config = Blob::new(serde_json::to_vec(&config_json(&image.config, &layer.digest))?);
+    let manifest = Blob::new(serde_json::to_vec(&json!({
         "schemaVersion": 2,
         "mediaType": MANIFEST_TYPE,
-        "config": descriptor(CONFIG_TYPE, &config),
-        "layers": [descriptor(LAYER_TYPE, &layer)],
-    }))?;
-    let mut named = descriptor(MANIFEST_TYPE, &manifest);
+        "config": config.descriptor(CONFIG_TYPE),
+        "layers": [layer.descriptor(LAYER_TYPE)],
+    }))?);
+    let mut named = manifest.descriptor(MANIFEST_TYPE);
     let tag = image.name.rsplit(':').next().unwrap_or_default();
     named["annotations"] =
         json!({ NAME_ANNOTATION: image.name, "org.opencontainers.image.ref.name": tag });
@@ -139,27 +138,41 @@ pub fn archive(image: &Image) -> Result<(Vec<u8>, Written)> {
         "mediaType": "application/vnd.oci.image.index.v1+json",
         "manifests": [named],
     }))?;
+    let marker = br#"{"imageLayoutVersion":"1.0.0"}"#;
 
     let mut tar = tar::Builder::new(Vec::new());
-    append_file(
-        &mut tar,
-        "oci-layout",
-        br#"{"imageLayoutVersion":"1.0.0"}"#,
-        0o644,
-    )?;
+    append_file(&mut tar, "oci-layout", marker, 0o644)?;
     append_file(&mut tar, "index.json", &index, 0o644)?;
-    let mut seen = BTreeSet::new();
     for blob in [&manifest, &config, &layer] {
-        let name = blob_path(blob);
-        if seen.insert(name.clone()) {
-            append_file(&mut tar, &name, blob, 0o644)?;
-        }
+        append_file(&mut tar, &blob.path(), &blob.bytes, 0o644)?;
     }
     let written = Written {
-        digest: digest(&manifest),
-        layer_bytes: layer.len() as u64,
+        digest: manifest.digest,
+        layer_bytes: layer.bytes.len() as u64,
     };
     Ok((tar.into_inner()?, written))
+}
+
+/// A content-addressed piece of the image; its digest is taken once, because layers are large.
+struct Blob {
+    bytes: Vec<u8>,
+    /// `sha256:…`.
+    digest: String,
+}
+
+impl Blob {
+    fn new(bytes: Vec<u8>) -> Self {
+        let digest = format!("sha256:{}", hex(&Sha256::digest(&bytes)));
+        Self { bytes, digest }
+    }
+
+    fn descriptor(&self, media_type: &str) -> Value {
+        json!({ "mediaType": media_type, "digest": self.digest, "size": self.bytes.len() })
+    }
+
+    fn path(&self) -> String {
+        format!("blobs/{}", self.digest.replace(':', "/"))
+    }
 }
 
 fn layer(entries: &[Entry]) -> Result<Vec<u8>> {
@@ -271,18 +284,6 @@ fn check_name(name: &str) -> Result<()> {
         "image name `{name}`: give the full one with registry host and tag, like flacship.dev/converter:dev"
     );
     Ok(())
-}
-
-fn descriptor(media_type: &str, blob: &[u8]) -> Value {
-    json!({ "mediaType": media_type, "digest": digest(blob), "size": blob.len() })
-}
-
-fn digest(blob: &[u8]) -> String {
-    format!("sha256:{}", hex(&Sha256::digest(blob)))
-}
-
-fn blob_path(blob: &[u8]) -> String {
-    format!("blobs/sha256/{}", hex(&Sha256::digest(blob)))
 }
 
 /// Lower-case hexadecimal.

@@ -25,7 +25,7 @@ const SYSCTLS: [&str; 6] = [
 ];
 
 /// Fixed folders, parents first.
-const FOLDERS: [&str; 8] = [
+const FOLDERS: [&str; 9] = [
     "/var/lib/kubelet",
     "/var/lib/kubelet/device-plugins",
     "/var/lib/cni",
@@ -34,6 +34,8 @@ const FOLDERS: [&str; 8] = [
     "/run/containerd",
     "/run/containerd/s",
     "/run/containerd/runc",
+    // Of the mount(8) that the kubelet calls.
+    "/run/mount",
 ];
 
 /// The machine before the cluster.
@@ -85,9 +87,10 @@ pub fn restore(layout: &Layout) -> Result<()> {
 
 /// Files that the cluster's own programs left in the fixed folders.
 fn remove_strays(layout: &Layout, before: &Before) {
-    let network = format!("{}-", layout.cni_network());
+    // libcni keeps what it did for each sandbox, with the path of its namespace, which lies in our folder.
+    let ours = format!("{}/", layout.state_dir.display());
     each_file(Path::new("/var/lib/cni/results"), |file| {
-        file.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&network))
+        fs::read_to_string(file).is_ok_and(|text| text.contains(&ours))
     });
     each_file(Path::new("/var/log/containers"), |file| {
         fs::read_link(file).is_ok_and(|target| target.starts_with(&layout.state_dir))
@@ -124,4 +127,27 @@ fn path(layout: &Layout) -> PathBuf {
 
 fn sysctl_path(name: &str) -> PathBuf {
     Path::new("/proc/sys").join(name)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn only_matching_files_go() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in [("a", "in /x/cluster-one/netns/1"), ("b", "in /x/cluster-one-more/netns/1")] {
+            fs::write(folder.path().join(name), text).unwrap();
+        }
+        each_file(folder.path(), |file| fs::read_to_string(file).is_ok_and(|text| text.contains("/x/cluster-one/")));
+        assert!(!folder.path().join("a").exists() && folder.path().join("b").exists());
+    }
+
+    #[test]
+    fn parents_are_listed_before_what_is_in_them() {
+        for (index, folder) in FOLDERS.iter().enumerate() {
+            assert!(!FOLDERS[..index].iter().any(|earlier| earlier.starts_with(&format!("{folder}/"))), "{folder}");
+        }
+    }
 }

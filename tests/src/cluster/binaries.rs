@@ -13,7 +13,7 @@ use nix::sys::signal::Signal;
 use sha2::{Digest, Sha256};
 
 use super::progress::Progress;
-use super::{KUBERNETES_VERSION, files};
+use super::{KUBERNETES_VERSION, files, lock};
 
 /// A Go module of `tool` lines, and what comes of it.
 struct Module {
@@ -84,7 +84,13 @@ pub fn ensure_built(progress: &Progress) -> Result<Binaries> {
 }
 
 fn ensure_module(module: &Module, go: &str, progress: &Progress) -> Result<PathBuf> {
-    let folder = cache_dir()?.join(key(&[module.go_mod, module.go_sum, &ldflags(), go]));
+    let cache = cache_dir()?;
+    let folder = cache.join(key(&[module.go_mod, module.go_sum, &ldflags(), go]));
+    if folder.is_dir() {
+        return Ok(folder);
+    }
+    files::folder(&cache)?;
+    let _one_build_at_a_time = lock::lock(&cache.join("build.lock"))?;
     if folder.is_dir() {
         return Ok(folder);
     }
@@ -96,9 +102,11 @@ fn ensure_module(module: &Module, go: &str, progress: &Progress) -> Result<PathB
 
 fn build(module: &Module, folder: &Path) -> Result<()> {
     let parent = folder.parent().context("the cache folder has a parent")?;
-    files::folder(parent)?;
-    let work = tempfile::Builder::new().prefix("building-").tempdir_in(parent)?;
-    let (source, output) = (work.path().join("source"), work.path().join("output"));
+    let work = parent.join("building");
+    if work.exists() {
+        std::fs::remove_dir_all(&work).context("remove what a killed build left")?;
+    }
+    let (source, output) = (work.join("source"), work.join("output"));
     files::write(&source.join("go.mod"), module.go_mod)?;
     files::write(&source.join("go.sum"), module.go_sum)?;
     files::folder(&output)?;
@@ -118,10 +126,8 @@ fn build(module: &Module, folder: &Path) -> Result<()> {
             std::fs::rename(output.join(built), output.join(name)).with_context(|| format!("rename {built}"))?;
         }
     }
-    if std::fs::rename(&output, folder).is_err() {
-        ensure!(folder.is_dir(), "cannot move the build to {}", folder.display());
-    }
-    Ok(())
+    std::fs::rename(&output, folder).with_context(|| format!("move the build to {}", folder.display()))?;
+    std::fs::remove_dir_all(&work).context("remove the build's source")
 }
 
 /// Becomes `argv`, tied to the life of the process that started it: hidden subcommand `cluster bound`.

@@ -51,7 +51,8 @@ impl Lock {
     }
 }
 
-fn lock(path: &Path) -> Result<Flock<File>> {
+/// Locks the file at `path`, made if need be; waits for another holder, and says so.
+pub fn lock(path: &Path) -> Result<Flock<File>> {
     let file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
     match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
         Ok(lock) => Ok(lock),

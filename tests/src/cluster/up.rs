@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::fs::symlink;
+use std::thread::ScopedJoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -85,12 +86,12 @@ impl Up<'_> {
             let containers = scope.spawn(|| self.start_containerd());
             self.start_control_plane()?;
             let lease = addons::node_lease(layout);
-            containers.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+            join(containers)?;
             let kubelet = self.ensure(&node::kubelet(&self.parts)?)?;
-            let dns = scope.spawn(|| self.start_addons());
+            let rest = scope.spawn(|| self.start_addons());
             let lease = lease.filter(|_| kubelet == Outcome::Started);
             addons::wait_for_node(layout, lease.as_deref(), &self.progress)?;
-            dns.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            join(rest)
         })?;
         addons::wait_for_rest(layout, &self.progress)
     }
@@ -128,7 +129,9 @@ impl Up<'_> {
             Ok(images::ready(layout))
         })?;
         images::ensure_pause(layout, &self.images)?;
-        self.progress.step("containerd ready");
+        // Before the API server has it as a pod: a missing image is looked for again only ten seconds later.
+        images::ensure_coredns(layout, &self.parts.binaries, &self.images)?;
+        self.progress.step("containerd ready, with its images");
         Ok(())
     }
 
@@ -136,7 +139,7 @@ impl Up<'_> {
         self.ensure(&node::kube_proxy(&self.parts)?)?;
         addons::apply(&self.parts, &self.images)?;
         self.ensure(&node::metrics_server(&self.parts))?;
-        images::ensure_coredns(&self.parts.layout, &self.parts.binaries, &self.images)
+        Ok(())
     }
 
     fn ensure(&self, service: &Service) -> Result<Outcome> {
@@ -146,4 +149,9 @@ impl Up<'_> {
         }
         Ok(outcome)
     }
+}
+
+/// The thread's result; a panic of its goes on in the caller.
+fn join(thread: ScopedJoinHandle<'_, Result<()>>) -> Result<()> {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
