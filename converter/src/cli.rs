@@ -1,4 +1,10 @@
-//! The command line: what may be typed, and `converter convert`. Serving and batch runs have their own modules.
+//! The command line: what may be typed. [`convert`] runs `converter convert`; serving and batch runs have their own
+//! modules.
+
+pub mod convert;
+mod level;
+mod report;
+mod targets;
 
 use clap::{Parser, Subcommand};
 
@@ -14,9 +20,23 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Convert WAV files, or standard input, to FLAC
+    Convert(convert::Args),
     /// Run the service: the page, `POST /convert`, live streams
     Serve(crate::serve::Args),
     /// Run one stage of a batch conversion over volumes (Flacship's jobs do this)
     #[command(subcommand)]
     Batch(crate::batch::Command),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::Cli;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
 }

@@ -12,10 +12,14 @@ mod summary;
 use std::io::{self, Read};
 
 pub use error::{ConvertError, ErrorClass};
-pub use options::{Input, Level, LevelError, Options, PcmFormat};
+pub use options::{Input, Options, PcmFormat};
 pub use summary::{Progress, Summary, Warning};
 
+pub use crate::flac::{Level, LevelError};
 pub use crate::wav::{Format, Length};
+
+use crate::flac::StreamEncoder;
+use crate::wav::{Parser, Piece, WavError};
 
 /// Where a conversion's bytes go.
 ///
@@ -50,41 +54,148 @@ impl Output for Vec<u8> {
 /// However the input is split over calls of [`push`](Self::push), the output bytes are the same. Memory is bounded
 /// by one block of audio (4096 samples) whatever the input's length and whatever its header claims.
 pub struct Conversion {
-    format: Option<Format>,
-    progress: Progress,
+    source: Source,
+    sink: Sink,
+    bytes_in: u64,
+    failed: bool,
+}
+
+/// Where the audio comes from.
+enum Source {
+    Wav(Box<Parser>),
+    /// The whole input is audio.
+    Pcm(PcmFormat),
+}
+
+/// Where the audio goes: an encoder as soon as its format is known.
+struct Sink {
+    level: Level,
+    stream: Option<(Format, StreamEncoder)>,
+    bytes_out: u64,
 }
 
 impl Conversion {
     /// Starts a conversion.
-    pub fn new(_options: &Options) -> Self {
+    pub fn new(options: &Options) -> Self {
         Self {
-            format: None,
-            progress: Progress::default(),
+            source: match options.input {
+                Input::Auto | Input::Wav => Source::Wav(Box::new(Parser::new(options.length))),
+                Input::Pcm(format) => Source::Pcm(format),
+            },
+            sink: Sink { level: options.level, stream: None, bytes_out: 0 },
+            bytes_in: 0,
+            failed: false,
         }
     }
 
     /// Takes the next bytes of the input, of any length, and hands every frame that they complete to `out`.
     ///
     /// After an error the conversion is over: further calls return [`ConvertError::Finished`].
-    pub fn push(&mut self, bytes: &[u8], _out: &mut dyn Output) -> Result<(), ConvertError> {
-        self.progress.bytes_in += bytes.len() as u64;
-        Err(ConvertError::Finished)
+    pub fn push(&mut self, bytes: &[u8], out: &mut dyn Output) -> Result<(), ConvertError> {
+        if self.failed {
+            return Err(ConvertError::Finished);
+        }
+        self.bytes_in += bytes.len() as u64;
+        let sink = &mut self.sink;
+        let result = match &mut self.source {
+            Source::Wav(parser) => parser.push(bytes, &mut |piece| sink.take(piece, out)),
+            Source::Pcm(format) => sink.begin(Format::from(*format), out).and_then(|()| sink.audio(bytes, out)),
+        };
+        self.failed = result.is_err();
+        result
     }
 
     /// The audio format, once the input's header has been read.
     pub fn format(&self) -> Option<&Format> {
-        self.format.as_ref()
+        self.sink.stream.as_ref().map(|(format, _)| format)
     }
 
     /// How far the conversion has come.
     pub fn progress(&self) -> Progress {
-        self.progress
+        Progress {
+            bytes_in: self.bytes_in,
+            bytes_out: self.sink.bytes_out,
+            samples: self.sink.stream.as_ref().map_or(0, |(_, stream)| stream.samples()),
+        }
     }
 
     /// Ends the input: encodes the last, shorter block and checks that the input was whole.
-    pub fn finish(self, _out: &mut dyn Output) -> Result<Summary, ConvertError> {
-        Err(ConvertError::Finished)
+    pub fn finish(self, out: &mut dyn Output) -> Result<Summary, ConvertError> {
+        if self.failed {
+            return Err(ConvertError::Finished);
+        }
+        let mut sink = self.sink;
+        let mut warnings: Vec<Warning> = Vec::new();
+        match self.source {
+            Source::Wav(parser) => {
+                let found = parser.finish(&mut |piece| sink.take(piece, out))?;
+                warnings.extend(found.into_iter().map(Warning::from));
+            }
+            Source::Pcm(_) if self.bytes_in == 0 => return Err(WavError::Empty.into()),
+            Source::Pcm(_) => {}
+        }
+        let Sink { stream, mut bytes_out, .. } = sink;
+        // The parser ends without an error only after the format.
+        let (format, stream) = stream.ok_or(ConvertError::Finished)?;
+        let told_mask = stream.told_mask();
+        let figures = stream.finish(&mut |frame| {
+            bytes_out += frame.len() as u64;
+            out.frame(frame)
+        })?;
+        if figures.leftover > 0 {
+            warnings.push(Warning::PartialSample { bytes: figures.leftover });
+        }
+        warnings.extend(told_mask.map(|mask| Warning::MaskOutsideSubset { mask }));
+        if !rate_fits_frame_header(format.sample_rate) {
+            warnings.push(Warning::RateOutsideSubset { sample_rate: format.sample_rate });
+        }
+        Ok(Summary {
+            format,
+            samples: figures.info.total_samples,
+            bytes_in: self.bytes_in,
+            bytes_out,
+            md5: figures.info.md5,
+            streaminfo: figures.info.to_bytes(),
+            subset: !warnings.iter().any(Warning::leaves_subset),
+            warnings,
+        })
     }
+}
+
+impl Sink {
+    fn take(&mut self, piece: Piece<'_>, out: &mut dyn Output) -> Result<(), ConvertError> {
+        match piece {
+            Piece::Format(format) => self.begin(format, out),
+            Piece::Audio(pcm) => self.audio(pcm, out),
+        }
+    }
+
+    /// Starts the stream, unless it has begun.
+    fn begin(&mut self, format: Format, out: &mut dyn Output) -> Result<(), ConvertError> {
+        if self.stream.is_some() {
+            return Ok(());
+        }
+        let stream = StreamEncoder::new(&format, self.level)?;
+        let head = stream.head();
+        self.stream = Some((format, stream));
+        self.bytes_out += head.len() as u64;
+        out.head(&head).map_err(ConvertError::Output)
+    }
+
+    fn audio(&mut self, pcm: &[u8], out: &mut dyn Output) -> Result<(), ConvertError> {
+        let (_, stream) = self.stream.as_mut().ok_or(ConvertError::Finished)?;
+        let bytes_out = &mut self.bytes_out;
+        stream.push(pcm, &mut |frame| {
+            *bytes_out += frame.len() as u64;
+            out.frame(frame)
+        })?;
+        Ok(())
+    }
+}
+
+/// Whether a frame header can tell the rate (RFC 9639 §9.1.2): up to 65,535 Hz any, up to 655,350 Hz in tens.
+fn rate_fits_frame_header(rate: u32) -> bool {
+    rate <= 65_535 || (rate <= 655_350 && rate.is_multiple_of(10))
 }
 
 /// Converts everything that `reader` yields, calling `progress` after every piece read.

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::flac::EncodeError;
+use crate::flac::{EncodeError, StreamError};
 use crate::wav::{WavError, WavErrorClass};
 
 /// Why a conversion failed.
@@ -12,9 +12,7 @@ pub enum ConvertError {
     #[error(transparent)]
     Wav(#[from] WavError),
     /// FLAC counts samples with 36 bits (RFC 9639 §8.2).
-    #[error(
-        "the audio is longer than FLAC can count (2^36 - 1 samples per channel): split it into shorter files"
-    )]
+    #[error("the audio is longer than FLAC can count (2^36 - 1 samples per channel): split it into shorter files")]
     TooLong,
     /// The input could not be read.
     #[error("the input could not be read: {0}")]
@@ -74,6 +72,16 @@ impl ConvertError {
             Self::Input(_) => ErrorClass::Input,
             Self::Output(_) => ErrorClass::Output,
             Self::Encoder(_) | Self::Finished => ErrorClass::Internal,
+        }
+    }
+}
+
+impl From<StreamError> for ConvertError {
+    fn from(error: StreamError) -> Self {
+        match error {
+            StreamError::Encode(error) => Self::Encoder(error),
+            StreamError::TooLong => Self::TooLong,
+            StreamError::Output(error) => Self::Output(error),
         }
     }
 }

@@ -1,9 +1,7 @@
 //! What a caller may choose about a conversion.
 
-use std::fmt;
-use std::str::FromStr;
-
-use crate::wav::{Length, WavError, check_format};
+use crate::flac::Level;
+use crate::wav::{Format, Length, WavError, check_format};
 
 /// Settings of one conversion.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -43,11 +41,7 @@ impl PcmFormat {
     /// Anything else is refused with the same errors as a WAV header that says so.
     pub fn new(sample_rate: u32, channels: u16, bits_per_sample: u16) -> Result<Self, WavError> {
         let (channels, bits_per_sample) = check_format(sample_rate, channels, bits_per_sample)?;
-        Ok(Self {
-            sample_rate,
-            channels,
-            bits_per_sample,
-        })
+        Ok(Self { sample_rate, channels, bits_per_sample })
     }
 
     /// Samples per second of each channel, in Hz.
@@ -66,52 +60,14 @@ impl PcmFormat {
     }
 }
 
-/// A compression level, 0 (fastest) to 8 (smallest); 5 unless chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Level(u8);
-
-impl Level {
-    /// The fastest level.
-    pub const FASTEST: Self = Self(0);
-    /// The level with the smallest files.
-    pub const SMALLEST: Self = Self(8);
-
-    /// The level with this number, 0 to 8.
-    pub fn new(level: u8) -> Result<Self, LevelError> {
-        if level <= Self::SMALLEST.0 {
-            Ok(Self(level))
-        } else {
-            Err(LevelError)
+impl From<PcmFormat> for Format {
+    fn from(pcm: PcmFormat) -> Self {
+        Self {
+            channels: pcm.channels,
+            sample_rate: pcm.sample_rate,
+            bits_per_sample: pcm.bits_per_sample,
+            channel_mask: None,
+            declared_samples: None,
         }
     }
-
-    /// The level's number, 0 to 8.
-    pub fn get(self) -> u8 {
-        self.0
-    }
 }
-
-impl Default for Level {
-    fn default() -> Self {
-        Self(5)
-    }
-}
-
-impl fmt::Display for Level {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl FromStr for Level {
-    type Err = LevelError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.parse().map_err(|_| LevelError).and_then(Self::new)
-    }
-}
-
-/// A compression level outside 0 to 8.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a compression level is a whole number from 0 (fastest) to 8 (smallest)")]
-pub struct LevelError;

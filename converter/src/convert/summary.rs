@@ -1,6 +1,6 @@
 //! What a conversion tells about itself: progress, summary and warnings.
 
-use crate::wav::Format;
+use crate::wav::{Format, WavWarning};
 
 /// How far a conversion has come.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -37,39 +37,12 @@ pub struct Summary {
 /// Something that did not stop the conversion but that the user should know.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Warning {
-    /// The header leaves the audio's length open (0 or 0xFFFFFFFF, as pipes and recorders write it).
-    #[error(
-        "the header leaves the length of the audio open; converted everything up to the end of the input"
-    )]
-    UnknownLength,
-    /// The input ends before the length that its header declares.
-    #[error(
-        "the header declares {declared} bytes of audio, but the input ends after {actual}; converted what is there. \
-         The recording may have been cut off"
-    )]
-    Truncated {
-        /// Bytes of audio that the header declares.
-        declared: u64,
-        /// Bytes of audio found.
-        actual: u64,
-    },
+    /// About the input's container.
+    #[error(transparent)]
+    Wav(#[from] WavWarning),
     /// The audio's last bytes are no whole sample of every channel.
-    #[error(
-        "the last {bytes} bytes of audio make no whole sample of every channel and were left out"
-    )]
+    #[error("the last {bytes} bytes of audio make no whole sample of every channel and were left out")]
     PartialSample {
-        /// Bytes left out.
-        bytes: u64,
-    },
-    /// A few bytes after the last chunk, too few to be a chunk or audio whose length went wrong.
-    #[error("{bytes} bytes after the last chunk of the file are no chunk and were left out")]
-    TrailingBytes {
-        /// Bytes left out.
-        bytes: u64,
-    },
-    /// The caller chose the end of the audio against what the file's own structure says.
-    #[error("{bytes} bytes after the audio are no chunks; left out, as --length header asks")]
-    IgnoredBytes {
         /// Bytes left out.
         bytes: u64,
     },
@@ -95,16 +68,21 @@ pub enum Warning {
 }
 
 impl Warning {
-    /// A stable name for programs.
+    /// A stable name for programs, `snake_case`.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::UnknownLength => "unknown_length",
-            Self::Truncated { .. } => "truncated_audio",
+            Self::Wav(warning) => warning.code(),
             Self::PartialSample { .. } => "partial_sample",
-            Self::TrailingBytes { .. } => "trailing_bytes",
-            Self::IgnoredBytes { .. } => "ignored_bytes",
             Self::RateOutsideSubset { .. } => "rate_outside_subset",
             Self::MaskOutsideSubset { .. } => "mask_outside_subset",
+        }
+    }
+
+    /// Whether the warning is about the output lying outside the streamable subset.
+    pub(super) fn leaves_subset(&self) -> bool {
+        match self {
+            Self::RateOutsideSubset { .. } | Self::MaskOutsideSubset { .. } => true,
+            Self::Wav(_) | Self::PartialSample { .. } => false,
         }
     }
 }

@@ -1,12 +1,19 @@
-//! The FLAC side: metadata blocks, the frame encoder, the verifier (RFC 9639).
+//! The FLAC side (RFC 9639): metadata blocks, frames, and the verifier.
+//!
+//! [`StreamEncoder`] cuts PCM into blocks and keeps STREAMINFO; a [`FrameEncoder`] makes one frame of one block, and
+//! is the only place that knows a particular encoder; [`level`] says what each compression level asks of it;
+//! [`verify`](mod@verify) decodes what was written.
 
-/// Why a frame could not be encoded.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum EncodeError {
-    /// The encoder refused its input or settings.
-    #[error("{0}")]
-    Refused(String),
-    /// The encoder panicked.
-    #[error("the frame encoder panicked: {0}")]
-    Panicked(String),
-}
+mod encoder;
+mod engine;
+mod level;
+mod metadata;
+mod stream;
+mod verify;
+
+pub use encoder::{Block, EncodeError, FrameEncoder};
+pub use engine::FlacencEncoder;
+pub use level::{Level, LevelError};
+pub use metadata::{STREAM_INFO_AT, StreamInfo};
+pub use stream::{Figures, StreamEncoder, StreamError};
+pub use verify::{Decoded, VerifyError, decode};

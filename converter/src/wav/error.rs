@@ -24,7 +24,7 @@ pub enum WavError {
     #[error("the input ends {place}, before its audio begins: it was cut off, send the whole file")]
     TruncatedHeader {
         /// Where, as the rest of "the input ends …".
-        place: &'static str,
+        place: String,
     },
     /// A sample encoding other than integer PCM.
     #[error(
@@ -53,9 +53,7 @@ pub enum WavError {
         sample_rate: u32,
     },
     /// A channel count that FLAC cannot hold.
-    #[error(
-        "{channels} channels are not supported: FLAC holds 1 to 8, split the file into files of fewer channels"
-    )]
+    #[error("{channels} channels are not supported: FLAC holds 1 to 8, split the file into files of fewer channels")]
     UnsupportedChannels {
         /// The number of channels.
         channels: u16,
@@ -88,9 +86,7 @@ impl WavError {
             Self::Empty => "empty_input",
             Self::NotWav { .. } => "not_wav",
             Self::TruncatedHeader { .. } => "truncated_header",
-            Self::UnsupportedContainer { .. } | Self::UnsupportedEncoding { .. } => {
-                "unsupported_encoding"
-            }
+            Self::UnsupportedContainer { .. } | Self::UnsupportedEncoding { .. } => "unsupported_encoding",
             Self::UnsupportedBits { .. } => "unsupported_bits",
             Self::UnsupportedRate { .. } => "unsupported_rate",
             Self::UnsupportedChannels { .. } => "unsupported_channels",
@@ -109,6 +105,56 @@ impl WavError {
             | Self::UnsupportedRate { .. }
             | Self::UnsupportedChannels { .. } => WavErrorClass::Unsupported,
             Self::Contradiction { .. } => WavErrorClass::Contradiction,
+        }
+    }
+}
+
+/// Something about an input that did not stop its conversion but that the user should know.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WavWarning {
+    /// The header leaves the audio's length open (0 or 0xFFFFFFFF, as pipes and recorders write it).
+    #[error("the header leaves the length of the audio open; converted everything up to the end of the input")]
+    UnknownLength,
+    /// The input ends before the length that its header declares.
+    #[error(
+        "the header declares {declared} bytes of audio, but the input ends after {actual}; converted what is there. \
+         The recording may have been cut off"
+    )]
+    Truncated {
+        /// Bytes of audio that the header declares.
+        declared: u64,
+        /// Bytes of audio found.
+        actual: u64,
+    },
+    /// A well-known chunk after the audio is cut off; the audio is whole.
+    #[error("the {name} chunk after the audio is cut off; the audio is whole")]
+    TruncatedChunk {
+        /// The chunk's name.
+        name: String,
+    },
+    /// A few bytes after the last chunk, too few to be a chunk or audio whose length went wrong.
+    #[error("{bytes} bytes after the last chunk of the file are no chunk and were left out")]
+    TrailingBytes {
+        /// Bytes left out.
+        bytes: u64,
+    },
+    /// Bytes after the audio that are no chunks, left out because the caller said that the header is right.
+    #[error("{bytes} bytes after the audio are no chunks and were left out, as --length header asks")]
+    IgnoredBytes {
+        /// Bytes left out.
+        bytes: u64,
+    },
+}
+
+impl WavWarning {
+    /// A stable name for programs, `snake_case`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::UnknownLength => "unknown_length",
+            Self::Truncated { .. } => "truncated_audio",
+            Self::TruncatedChunk { .. } => "truncated_chunk",
+            Self::TrailingBytes { .. } => "trailing_bytes",
+            Self::IgnoredBytes { .. } => "ignored_bytes",
         }
     }
 }

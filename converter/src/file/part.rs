@@ -1,0 +1,122 @@
+//! The partial file: `<target>.part`, locked while it is written, removed unless it is published.
+
+use std::ffi::OsString;
+use std::fs::{self, File, FileTimes, OpenOptions, TryLockError};
+use std::io::{self, BufWriter, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use super::error::FileError;
+use crate::convert::{Output, Summary};
+use crate::flac::STREAM_INFO_AT;
+
+/// Bytes gathered before they are written.
+const BUFFER: usize = 256 * 1024;
+
+/// A FLAC file on its way to its name. Dropping it removes it.
+pub(super) struct PartFile {
+    path: PathBuf,
+    file: BufWriter<File>,
+    published: bool,
+}
+
+impl PartFile {
+    /// Creates the partial file of `target`, or takes over one that nobody writes any more.
+    pub fn create(target: &Path) -> Result<Self, FileError> {
+        let mut name = target.file_name().map(OsString::from).unwrap_or_default();
+        name.push(".part");
+        let path = target.with_file_name(name);
+        let file = claim(&path)?;
+        Ok(Self { path, file: BufWriter::with_capacity(BUFFER, file), published: false })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes what is buffered and the final STREAMINFO, sets the times, and syncs.
+    pub fn complete(&mut self, summary: &Summary, times: Option<FileTimes>) -> io::Result<()> {
+        self.file.seek(SeekFrom::Start(STREAM_INFO_AT.start as u64))?;
+        self.file.write_all(&summary.streaminfo)?;
+        self.file.flush()?;
+        let file = self.file.get_ref();
+        if let Some(times) = times {
+            file.set_times(times)?;
+        }
+        file.sync_all()
+    }
+
+    /// Gives the file its name and syncs the folder.
+    pub fn publish(mut self, target: &Path) -> Result<(), FileError> {
+        let renamed = fs::rename(&self.path, target);
+        renamed.map_err(|error| FileError::writing(target, error))?;
+        self.published = true;
+        let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        match File::open(folder).and_then(|folder| folder.sync_all()) {
+            Ok(()) => Ok(()),
+            // Some network file systems cannot sync a folder; they order the rename themselves.
+            Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
+            Err(error) => Err(FileError::writing(target, error)),
+        }
+    }
+}
+
+impl Output for PartFile {
+    fn head(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all(bytes)
+    }
+
+    fn frame(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all(bytes)
+    }
+}
+
+impl Drop for PartFile {
+    fn drop(&mut self) {
+        if !self.published {
+            // The lock is still held, so this is our own file; if it cannot be removed, the next run takes it over.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Opens the partial file for this process alone, empty.
+///
+/// `O_EXCL` first, so that nothing is created through a symbolic link. A file that is already there is taken over
+/// only with its lock, and only if the locked file still is the plain file of that name: another process may have
+/// published or removed it between the open and the lock.
+fn claim(path: &Path) -> Result<File, FileError> {
+    const ATTEMPTS: usize = 8;
+    let failed = |error| FileError::writing(path, error);
+    for _ in 0..ATTEMPTS {
+        let file = match OpenOptions::new().read(true).write(true).create_new(true).open(path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                match OpenOptions::new().read(true).write(true).open(path) {
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                    other => other,
+                }
+            }
+            other => other,
+        }
+        .map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(FileError::TargetBusy { path: path.to_path_buf() }),
+            // A file system without locks: one writer per target is then the caller's promise.
+            Err(TryLockError::Error(_)) => {}
+        }
+        let named = match path.symlink_metadata() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            other => other.map_err(failed)?,
+        };
+        let held = file.metadata().map_err(failed)?;
+        if !named.is_file() {
+            return Err(FileError::TargetBusy { path: path.to_path_buf() });
+        }
+        if (named.dev(), named.ino()) == (held.dev(), held.ino()) {
+            file.set_len(0).map_err(failed)?;
+            return Ok(file);
+        }
+    }
+    Err(FileError::TargetBusy { path: path.to_path_buf() })
+}

@@ -1,0 +1,32 @@
+//! The seam between a stream and the encoder of its frames.
+//!
+//! Frames of a stream with a fixed block size depend on nothing but their own block and its number (RFC 9639 §9.1),
+//! so one encoder is one worker's private state: it may keep buffers, but no frame may depend on an earlier one.
+
+/// One block of audio.
+#[derive(Debug, Clone, Copy)]
+pub struct Block<'a> {
+    /// Its number from the start of the stream, from 0.
+    pub number: u64,
+    /// Interleaved samples: signed, little-endian, one, two or three bytes each.
+    pub pcm: &'a [u8],
+}
+
+/// Makes one FLAC frame of one block.
+pub trait FrameEncoder: Send {
+    /// Appends the frame of `block` to `frame`. The same block gives the same bytes, whatever was encoded before.
+    ///
+    /// On an error `frame` may hold part of a frame. The encoder can be used again.
+    fn encode(&mut self, block: Block<'_>, frame: &mut Vec<u8>) -> Result<(), EncodeError>;
+}
+
+/// Why a frame could not be encoded. Audio is never the reason: every block has a frame, a verbatim one if need be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EncodeError {
+    /// The encoder refused its input or settings.
+    #[error("{0}")]
+    Refused(String),
+    /// The encoder panicked.
+    #[error("the frame encoder panicked: {0}")]
+    Panicked(String),
+}

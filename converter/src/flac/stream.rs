@@ -1,0 +1,136 @@
+//! PCM into a stream of frames: cuts blocks, counts, and keeps what STREAMINFO needs in the end.
+//!
+//! Knows no container and no particular encoder. Blocks are independent of each other, and only the MD5, the counts
+//! and the order of output tie them together: they all live here.
+
+use std::io;
+
+use md5::{Digest as _, Md5};
+
+use super::encoder::{Block, EncodeError, FrameEncoder};
+use super::engine::FlacencEncoder;
+use super::level::{BLOCK_SIZE, Level};
+use super::metadata::{MAX_SAMPLES, StreamInfo, head, mask_to_tell};
+use crate::wav::Format;
+
+/// Encodes one stream.
+pub struct StreamEncoder {
+    encoder: Box<dyn FrameEncoder>,
+    format: Format,
+    told_mask: Option<u32>,
+    /// The block that is being filled: interleaved, signed.
+    block: Vec<u8>,
+    block_bytes: usize,
+    frame: Vec<u8>,
+    md5: Md5,
+    info: StreamInfo,
+    frames: u64,
+}
+
+/// What a finished stream came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Figures {
+    /// STREAMINFO with every field known.
+    pub info: StreamInfo,
+    /// Bytes at the end of the audio that made no whole sample of every channel.
+    pub leftover: u64,
+}
+
+/// Why a stream could not be encoded.
+#[derive(Debug, thiserror::Error)]
+pub enum StreamError {
+    /// The frame encoder failed.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// More samples than STREAMINFO can count.
+    #[error("more than 2^36 - 1 samples per channel")]
+    TooLong,
+    /// The taker of frames failed.
+    #[error(transparent)]
+    Output(#[from] io::Error),
+}
+
+impl StreamEncoder {
+    /// Starts a stream.
+    pub fn new(format: &Format, level: Level) -> Result<Self, EncodeError> {
+        Ok(Self::with_encoder(format, Box::new(FlacencEncoder::new(format, level)?)))
+    }
+
+    /// Starts a stream whose frames `encoder` makes.
+    fn with_encoder(format: &Format, encoder: Box<dyn FrameEncoder>) -> Self {
+        let block_bytes = BLOCK_SIZE * format.block_align();
+        Self {
+            encoder,
+            format: *format,
+            told_mask: mask_to_tell(format.channels, format.channel_mask),
+            block: Vec::with_capacity(block_bytes),
+            block_bytes,
+            frame: Vec::new(),
+            md5: Md5::new(),
+            info: StreamInfo::of_unknown_length(format, u16::try_from(BLOCK_SIZE).unwrap_or(u16::MAX)),
+            frames: 0,
+        }
+    }
+
+    /// The marker and the metadata blocks, with 0 for what only the end will tell.
+    pub fn head(&self) -> Vec<u8> {
+        head(&StreamInfo::of_unknown_length(&self.format, self.info.block_size), self.told_mask)
+    }
+
+    /// The speaker mask that a tag has to tell, if FLAC's own channel orders do not fit.
+    pub fn told_mask(&self) -> Option<u32> {
+        self.told_mask
+    }
+
+    /// Samples per channel in the frames so far.
+    pub fn samples(&self) -> u64 {
+        self.info.total_samples
+    }
+
+    /// Takes PCM as WAV files hold it (8 bits are unsigned), split anywhere, and passes on every frame that it
+    /// completes.
+    pub fn push(&mut self, mut pcm: &[u8], take: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> Result<(), StreamError> {
+        while !pcm.is_empty() {
+            let used = pcm.len().min(self.block_bytes - self.block.len());
+            let (now, later) = pcm.split_at(used);
+            if self.format.bits_per_sample == 8 {
+                self.block.extend(now.iter().map(|byte| byte ^ 0x80));
+            } else {
+                self.block.extend_from_slice(now);
+            }
+            pcm = later;
+            if self.block.len() == self.block_bytes {
+                self.encode_block(take)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the audio: encodes what is left as the last, shorter block.
+    pub fn finish(mut self, take: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> Result<Figures, StreamError> {
+        let leftover = self.block.len() % self.format.block_align();
+        self.block.truncate(self.block.len() - leftover);
+        if !self.block.is_empty() {
+            self.encode_block(take)?;
+        }
+        self.info.md5 = self.md5.finalize().into();
+        Ok(Figures { info: self.info, leftover: leftover as u64 })
+    }
+
+    fn encode_block(&mut self, take: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> Result<(), StreamError> {
+        let samples = self.info.total_samples + (self.block.len() / self.format.block_align()) as u64;
+        if samples > MAX_SAMPLES {
+            return Err(StreamError::TooLong);
+        }
+        self.frame.clear();
+        self.encoder.encode(Block { number: self.frames, pcm: &self.block }, &mut self.frame)?;
+        self.md5.update(&self.block);
+        self.block.clear();
+        let size = u32::try_from(self.frame.len()).unwrap_or(u32::MAX);
+        self.info.min_frame_size = if self.frames == 0 { size } else { self.info.min_frame_size.min(size) };
+        self.info.max_frame_size = self.info.max_frame_size.max(size);
+        self.info.total_samples = samples;
+        self.frames += 1;
+        take(&self.frame).map_err(StreamError::Output)
+    }
+}
