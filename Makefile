@@ -14,7 +14,7 @@ IMAGES := $(TARGET_DIR)/images
 IMG ?= flacship.dev/operator:dev
 CONVERTER_IMG ?= flacship.dev/converter:dev
 # kubectl of `deploy` and `undeploy`: the user's; else the one that the local cluster brought.
-KUBECTL = $(or $(shell command -v kubectl),$(dir $(shell $(CLUSTER) kubeconfig))bin/kubectl)
+KUBECTL = $(or $(shell command -v kubectl),$(dir $(lastword $(subst =, ,$(shell $(CLUSTER) kubeconfig))))bin/kubectl)
 
 STEP := hack/step
 CLUSTER := cargo run --quiet --package e2e --bin cluster --
@@ -26,7 +26,7 @@ HOST = $(shell rustc --version --verbose | sed -n 's/^host: //p')
 .PHONY: up
 up: deps-cluster ## Start a local Kubernetes with the operator and a sample converter on it; prints the page's URL
 	@$(STEP) "make up" $(MAKE) -s local-cluster images local-operator local-sample
-	@hack/tell-user "$$($(CLUSTER) url)" "$$($(CLUSTER) kubeconfig)"
+	@hack/tell-user "$$($(MAKE) -s url)" "$$($(MAKE) -s kubeconfig)"
 
 .PHONY: down
 down: ## Remove the local Kubernetes and all that belongs to it
@@ -37,7 +37,7 @@ url: ## Print the URL of the sample converter's page
 	@$(CLUSTER) url
 
 .PHONY: kubeconfig
-kubeconfig: ## Print the path of the local cluster's kubeconfig: export KUBECONFIG=$(make -s kubeconfig)
+kubeconfig: ## Print the line that lets kubectl use the local cluster: eval "$(make -s kubeconfig)"
 	@$(CLUSTER) kubeconfig
 
 .PHONY: status
@@ -97,8 +97,9 @@ generate: ## Write config/crd and config/install.yaml: make generate [IMG=… CO
 check-generated:
 	@rm -rf $(TARGET_DIR)/generated && mkdir -p $(TARGET_DIR)/generated
 	@cargo run --quiet --package crds --features crdgen --bin crdgen -- $(TARGET_DIR)/generated/crd
-	@diff --recursive --unified --exclude=kustomization.yaml config/crd $(TARGET_DIR)/generated/crd \
-	    && hack/install-yaml "$(IMG)" "$(CONVERTER_IMG)" | diff --unified config/install.yaml - \
+	@hack/install-yaml "$(IMG)" "$(CONVERTER_IMG)" > $(TARGET_DIR)/generated/install.yaml
+	@diff --recursive --brief --exclude=kustomization.yaml config/crd $(TARGET_DIR)/generated/crd \
+	    && diff --brief config/install.yaml $(TARGET_DIR)/generated/install.yaml \
 	    || { echo "config/ is not what the code gives: run make generate" >&2; exit 1; }
 
 .PHONY: binaries
@@ -115,7 +116,7 @@ binaries: ## Build the release binaries, static, as each image's root file syste
 .PHONY: images
 images: binaries ## Make both container images in target/images, and load them if the local cluster runs
 	@cargo run --quiet --package e2e --bin images -- --dist $(DIST) --out $(IMAGES)
-	@if $(CLUSTER) status >/dev/null 2>&1; then \
+	@if $(LOCAL_KUBECTL) get --raw=/readyz >/dev/null 2>&1; then \
 	    $(STEP) "load the images into the local cluster" $(CLUSTER) load $(IMAGES)/*.tar; \
 	fi
 
