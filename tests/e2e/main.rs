@@ -1,2 +1,22 @@
-//! x
-fn main(){}
+//! The end-to-end tests: real kubectl, browser, HTTP, WebSocket and volumes against the local cluster that `make up`
+//! starts. `make e2e` runs them inside the cluster's network namespace, one after another.
+//!
+//! One module a subject; what they share lives in `harness`. Every wait ends at the event waited for; its deadline only
+//! bounds a failure. A test that fails leaves logs and descriptions in `artifacts/<test>/`.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod batch;
+mod convert;
+mod harness;
+mod healing;
+mod names;
+mod page;
+mod refusals;
+mod removal;
+mod rest;
+mod restart;
+mod restricted;
+mod samples;
+mod scaling;
+mod stream;
+mod troubles;

@@ -1,0 +1,124 @@
+//! `POST /convert` through the NodePort: what comes back is the source's audio, and what cannot be converted is
+//! refused with a status and a sentence that fit.
+
+use reqwest::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE};
+use reqwest::multipart::{Form, Part};
+use reqwest::{Body, Client, RequestBuilder, Response, StatusCode};
+use serde_json::{Value, json};
+
+use crate::harness::{Namespace, converter};
+use e2e::audio::{Audio, Shape};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn raw_and_multipart_uploads_come_back_as_the_same_audio() {
+    let namespace = Namespace::restricted("convert");
+    let url = format!("{}/convert", converter::reachable(&namespace, "desk", json!({})).await);
+    let client = Client::new();
+    let sounds = [
+        Audio::music(Shape::CD, 3.0, 1),
+        Audio::music(Shape::STUDIO, 1.0, 2),
+        Audio::sine(Shape::VOICE, 2.0, 300.0),
+        Audio::noise(Shape { channels: 6, rate: 48_000, bits: 16 }, 0.5, 3),
+        Audio::music(Shape { channels: 1, rate: 22_050, bits: 8 }, 1.0, 4),
+    ];
+    for audio in &sounds {
+        println!("{:?}, {} samples", audio.shape(), audio.len());
+        let wav = audio.wav().unwrap();
+
+        let raw = client.post(&url).header(CONTENT_TYPE, "audio/wav").body(wav.clone()).send().await.unwrap();
+        let flac = flac_of(raw).await;
+        audio.check_flac(&flac).unwrap();
+
+        let form = Form::new().part("file", Part::bytes(wav).file_name("live set.wav").mime_str("audio/wav").unwrap());
+        let answer = client.post(&url).multipart(form).send().await.unwrap();
+        let disposition = answer.headers()[CONTENT_DISPOSITION].to_str().unwrap().to_owned();
+        assert!(disposition.contains("live set.flac"), "{disposition}");
+        assert_eq!(flac_of(answer).await, flac, "raw and multipart give the same bytes");
+    }
+}
+
+/// The body of an answer that is a FLAC file of a known length.
+async fn flac_of(answer: Response) -> Vec<u8> {
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert_eq!(answer.headers()[CONTENT_TYPE], "audio/flac");
+    let length: usize = answer.headers()[CONTENT_LENGTH].to_str().unwrap().parse().unwrap();
+    let body = answer.bytes().await.unwrap().to_vec();
+    assert_eq!(body.len(), length);
+    body
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_uploads_are_told_what_is_wrong() {
+    let namespace = Namespace::restricted("bad-uploads");
+    let spec = json!({ "limits": { "maxUploadSize": "1Mi" } });
+    let url = format!("{}/convert", converter::reachable(&namespace, "strict", spec).await);
+    let client = Client::new();
+    let post = |body: Vec<u8>| client.post(&url).header(CONTENT_TYPE, "audio/wav").body(body);
+    let form = |form: Form| client.post(&url).multipart(form);
+    let wav = Audio::music(Shape::CD, 1.0, 1).wav().unwrap();
+    let large = Audio::noise(Shape::CD, 10.0, 1).wav().unwrap();
+    let in_pieces: Vec<Result<Vec<u8>, std::io::Error>> =
+        large.chunks(65_536).map(|piece| Ok(piece.to_vec())).collect();
+
+    let cases: Vec<(&str, RequestBuilder, u16)> = vec![
+        ("empty body", post(Vec::new()), 400),
+        ("text", post(b"This is no audio, however long one looks at it. It is a letter.".to_vec()), 415),
+        ("cut inside the header", post(wav[..30].to_vec()), 400),
+        ("float samples", post(float_wav()), 415),
+        ("a block size that contradicts the bits", post(with_block_align(&wav, 3)), 422),
+        ("no field named file", form(Form::new().part("audio", Part::bytes(wav.clone()).file_name("a.wav"))), 400),
+        ("an empty field", form(Form::new().part("file", Part::bytes(Vec::new()).file_name("a.wav"))), 400),
+        ("a form with text in the file", form(Form::new().part("file", Part::bytes(b"text, no audio".to_vec()))), 415),
+        ("above maxUploadSize", post(large.clone()), 413),
+        ("above maxUploadSize, length not told", post(Vec::new()).body(pieces(in_pieces)), 413),
+        ("above maxUploadSize, in a form", form(Form::new().part("file", Part::bytes(large).file_name("a.wav"))), 413),
+    ];
+    for (what, request, status) in cases {
+        let answer = request.send().await.unwrap_or_else(|error| panic!("{what}: no answer: {error:?}"));
+        let got = answer.status().as_u16();
+        let type_ = answer.headers().get(CONTENT_TYPE).map(|value| value.to_str().unwrap().to_owned());
+        let text = answer.text().await.unwrap();
+        println!("{what}: {got} {text}");
+        assert_eq!(got, status, "{what}");
+        assert_eq!(type_.as_deref(), Some("application/problem+json"), "{what}");
+        let problem: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(problem["status"], status, "{what}");
+        for field in ["type", "title", "detail", "request_id", "error"] {
+            assert!(problem[field].as_str().is_some_and(|text| !text.is_empty()), "{what}: no {field} in {text}");
+        }
+        if status == 413 {
+            let detail = problem["detail"].as_str().unwrap();
+            assert!(detail.contains("1 MiB") || detail.contains("1Mi") || detail.contains("1048576"), "{detail}");
+        }
+    }
+
+    let answer = post(wav).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK, "after all that, a good file is converted");
+    let pods = namespace.list("pods");
+    assert_eq!(pods[0]["status"]["containerStatuses"][0]["restartCount"], 0, "no upload brings the pod down");
+}
+
+fn pieces(pieces: Vec<Result<Vec<u8>, std::io::Error>>) -> Body {
+    Body::wrap_stream(futures::stream::iter(pieces))
+}
+
+fn float_wav() -> Vec<u8> {
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: 48_000,
+        bits_per_sample: 32,
+        sample_format: hound::SampleFormat::Float,
+    };
+    let mut file = std::io::Cursor::new(Vec::new());
+    let mut writer = hound::WavWriter::new(&mut file, spec).unwrap();
+    (0..1000_u16).for_each(|n| writer.write_sample(f32::from(n) / 1000.0).unwrap());
+    writer.finalize().unwrap();
+    file.into_inner()
+}
+
+/// A canonical WAV whose header says another number of bytes a frame.
+fn with_block_align(wav: &[u8], bytes: u16) -> Vec<u8> {
+    let mut wav = wav.to_vec();
+    wav[32..34].copy_from_slice(&bytes.to_le_bytes());
+    wav
+}

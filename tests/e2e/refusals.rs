@@ -1,0 +1,112 @@
+//! What contradicts itself is refused by the apiserver, with the sentence of the rule.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::harness::{Namespace, converter, root};
+
+fn job(spec: &Value) -> Value {
+    json!({
+        "apiVersion": "flacship.dev/v1alpha1", "kind": "ConversionJob", "metadata": { "name": "refused" }, "spec": spec,
+    })
+}
+
+fn claim() -> Value {
+    json!({ "persistentVolumeClaim": { "claimName": "tapes" } })
+}
+
+/// Manifests that contradict themselves, each with what the apiserver is to say.
+fn contradictions() -> Vec<(Value, &'static str)> {
+    let acv = |spec: Value| converter::manifest("refused", &spec);
+    let one_volume = "a volume names exactly one of persistentVolumeClaim, csi, nfs and hostPath";
+    let own_volumes = "podTemplate.volumes: the names spool, source and destination are the operator's own: \
+        choose another name";
+    let source_path = "source.path is relative to the volume: leave out a leading / and ..";
+    let destination_path = "destination.path is relative to the volume: leave out a leading / and ..";
+    let volumes = |name: &str| json!({ "volumes": [{ "name": name, "emptyDir": {} }] });
+    vec![
+        (
+            acv(json!({ "service": { "type": "ClusterIP", "nodePort": 30123 } })),
+            "service.nodePort needs service.type NodePort or LoadBalancer: set the type or leave nodePort out",
+        ),
+        (
+            acv(json!({ "autoscaling": { "minReplicas": 5, "maxReplicas": 2, "cpu": { "averageUtilization": 50 } } })),
+            "autoscaling.minReplicas is above autoscaling.maxReplicas: lower the one or raise the other",
+        ),
+        (acv(json!({ "podTemplate": volumes("spool") })), own_volumes),
+        (job(&json!({ "source": { "volume": claim() }, "podTemplate": volumes("source") })), own_volumes),
+        (
+            job(&json!({ "source": { "volume": claim() }, "parallelism": 4, "shards": 2 })),
+            "shards is below parallelism, so pods would have nothing to do: raise shards or lower parallelism",
+        ),
+        (job(&json!({ "source": { "volume": {} } })), one_volume),
+        (
+            job(&json!({ "source": { "volume": {
+                "persistentVolumeClaim": { "claimName": "tapes" }, "hostPath": { "path": "/srv" } } } })),
+            one_volume,
+        ),
+        (job(&json!({ "source": { "volume": claim() }, "destination": { "volume": {} } })), one_volume),
+        (job(&json!({ "source": { "volume": claim(), "path": "/srv" } })), source_path),
+        (job(&json!({ "source": { "volume": claim(), "path": "a/../../b" } })), source_path),
+        (job(&json!({ "source": { "volume": claim() }, "destination": { "path": "../out" } })), destination_path),
+        (
+            job(&json!({ "source": { "volume": claim() }, "destination": {} })),
+            "destination is empty: give it a volume, a path, or leave destination out to put each FLAC beside its source",
+        ),
+        (acv(json!({ "replicas": -1 })), "spec.replicas"),
+        (acv(json!({ "encoding": { "compressionLevel": 9 } })), "spec.encoding.compressionLevel"),
+        (acv(json!({ "limits": { "maxUploadSize": "plenty" } })), "spec.limits.maxUploadSize"),
+        (acv(json!({ "service": { "port": 0 } })), "spec.service.port"),
+        (acv(json!({ "podTemplate": { "securityContext": { "runAsUser": 0 } } })), "runAsUser"),
+        (acv(json!({ "autoscaling": { "maxReplicas": 3 } })), "spec.autoscaling.cpu"),
+        (acv(json!({ "servcie": { "port": 80 } })), "servcie"),
+        (job(&json!({})), "spec.source"),
+        (job(&json!({ "source": { "volume": claim() }, "overwrite": "Sometimes" })), "spec.overwrite"),
+    ]
+}
+
+#[test]
+fn every_rule_is_enforced_with_its_sentence() {
+    let namespace = Namespace::restricted("refusals");
+    let mut told = String::new();
+    for (manifest, sentence) in contradictions() {
+        let said = namespace.try_apply(&manifest).refused();
+        assert!(said.contains(sentence), "{manifest}\nwas refused with\n{said}\nand not with\n{sentence}");
+        told.push_str(&said);
+    }
+    assert!(namespace.list("acv").is_empty() && namespace.list("cvj").is_empty());
+
+    // The spec of a job never changes; its labels may.
+    namespace.apply(&job(&json!({ "source": { "volume": claim() } })));
+    namespace.kubectl("label cvj/refused shelf=7");
+    let said = namespace.try_apply(&job(&json!({ "source": { "volume": claim() }, "parallelism": 3 }))).refused();
+    assert!(said.contains("make another ConversionJob"), "{said}");
+    told.push_str(&said);
+
+    for message in rule_messages() {
+        assert!(told.contains(&message), "no manifest here breaks the rule {message:?}");
+    }
+}
+
+/// The message of every validation rule in `config/crd`.
+fn rule_messages() -> BTreeSet<String> {
+    fn collect(schema: &Value, messages: &mut BTreeSet<String>) {
+        let rules = schema["x-kubernetes-validations"].as_array().into_iter().flatten();
+        messages.extend(rules.filter_map(|rule| rule["message"].as_str().map(str::to_owned)));
+        match schema {
+            Value::Object(map) => map.values().for_each(|value| collect(value, messages)),
+            Value::Array(items) => items.iter().for_each(|value| collect(value, messages)),
+            _ => {}
+        }
+    }
+    let mut messages = BTreeSet::new();
+    for kind in ["audioconverters", "conversionjobs"] {
+        let path = root().join(format!("config/crd/flacship.dev_{kind}.yaml"));
+        let crd: Value = serde_yaml::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+        collect(&crd, &mut messages);
+    }
+    assert!(messages.len() >= 9, "the rules are read from config/crd: {messages:?}");
+    messages
+}

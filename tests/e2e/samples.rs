@@ -1,0 +1,94 @@
+//! The samples under `config/samples`, applied as they are, and how both kinds look in kubectl.
+
+use std::fs;
+
+use serde_json::json;
+
+use crate::harness::converter;
+use crate::harness::object::columns;
+use crate::harness::volume::Volume;
+use crate::harness::wait::STEP;
+use crate::harness::{Namespace, kubectl, root};
+use e2e::audio::{Audio, Shape};
+
+fn sample(name: &str) -> String {
+    root().join("config/samples").join(name).display().to_string()
+}
+
+#[test]
+fn every_sample_has_a_test_here() {
+    let mut names: Vec<String> = fs::read_dir(root().join("config/samples"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name != "kustomization.yaml")
+        .collect();
+    names.sort();
+    assert_eq!(names, ["audioconverter.yaml", "conversionjob.yaml"]);
+}
+
+#[test]
+fn the_converter_sample_becomes_ready() {
+    // In the namespace where `make up` put it: its node port is the page's, and a cluster has each port once.
+    kubectl::run(&format!("-n default apply -f {}", sample("audioconverter.yaml")), None).unwrap();
+    kubectl::run("-n default wait --for=condition=Ready acv/sample --timeout=120s", None).unwrap();
+    kubectl::run("-n default wait --for=jsonpath={.status.readyReplicas}=1 acv/sample --timeout=120s", None).unwrap();
+    let again = kubectl::run(&format!("-n default apply -f {}", sample("audioconverter.yaml")), None).unwrap();
+    assert!(again.contains("unchanged"), "{again}");
+
+    let table = kubectl::run("-n default get acv sample", None).unwrap();
+    assert_eq!(columns(&table), ["NAME", "READY", "REPLICAS", "ENDPOINT", "AGE"]);
+    let row: Vec<&str> = table.lines().nth(1).unwrap().split_whitespace().collect();
+    assert_eq!(row[..3], ["sample", "True", "1"]);
+    assert!(row[3].contains("sample.default.svc"), "{table}");
+}
+
+#[test]
+fn a_converter_looks_right_in_kubectl() {
+    let namespace = Namespace::restricted("kubectl");
+    converter::ready(&namespace, "tape-room", &json!({ "replicas": 1 }));
+
+    let wide = namespace.kubectl("get acv -o wide");
+    assert_eq!(columns(&wide), ["NAME", "READY", "REPLICAS", "ENDPOINT", "AGE", "DESIRED", "IMAGE", "REASON"]);
+    assert!(wide.contains("flacship.dev/converter:dev"), "{wide}");
+    assert!(wide.contains("AllReplicasReady"), "{wide}");
+
+    assert!(namespace.kubectl("get flacship").contains("tape-room"), "the category lists it");
+    assert!(namespace.kubectl("get audioconverters.flacship.dev").contains("tape-room"));
+
+    let described = namespace.kubectl("describe acv tape-room");
+    for part in ["Conditions:", "Type:", "AllReplicasReady", "Observed Generation:", "Endpoint:"] {
+        assert!(described.contains(part), "describe lacks {part}");
+    }
+    let (_, events) = described.split_once("\nEvents:").expect("describe ends with the events");
+    assert!(events.contains("Normal"), "no event tells what the operator did:{events}");
+
+    let explained = kubectl::run("explain acv.spec.replicas", None).unwrap();
+    assert!(explained.contains("How many pods are wanted"), "{explained}");
+    let explained = kubectl::run("explain cvj.spec.source.volume", None).unwrap();
+    assert!(explained.contains("persistentVolumeClaim"), "{explained}");
+}
+
+#[test]
+fn the_job_sample_converts_what_its_claim_holds() {
+    let namespace = Namespace::restricted("sample-job");
+    let volume = Volume::without_claim(&namespace, "recordings");
+    volume.folder("wav/live", 0o777, None);
+    volume.folder("wav/drafts", 0o777, None);
+    let audio = Audio::music(Shape::CD, 1.0, 1);
+    for name in ["one.wav", "live/two.wav", "drafts/left-out.wav"] {
+        fs::write(volume.root().join("wav").join(name), audio.wav().unwrap()).unwrap();
+    }
+
+    namespace.kubectl(&format!("apply -f {}", sample("conversionjob.yaml")));
+    namespace.wait_for("cvj/sample", "condition=Complete", STEP);
+
+    let table = namespace.kubectl("get cvj");
+    assert_eq!(columns(&table), ["NAME", "STAGE", "PROGRESS", "FAILED", "RATIO", "AGE"]);
+    assert!(table.contains("Done") && table.contains("2/2"), "{table}");
+    let wide = namespace.kubectl("get cvj -o wide");
+    assert_eq!(columns(&wide)[6..], ["COMPLETE", "REPORT"]);
+    for name in ["one.flac", "live/two.flac"] {
+        audio.check_flac_file(&volume.root().join("flac").join(name)).unwrap();
+    }
+    assert!(!volume.root().join("flac/drafts").exists(), "the sample excludes drafts");
+}

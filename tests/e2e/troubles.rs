@@ -1,0 +1,127 @@
+//! What the apiserver admits and the cluster cannot carry out: a condition says what to change, and the change heals.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::harness::object::{condition, condition_is};
+use crate::harness::volume::{Volume, own};
+use crate::harness::wait::STEP;
+use crate::harness::{Namespace, converter};
+use e2e::audio::{Audio, Shape};
+
+fn job(name: &str, spec: &Value) -> Value {
+    json!({
+        "apiVersion": "flacship.dev/v1alpha1", "kind": "ConversionJob", "metadata": { "name": name }, "spec": spec,
+    })
+}
+
+#[test]
+fn an_image_that_cannot_be_pulled_is_told() {
+    let namespace = Namespace::restricted("bad-image");
+    let image = "flacship.dev/converter:no-such-tag";
+    namespace.apply(&converter::manifest("remix", &json!({ "image": image })));
+    let degraded = namespace.until("says that its pods do not start", "acv/remix", STEP, |now| {
+        condition_is(now, "Degraded", "True", "PodsNotStarting")
+    });
+    assert!(degraded.message.contains(image), "{}", degraded.message);
+    assert_eq!(condition(&namespace.get("acv/remix"), "Ready").unwrap().status, "False");
+
+    namespace.patch("acv/remix", &json!({ "spec": { "image": null } }));
+    namespace.wait_for("acv/remix", "condition=Ready", STEP);
+    namespace
+        .until("is no longer degraded", "acv/remix", STEP, |now| condition_is(now, "Degraded", "False", "AsExpected"));
+}
+
+#[test]
+fn pods_that_may_not_be_made_are_told() {
+    let namespace = Namespace::restricted("bad-pods");
+    let host = json!({ "podTemplate": { "volumes": [{ "name": "host", "hostPath": { "path": "/" } }] } });
+    namespace.apply(&converter::manifest("prying", &host));
+    namespace.apply(&converter::manifest("nobody", &json!({ "podTemplate": { "serviceAccountName": "not-there" } })));
+    for (name, word) in [("prying", "hostPath"), ("nobody", "not-there")] {
+        let degraded = namespace.until("says why there are no pods", &format!("acv/{name}"), STEP, |now| {
+            condition_is(now, "Degraded", "True", "PodsNotCreated")
+        });
+        assert!(degraded.message.contains(word), "{}", degraded.message);
+    }
+}
+
+#[test]
+fn a_job_waits_for_its_claim() {
+    let namespace = Namespace::restricted("missing-claim");
+    let volume = Volume::without_claim(&namespace, "tapes");
+    volume.folder("", 0o777, None);
+    let audio = Audio::music(Shape::VOICE, 1.0, 1);
+    fs::write(volume.root().join("a.wav"), audio.wav().unwrap()).unwrap();
+
+    namespace.apply(&job("early", &json!({ "source": { "volume": volume.source() } })));
+    let missing = namespace.until("says that the claim is missing", "cvj/early", STEP, |now| {
+        condition_is(now, "VolumesReady", "False", "ClaimNotFound")
+    });
+    assert!(missing.message.contains("tapes"), "{}", missing.message);
+    assert!(namespace.list("jobs").is_empty(), "nothing runs before the volume is there");
+    let waiting = namespace.get("cvj/early");
+    assert_eq!(waiting["status"]["stage"], "Pending");
+    assert_ne!(condition(&waiting, "Failed").map(|condition| condition.status).as_deref(), Some("True"));
+
+    volume.claim(&namespace);
+    namespace.wait_for("cvj/early", "condition=Complete", STEP);
+    audio.check_flac_file(&volume.root().join("a.flac")).unwrap();
+    assert_eq!(condition(&namespace.get("cvj/early"), "VolumesReady").unwrap().status, "True");
+}
+
+#[test]
+fn a_job_that_cannot_be_done_fails_with_a_reason() {
+    let namespace = Namespace::restricted("bad-jobs");
+    let volume = Volume::with_claim(&namespace, "tapes");
+    volume.folder("", 0o777, None);
+    own(&volume.folder("locked", 0o777, None), 0o700, Some((4711, 4712)));
+    fs::write(volume.root().join("a.wav"), Audio::music(Shape::VOICE, 0.2, 1).wav().unwrap()).unwrap();
+    let read_only = Volume::with_claim(&namespace, "shelf");
+    read_only.folder("", 0o755, Some((4711, 4712)));
+
+    let source = |path: &str| json!({ "source": { "volume": volume.source(), "path": path } });
+    let with = |extra: Value| {
+        let mut spec = json!({ "source": { "volume": volume.source() } });
+        spec.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+        spec
+    };
+    let cases = [
+        ("nowhere", source("no/such/folder"), "SourceNotFound", "no/such/folder"),
+        ("a-file", source("a.wav"), "SourceNotFound", "a.wav"),
+        ("locked", source("locked"), "SourceNotReadable", "locked"),
+        ("glob", with(json!({ "include": ["**/[a"] })), "InvalidGlob", "[a"),
+        (
+            "shelf",
+            with(json!({ "destination": { "volume": read_only.source() } })),
+            "DestinationNotWritable",
+            "destination",
+        ),
+    ];
+    for (name, spec, ..) in &cases {
+        namespace.apply(&job(name, spec));
+    }
+    for (name, _, reason, word) in &cases {
+        let failed = namespace.until("has failed", &format!("cvj/{name}"), STEP, |now| {
+            condition(now, "Failed").filter(|condition| condition.status == "True")
+        });
+        println!("{name}: {failed:?}");
+        assert_eq!(failed.reason, *reason, "{}", failed.message);
+        assert!(failed.message.contains(word), "{}", failed.message);
+        namespace.wait_for(&format!("cvj/{name}"), "condition=Failed", STEP);
+    }
+}
+
+#[test]
+fn a_volume_that_pod_security_forbids_is_told() {
+    let namespace = Namespace::restricted("pod-security");
+    let spec = json!({ "source": { "volume": { "hostPath": { "path": "/srv" } } } });
+    namespace.apply(&job("prying", &spec));
+    let refused = namespace.until("says what Pod Security forbids", "cvj/prying", STEP, |now| {
+        condition_is(now, "VolumesReady", "False", "PodSecurity")
+    });
+    for word in ["hostPath", "claim"] {
+        assert!(refused.message.contains(word), "{}", refused.message);
+    }
+}
