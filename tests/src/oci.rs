@@ -47,11 +47,7 @@ impl Entry {
     /// A file with the content of `source` on this machine.
     pub fn copy(source: &Path, path: impl Into<String>, mode: u32) -> Result<Self> {
         let bytes = std::fs::read(source).with_context(|| format!("read {}", source.display()))?;
-        Ok(Self::File {
-            path: path.into(),
-            bytes,
-            mode,
-        })
+        Ok(Self::File { path: path.into(), bytes, mode })
     }
 
     fn path(&self) -> &str {
@@ -131,8 +127,7 @@ pub fn archive(image: &Image) -> Result<(Vec<u8>, Written)> {
     }))?);
     let mut named = manifest.descriptor(MANIFEST_TYPE);
     let tag = image.name.rsplit(':').next().unwrap_or_default();
-    named["annotations"] =
-        json!({ NAME_ANNOTATION: image.name, "org.opencontainers.image.ref.name": tag });
+    named["annotations"] = json!({ NAME_ANNOTATION: image.name, "org.opencontainers.image.ref.name": tag });
     let index = serde_json::to_vec(&json!({
         "schemaVersion": 2,
         "mediaType": "application/vnd.oci.image.index.v1+json",
@@ -146,10 +141,7 @@ pub fn archive(image: &Image) -> Result<(Vec<u8>, Written)> {
     for blob in [&manifest, &config, &layer] {
         append_file(&mut tar, &blob.path(), &blob.bytes, 0o644)?;
     }
-    let written = Written {
-        digest: manifest.digest,
-        layer_bytes: layer.bytes.len() as u64,
-    };
+    let written = Written { digest: manifest.digest, layer_bytes: layer.bytes.len() as u64 };
     Ok((tar.into_inner()?, written))
 }
 
@@ -204,15 +196,13 @@ fn layer(entries: &[Entry]) -> Result<Vec<u8>> {
 fn append_file(tar: &mut tar::Builder<Vec<u8>>, path: &str, bytes: &[u8], mode: u32) -> Result<()> {
     let mut header = header(tar::EntryType::Regular, mode);
     header.set_size(bytes.len() as u64);
-    tar.append_data(&mut header, path, bytes)
-        .with_context(|| format!("pack {path}"))
+    tar.append_data(&mut header, path, bytes).with_context(|| format!("pack {path}"))
 }
 
 fn append_folder(tar: &mut tar::Builder<Vec<u8>>, path: &str, mode: u32) -> Result<()> {
     let mut header = header(tar::EntryType::Directory, mode);
     header.set_size(0);
-    tar.append_data(&mut header, format!("{path}/"), std::io::empty())
-        .with_context(|| format!("pack {path}"))
+    tar.append_data(&mut header, format!("{path}/"), std::io::empty()).with_context(|| format!("pack {path}"))
 }
 
 fn header(kind: tar::EntryType, mode: u32) -> tar::Header {
@@ -232,30 +222,14 @@ fn config_json(config: &Config, layer_digest: &str) -> Value {
             inner[key] = value;
         }
     };
-    let env: Vec<String> = config
-        .env
-        .iter()
-        .map(|(name, value)| format!("{name}={value}"))
-        .collect();
-    let ports: BTreeMap<&String, Value> = config
-        .exposed_ports
-        .iter()
-        .map(|port| (port, json!({})))
-        .collect();
+    let env: Vec<String> = config.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let ports: BTreeMap<&String, Value> = config.exposed_ports.iter().map(|port| (port, json!({}))).collect();
     put("User", json!(config.user), config.user.is_empty());
     put("ExposedPorts", json!(ports), ports.is_empty());
     put("Env", json!(env), env.is_empty());
-    put(
-        "Entrypoint",
-        json!(config.entrypoint),
-        config.entrypoint.is_empty(),
-    );
+    put("Entrypoint", json!(config.entrypoint), config.entrypoint.is_empty());
     put("Cmd", json!(config.cmd), config.cmd.is_empty());
-    put(
-        "WorkingDir",
-        json!(config.working_dir),
-        config.working_dir.is_empty(),
-    );
+    put("WorkingDir", json!(config.working_dir), config.working_dir.is_empty());
     put("Labels", json!(config.labels), config.labels.is_empty());
     json!({
         "architecture": architecture(),
@@ -276,25 +250,18 @@ fn architecture() -> &'static str {
 
 fn check_name(name: &str) -> Result<()> {
     let (host, rest) = name.split_once('/').unwrap_or(("", name));
-    let full = (host == "localhost" || host.contains(['.', ':']))
-        && rest.contains(':')
-        && !rest.ends_with(':');
-    ensure!(
-        full,
-        "image name `{name}`: give the full one with registry host and tag, like flacship.dev/converter:dev"
-    );
+    let full = (host == "localhost" || host.contains(['.', ':'])) && rest.contains(':') && !rest.ends_with(':');
+    ensure!(full, "image name `{name}`: give the full one with registry host and tag, like flacship.dev/converter:dev");
     Ok(())
 }
 
 /// Lower-case hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 #[cfg(test)]
@@ -307,15 +274,8 @@ mod tests {
         Image {
             name: "example.test/tool:7".into(),
             entries: vec![
-                Entry::File {
-                    path: "/usr/bin/tool".into(),
-                    bytes: b"#!".to_vec(),
-                    mode: 0o755,
-                },
-                Entry::Folder {
-                    path: "/tmp".into(),
-                    mode: 0o1777,
-                },
+                Entry::File { path: "/usr/bin/tool".into(), bytes: b"#!".to_vec(), mode: 0o755 },
+                Entry::Folder { path: "/tmp".into(), mode: 0o1777 },
             ],
             config: Config {
                 entrypoint: vec!["/usr/bin/tool".into()],
@@ -353,79 +313,37 @@ mod tests {
         let files = unpack(&bytes);
         let json = |path: &str| serde_json::from_slice::<Value>(&files[path].1).unwrap();
         let blob = |descriptor: &Value| {
-            let path = format!(
-                "blobs/{}",
-                descriptor["digest"].as_str().unwrap().replace(':', "/")
-            );
-            assert_eq!(
-                files[&path].1.len() as u64,
-                descriptor["size"].as_u64().unwrap()
-            );
+            let path = format!("blobs/{}", descriptor["digest"].as_str().unwrap().replace(':', "/"));
+            assert_eq!(files[&path].1.len() as u64, descriptor["size"].as_u64().unwrap());
             path
         };
         let index = json("index.json");
         let manifest_descriptor = &index["manifests"][0];
-        assert_eq!(
-            manifest_descriptor["annotations"][NAME_ANNOTATION],
-            "example.test/tool:7"
-        );
+        assert_eq!(manifest_descriptor["annotations"][NAME_ANNOTATION], "example.test/tool:7");
         assert_eq!(manifest_descriptor["digest"], written.digest);
         let manifest = json(&blob(manifest_descriptor));
         let config = json(&blob(&manifest["config"]));
-        assert_eq!(
-            config["rootfs"]["diff_ids"][0],
-            manifest["layers"][0]["digest"]
-        );
+        assert_eq!(config["rootfs"]["diff_ids"][0], manifest["layers"][0]["digest"]);
         assert_eq!(
             config["config"],
             json!({"User": "65532:65532", "Env": ["A=b"], "Entrypoint": ["/usr/bin/tool"], "ExposedPorts": {"8080/tcp": {}}})
         );
         let layer = unpack(&files[&blob(&manifest["layers"][0])].1);
-        let listed: Vec<(&str, u32)> = layer
-            .iter()
-            .map(|(path, (mode, _))| (path.as_str(), *mode))
-            .collect();
-        assert_eq!(
-            listed,
-            [
-                ("tmp/", 0o1777),
-                ("usr/", 0o755),
-                ("usr/bin/", 0o755),
-                ("usr/bin/tool", 0o755)
-            ]
-        );
+        let listed: Vec<(&str, u32)> = layer.iter().map(|(path, (mode, _))| (path.as_str(), *mode)).collect();
+        assert_eq!(listed, [("tmp/", 0o1777), ("usr/", 0o755), ("usr/bin/", 0o755), ("usr/bin/tool", 0o755)]);
     }
 
     #[test]
     fn short_names_and_stray_paths_are_refused() {
-        for name in [
-            "tool",
-            "tool:7",
-            "example.test/tool",
-            "library/tool:7",
-            "example.test/tool:",
-        ] {
-            assert!(
-                archive(&Image {
-                    name: name.into(),
-                    ..image()
-                })
-                .is_err(),
-                "{name}"
-            );
+        for name in ["tool", "tool:7", "example.test/tool", "library/tool:7", "example.test/tool:"] {
+            assert!(archive(&Image { name: name.into(), ..image() }).is_err(), "{name}");
         }
         for path in ["", "/", "a/../b", "a//b"] {
-            let entries = vec![Entry::Folder {
-                path: path.into(),
-                mode: 0o755,
-            }];
+            let entries = vec![Entry::Folder { path: path.into(), mode: 0o755 }];
             assert!(archive(&Image { entries, ..image() }).is_err(), "{path}");
         }
         let mut twice = image();
-        twice.entries.push(Entry::Folder {
-            path: "tmp/".into(),
-            mode: 0o755,
-        });
+        twice.entries.push(Entry::Folder { path: "tmp/".into(), mode: 0o755 });
         assert!(archive(&twice).is_err());
     }
 }

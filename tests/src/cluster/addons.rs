@@ -16,10 +16,8 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 /// Applies the manifests; what is there already stays.
 pub fn apply(parts: &Parts, images: &Names) -> Result<()> {
-    let dns = files::fill(
-        include_str!("../../cluster/coredns.yaml"),
-        &[("IMAGE", &images.coredns), ("DNS_IP", DNS_IP)],
-    );
+    let dns =
+        files::fill(include_str!("../../cluster/coredns.yaml"), &[("IMAGE", &images.coredns), ("DNS_IP", DNS_IP)]);
     let metrics = files::fill(
         include_str!("../../cluster/metrics-server.yaml"),
         &[("NODE_IP", NODE_IP), ("CA", &parts.pki.authority_base64()?)],

@@ -14,6 +14,7 @@ use super::files;
 use super::layout::Layout;
 use super::process::boot_id;
 
+const FILE: &str = "before.json";
 /// The kubelet sets these (`setupKernelTunables`).
 const SYSCTLS: [&str; 6] = [
     "vm/overcommit_memory",
@@ -47,27 +48,65 @@ pub struct Before {
     folders: Vec<PathBuf>,
 }
 
-/// Writes it down, unless an earlier `up` of the same cluster did: by now the machine may be changed.
-pub fn save(layout: &Layout) -> Result<()> {
+/// Whether the machine has been booted since the cluster was last started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Boot {
+    /// It has: nothing of the cluster runs, whatever its files say.
+    New,
+    /// It has not, or this is the first start.
+    Same,
+}
+
+/// Writes it down, unless an earlier `up` did: by now the machine may be changed.
+pub fn save(layout: &Layout) -> Result<Boot> {
     let boot = boot_id()?;
-    let folders = match read(layout)? {
-        Some(before) if before.boot == boot => return Ok(()),
-        // A boot has reset the kernel's parameters; the folders stayed.
-        Some(before) => before.folders,
-        None => FOLDERS.iter().map(PathBuf::from).filter(|folder| folder.exists()).collect(),
+    let own = read(&path(layout))?;
+    if own.as_ref().is_some_and(|before| before.boot == boot) {
+        return Ok(Boot::Same);
+    }
+    // What another cluster found is what was before both.
+    if let Some(before) = others(layout, &boot).pop() {
+        files::write(&path(layout), &serde_json::to_string_pretty(&before)?)?;
+        return Ok(if own.is_some() { Boot::New } else { Boot::Same });
+    }
+    // A boot has reset the kernel's parameters; the folders stayed.
+    let (folders, outcome) = match own {
+        Some(before) => (before.folders, Boot::New),
+        None => (FOLDERS.iter().map(PathBuf::from).filter(|folder| folder.exists()).collect(), Boot::Same),
     };
     let sysctls = SYSCTLS
         .iter()
         .filter_map(|name| Some(((*name).to_owned(), fs::read_to_string(sysctl_path(name)).ok()?)))
         .collect();
     let before = Before { boot, sysctls, folders };
-    files::write(&path(layout), &serde_json::to_string_pretty(&before)?)
+    files::write(&path(layout), &serde_json::to_string_pretty(&before)?)?;
+    Ok(outcome)
+}
+
+/// What the other clusters of this boot found.
+fn others(layout: &Layout, boot: &str) -> Vec<Before> {
+    let siblings = layout.state_dir.parent().and_then(|base| fs::read_dir(base).ok());
+    siblings
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|folder| *folder != layout.state_dir)
+        .filter_map(|folder| read(&folder.join(FILE)).ok().flatten())
+        .filter(|before| before.boot == boot)
+        .collect()
 }
 
 /// Puts the kernel's parameters back and removes the fixed folders that were not there, once they are empty.
 pub fn restore(layout: &Layout) -> Result<()> {
-    let Some(before) = read(layout)? else { return Ok(()) };
-    if before.boot == boot_id()? {
+    let Some(before) = read(&path(layout))? else { return Ok(()) };
+    remove_strays(layout);
+    let boot = boot_id()?;
+    if !others(layout, &boot).is_empty() {
+        // The last one to go puts the machine back.
+        return Ok(());
+    }
+    if before.boot == boot {
         for (name, value) in &before.sysctls {
             let path = sysctl_path(name);
             if fs::read_to_string(&path).ok().as_ref() != Some(value) {
@@ -75,7 +114,7 @@ pub fn restore(layout: &Layout) -> Result<()> {
             }
         }
     }
-    remove_strays(layout, &before);
+    remove_device_plugins(&before);
     for folder in FOLDERS.iter().rev().map(Path::new) {
         if !before.folders.iter().any(|there| there == folder) {
             // Not empty: somebody else has begun to use it.
@@ -86,7 +125,7 @@ pub fn restore(layout: &Layout) -> Result<()> {
 }
 
 /// Files that the cluster's own programs left in the fixed folders.
-fn remove_strays(layout: &Layout, before: &Before) {
+fn remove_strays(layout: &Layout) {
     // libcni keeps what it did for each sandbox, with the path of its namespace, which lies in our folder.
     let ours = format!("{}/", layout.state_dir.display());
     each_file(Path::new("/var/lib/cni/results"), |file| {
@@ -95,9 +134,13 @@ fn remove_strays(layout: &Layout, before: &Before) {
     each_file(Path::new("/var/log/containers"), |file| {
         fs::read_link(file).is_ok_and(|target| target.starts_with(&layout.state_dir))
     });
-    let plugins = Path::new("/var/lib/kubelet/device-plugins");
-    if !before.folders.iter().any(|there| there == plugins) {
-        each_file(plugins, |file| {
+}
+
+/// The kubelet's socket and checkpoint, which all kubelets of a machine share.
+fn remove_device_plugins(before: &Before) {
+    let folder = Path::new("/var/lib/kubelet/device-plugins");
+    if !before.folders.iter().any(|there| there == folder) {
+        each_file(folder, |file| {
             let name = file.file_name().unwrap_or_default();
             name == "kubelet.sock" || name == "kubelet_internal_checkpoint" || name == "DEPRECATION"
         });
@@ -113,16 +156,16 @@ fn each_file(folder: &Path, remove: impl Fn(&Path) -> bool) {
     }
 }
 
-fn read(layout: &Layout) -> Result<Option<Before>> {
-    match fs::read_to_string(path(layout)) {
-        Ok(text) => serde_json::from_str(&text).map(Some).context("parse before.json"),
+fn read(file: &Path) -> Result<Option<Before>> {
+    match fs::read_to_string(file) {
+        Ok(text) => serde_json::from_str(&text).map(Some).with_context(|| format!("parse {}", file.display())),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).context("read before.json"),
+        Err(error) => Err(error).with_context(|| format!("read {}", file.display())),
     }
 }
 
 fn path(layout: &Layout) -> PathBuf {
-    layout.state("before.json")
+    layout.state(FILE)
 }
 
 fn sysctl_path(name: &str) -> PathBuf {

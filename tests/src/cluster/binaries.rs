@@ -151,9 +151,7 @@ fn ldflags() -> String {
     let (major, minor) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     let mut flags = String::from("-s -w");
     for package in ["k8s.io/component-base/version", "k8s.io/client-go/pkg/version"] {
-        for (variable, value) in
-            [("gitVersion", KUBERNETES_VERSION), ("gitMajor", major), ("gitMinor", minor)]
-        {
+        for (variable, value) in [("gitVersion", KUBERNETES_VERSION), ("gitMajor", major), ("gitMinor", minor)] {
             // Writing to a String cannot fail.
             let _ = write!(flags, " -X {package}.{variable}={value}");
         }

@@ -43,9 +43,7 @@ pub fn remove(path: &Path) -> Result<()> {
 
 /// Replaces each `@KEY@` in `template`.
 pub fn fill(template: &str, values: &[(&str, &str)]) -> String {
-    values.iter().fold(template.to_owned(), |text, (key, value)| {
-        text.replace(&format!("@{key}@"), value)
-    })
+    values.iter().fold(template.to_owned(), |text, (key, value)| text.replace(&format!("@{key}@"), value))
 }
 
 /// The last lines of a log, for error messages.

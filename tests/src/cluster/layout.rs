@@ -43,8 +43,7 @@ pub struct Layout {
 /// # Errors
 /// If the name or the resulting paths cannot be used.
 pub fn layout(name: &str) -> Result<Layout> {
-    let base = std::env::var_os(STATE_DIR_VARIABLE)
-        .map_or_else(|| PathBuf::from(DEFAULT_STATE_DIR), PathBuf::from);
+    let base = std::env::var_os(STATE_DIR_VARIABLE).map_or_else(|| PathBuf::from(DEFAULT_STATE_DIR), PathBuf::from);
     Layout::below(&base, name)
 }
 
@@ -55,11 +54,7 @@ impl Layout {
             !name.is_empty() && name.len() <= LONGEST_NAME && name.bytes().all(plain),
             "cluster name `{name}`: use 1 to {LONGEST_NAME} of a-z, 0-9 and `-`"
         );
-        ensure!(
-            base.is_absolute(),
-            "{STATE_DIR_VARIABLE}={}: give an absolute path",
-            base.display()
-        );
+        ensure!(base.is_absolute(), "{STATE_DIR_VARIABLE}={}: give an absolute path", base.display());
         let state_dir = base.join(format!("cluster-{name}"));
         ensure!(
             state_dir.as_os_str().len() <= LONGEST_STATE_DIR,

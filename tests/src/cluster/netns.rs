@@ -45,10 +45,8 @@ pub fn exists(layout: &Layout) -> Result<bool> {
 /// # Errors
 /// If it does not exist or may not be entered.
 pub fn enter(path: &Path) -> Result<()> {
-    let file = File::open(path)
-        .with_context(|| format!("no namespace at {}: run `cluster up`", path.display()))?;
-    setns(file, CloneFlags::CLONE_NEWNET)
-        .with_context(|| format!("enter the namespace at {}", path.display()))
+    let file = File::open(path).with_context(|| format!("no namespace at {}: run `cluster up`", path.display()))?;
+    setns(file, CloneFlags::CLONE_NEWNET).with_context(|| format!("enter the namespace at {}", path.display()))
 }
 
 /// Runs `work` inside the namespace, on a thread of its own.
@@ -70,9 +68,8 @@ fn configure() -> Result<()> {
     // `/proc/sys/net` shows the namespace of the thread that opens it.
     for setting in ["ipv4/ip_forward", "bridge/bridge-nf-call-iptables"] {
         let path = format!("/proc/sys/net/{setting}");
-        fs::write(&path, "1").with_context(|| {
-            format!("set {path}: does the kernel have bridges (`modprobe br_netfilter`)?")
-        })?;
+        fs::write(&path, "1")
+            .with_context(|| format!("set {path}: does the kernel have bridges (`modprobe br_netfilter`)?"))?;
     }
     ip_batch(&links())
 }

@@ -80,11 +80,7 @@ pub fn kubelet(parts: &Parts) -> Result<Service> {
 pub fn kube_proxy(parts: &Parts) -> Result<Service> {
     let config = files::fill(
         include_str!("../../cluster/kube-proxy.yaml"),
-        &[
-            ("NODE_NAME", NODE_NAME),
-            ("POD_CIDR", POD_CIDR),
-            ("KUBECONFIG", &parts.kubeconfig("kube-proxy")),
-        ],
+        &[("NODE_NAME", NODE_NAME), ("POD_CIDR", POD_CIDR), ("KUBECONFIG", &parts.kubeconfig("kube-proxy"))],
     );
     let path = parts.layout.state("kube-proxy/config.yaml");
     files::write(&path, &config)?;

@@ -141,11 +141,8 @@ fn leaf(
     let mut params = params(user, group, names)?;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.use_authority_key_identifier_extension = true;
-    params.extended_key_usages = vec![if names.is_empty() {
-        ExtendedKeyUsagePurpose::ClientAuth
-    } else {
-        ExtendedKeyUsagePurpose::ServerAuth
-    }];
+    params.extended_key_usages =
+        vec![if names.is_empty() { ExtendedKeyUsagePurpose::ClientAuth } else { ExtendedKeyUsagePurpose::ServerAuth }];
     let key = KeyPair::generate()?;
     let certificate = params.signed_by(&key, issuer)?;
     save(folder, file, &certificate.pem(), &key)

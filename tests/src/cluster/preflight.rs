@@ -20,15 +20,12 @@ const NEEDED: [(&str, &str); 13] = [
     ("/usr/lib/cni/host-local", "containernetworking-plugins"),
     ("/usr/lib/cni/portmap", "containernetworking-plugins"),
 ];
-const FOLDERS: [&str; 6] =
-    ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+const FOLDERS: [&str; 6] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 
 /// Fails with one message that names every missing package.
 pub fn check() -> Result<()> {
     ensure!(nix::unistd::geteuid().is_root(), "the cluster needs root: namespaces, mounts and cgroups are made");
-    let missing = missing(|file| {
-        FOLDERS.iter().any(|folder| Path::new(folder).join(file).exists())
-    });
+    let missing = missing(|file| FOLDERS.iter().any(|folder| Path::new(folder).join(file).exists()));
     if missing.is_empty() {
         return Ok(());
     }
@@ -36,8 +33,7 @@ pub fn check() -> Result<()> {
 }
 
 fn missing(there: impl Fn(&str) -> bool) -> Vec<&'static str> {
-    let mut packages: Vec<&str> =
-        NEEDED.iter().filter(|(file, _)| !there(file)).map(|(_, package)| *package).collect();
+    let mut packages: Vec<&str> = NEEDED.iter().filter(|(file, _)| !there(file)).map(|(_, package)| *package).collect();
     packages.dedup();
     packages
 }

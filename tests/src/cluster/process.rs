@@ -80,15 +80,12 @@ pub fn ensure(layout: &Layout, lock: &Lock, service: &Service) -> Result<Outcome
     }
     let mut child = spawn(layout, lock, service, &fingerprint)?;
     let path = record_path(layout, service.name);
-    wait_for(
-        &format!("start of {}", service.name),
-        Duration::from_secs(10),
-        Duration::from_millis(2),
-        || match child.try_wait()? {
-            Some(status) => bail!("{} ended with {status}:\n{}", service.name, files::tail(&layout.log(service.name), 20)),
-            None => Ok(path.exists()),
-        },
-    )?;
+    wait_for(&format!("start of {}", service.name), Duration::from_secs(10), Duration::from_millis(2), || match child
+        .try_wait()?
+    {
+        Some(status) => bail!("{} ended with {status}:\n{}", service.name, files::tail(&layout.log(service.name), 20)),
+        None => Ok(path.exists()),
+    })?;
     Ok(Outcome::Started)
 }
 

@@ -15,20 +15,45 @@ use nix::unistd::Pid;
 use super::layout::Layout;
 use super::lock::Lock;
 use super::progress::{Progress, wait_for};
-use super::{before, cgroups, mounts, process};
+use super::{before, cgroups, files, mounts, process};
+
+/// In the state folder from the first step of `down` on.
+const MARKER: &str = "going-down";
 
 /// Removes the cluster; none is fine.
 ///
 /// # Errors
 /// If something of it could not be removed. A second `down` goes on from there.
 pub fn down(layout: &Layout) -> Result<()> {
-    let lock_file = Lock::path(layout);
-    if ![&layout.state_dir, &layout.run_dir, &lock_file].iter().any(|path| path.exists()) {
+    let traces = [layout.state_dir.clone(), layout.run_dir.clone(), discarded(layout), Lock::path(layout)];
+    if !traces.iter().any(|path| path.exists()) {
         println!("no cluster `{}`", layout.name);
         return Ok(());
     }
     let progress = Progress::new();
     let lock = Lock::take(layout)?;
+    remove(layout, &progress)?;
+    if let Some(base) = layout.state_dir.parent() {
+        // Unless another cluster's state is in it too.
+        let _ = fs::remove_dir(base);
+    }
+    lock.remove()?;
+    progress.step(format!("cluster `{}` is gone", layout.name));
+    Ok(())
+}
+
+/// For `up`: goes on with a `down` that was killed, because what it left half can only be removed.
+pub fn finish(layout: &Layout, progress: &Progress) -> Result<()> {
+    if layout.state(MARKER).exists() || discarded(layout).exists() {
+        remove(layout, progress)?;
+    }
+    Ok(())
+}
+
+fn remove(layout: &Layout, progress: &Progress) -> Result<()> {
+    if layout.state_dir.exists() {
+        files::write(&layout.state(MARKER), "")?;
+    }
     // The kubelet first: it would start again what is ended below.
     let (kubelet, others): (Vec<_>, Vec<_>) =
         process::records(layout)?.into_iter().partition(|record| record.name == "kubelet");
@@ -44,12 +69,23 @@ pub fn down(layout: &Layout) -> Result<()> {
     remove_shim_sockets(layout);
     before::restore(layout)?;
     progress.step("mounts, cgroups and kernel parameters as before");
-    for folder in [&layout.run_dir, &layout.state_dir] {
-        remove_folder(folder)?;
+    remove_folder(&layout.run_dir)?;
+    discard(layout)
+}
+
+/// Where the state folder goes to be emptied, so that what bears its name is always whole.
+fn discarded(layout: &Layout) -> PathBuf {
+    layout.state_dir.with_extension("discarded")
+}
+
+fn discard(layout: &Layout) -> Result<()> {
+    let discarded = discarded(layout);
+    remove_folder(&discarded)?;
+    if layout.state_dir.exists() {
+        ensure_unmounted(&layout.state_dir)?;
+        fs::rename(&layout.state_dir, &discarded).context("move the state folder away")?;
+        remove_folder(&discarded)?;
     }
-    remove_if_empty(layout.state_dir.parent());
-    lock.remove()?;
-    progress.step(format!("cluster `{}` is gone", layout.name));
     Ok(())
 }
 
@@ -105,24 +141,21 @@ fn shim_socket(address: &str) -> Option<PathBuf> {
     (path.parent() == Some(Path::new("/run/containerd/s"))).then(|| path.to_owned())
 }
 
-/// Removes a folder of ours, unless something is still mounted below it: that would be emptied too.
-fn remove_folder(folder: &Path) -> Result<()> {
+/// What is mounted below a folder would be emptied with it.
+fn ensure_unmounted(folder: &Path) -> Result<()> {
     let mounts = mounts::read()?;
-    let left: Vec<String> =
-        mounts::below(&mounts, folder).map(|mount| mount.point.display().to_string()).collect();
+    let left: Vec<String> = mounts::below(&mounts, folder).map(|mount| mount.point.display().to_string()).collect();
     ensure!(left.is_empty(), "still mounted, so not removed: {}", left.join(", "));
+    Ok(())
+}
+
+fn remove_folder(folder: &Path) -> Result<()> {
+    ensure_unmounted(folder)?;
     match fs::remove_dir_all(folder) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(error).with_context(|| format!("remove {}", folder.display()))
         }
         _ => Ok(()),
-    }
-}
-
-/// The folder of all clusters' state, once the last is gone.
-fn remove_if_empty(folder: Option<&Path>) {
-    if let Some(folder) = folder {
-        let _ = fs::remove_dir(folder);
     }
 }
 

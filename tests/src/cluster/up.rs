@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+use super::before::{self, Boot};
 use super::binaries::{self, Binaries};
 use super::control_plane::{self, Parts};
 use super::images::Names;
@@ -15,7 +16,7 @@ use super::lock::Lock;
 use super::ports::Ports;
 use super::process::{self, Outcome, Service};
 use super::progress::{Progress, wait_for};
-use super::{addons, before, cgroups, files, images, kubectl, netns, node, pki, preflight};
+use super::{addons, cgroups, files, images, kubectl, netns, node, pki, preflight, teardown};
 
 /// Kubeconfigs of the components, by the certificate they use.
 const COMPONENTS: [&str; 5] = ["controller-manager", "scheduler", "kubelet", "kube-proxy", "metrics-server"];
@@ -37,6 +38,7 @@ pub fn up(layout: &Layout) -> Result<Ports> {
     preflight::check()?;
     let binaries = binaries::ensure_built(&progress)?;
     let lock = Lock::take(layout)?;
+    teardown::finish(layout, &progress)?;
     let parts = prepare(layout, binaries, &progress)?;
     let images = Names::new(&parts.binaries);
     let run = Up { parts, images, lock: &lock, progress };
@@ -47,7 +49,12 @@ pub fn up(layout: &Layout) -> Result<Ports> {
 /// Everything that is there before the first process. Written down first, so that `down` finds it after any kill.
 fn prepare(layout: &Layout, binaries: Binaries, progress: &Progress) -> Result<Parts> {
     files::folder(&layout.state_dir)?;
-    before::save(layout)?;
+    if before::save(layout)? == Boot::New {
+        // Containers of the last boot: containerd expects these folders to vanish with it.
+        for folder in ["containerd/state", "containerd/runc"] {
+            let _ = std::fs::remove_dir_all(layout.state(folder));
+        }
+    }
     for folder in ["tmp", "home", "volumes", "volume-plugins", "pod-logs", "kubelet"] {
         files::folder(&layout.state(folder))?;
     }
