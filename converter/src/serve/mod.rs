@@ -1,19 +1,187 @@
-//! The long-running service: page, `POST /convert`, live streams, admin port.
+//! The long-running service: the page, `POST /convert`, live streams, and an admin port with probes and metrics.
+//!
+//! [`run`] is all that the command line needs; [`Server`] is the same in two steps, for those who want to know the ports
+//! that were bound. One file a route group: [`page`], [`convert`], [`stream`], [`admin`]; around them what they share.
 
-/// Settings of `converter serve`.
-#[derive(Debug, clap::Args)]
-pub struct Args {}
+mod admin;
+mod args;
+mod connection;
+mod convert;
+mod encode;
+mod filename;
+mod limits;
+mod messages;
+mod metrics;
+mod options;
+mod origin;
+mod page;
+mod problem;
+mod request;
+mod shutdown;
+mod socket;
+mod spool;
+mod state;
+mod stream;
+mod upload;
 
-/// Why the service could not start or had to end.
+use std::{future::Future, io, net::SocketAddr, path::PathBuf, sync::Arc};
+
+use axum::{
+    Router,
+    middleware::from_fn_with_state,
+    routing::{get, post},
+};
+use tokio::net::TcpListener;
+use tracing_subscriber::EnvFilter;
+
+pub use args::{Args, ByteSize, LogFormat, ValueError};
+pub use shutdown::Stop;
+
+use spool::Pool;
+use state::App;
+
+/// Why the service could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// This build has no service.
-    #[error("this build has no service")]
-    Missing,
+    /// A port is taken, or not this user's to take.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address asked for.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The spool's folder takes no files.
+    #[error("cannot make temporary files in {}: {source}; choose another folder with --spool-dir", folder.display())]
+    Spool {
+        /// The folder.
+        folder: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The system gives no signals.
+    #[error("cannot wait for signals: {0}")]
+    Signals(#[source] io::Error),
 }
 
-/// Runs the service until it is told to stop.
-#[allow(clippy::unused_async)]
-pub async fn run(_args: Args) -> Result<(), Error> {
-    Err(Error::Missing)
+/// Runs the service until a signal stops it, and prints the page's address.
+pub async fn run(args: Args) -> Result<(), Error> {
+    log_to_stderr(args.log_format);
+    let format = args.log_format;
+    let server = Server::bind(args).await?;
+    let url = server.url();
+    tracing::info!(url, admin = %server.admin_address(), version = env!("CARGO_PKG_VERSION"), "listening");
+    if format == LogFormat::Text {
+        println!("Flacship is at {url}");
+    }
+    let stop = tokio::spawn(shutdown::signals());
+    server
+        .run(async {
+            match stop.await {
+                Ok(Ok(stop)) => stop,
+                failed => {
+                    tracing::error!(?failed, "cannot wait for signals: stopping");
+                    Stop::Interrupt
+                }
+            }
+        })
+        .await;
+    Ok(())
+}
+
+/// A server with its ports bound, not yet answering.
+#[derive(Debug)]
+pub struct Server {
+    app: Arc<App>,
+    public: TcpListener,
+    admin: TcpListener,
+    addresses: [SocketAddr; 2],
+}
+
+impl Server {
+    /// Binds both ports and tries the spool's folder.
+    pub async fn bind(args: Args) -> Result<Self, Error> {
+        let folder = args.spool_dir.clone().unwrap_or_else(std::env::temp_dir);
+        let spools = Pool::new(args.spool_size.0, args.spool_memory.0, folder.clone())
+            .map_err(|source| Error::Spool { folder, source })?;
+        let (public, public_address) = listen(args.listen).await?;
+        let (admin, admin_address) = listen(args.admin_listen).await?;
+        Ok(Self { app: App::new(args, spools), public, admin, addresses: [public_address, admin_address] })
+    }
+
+    /// Where the page is.
+    pub fn address(&self) -> SocketAddr {
+        self.addresses[0]
+    }
+
+    /// Where probes and metrics are.
+    pub fn admin_address(&self) -> SocketAddr {
+        self.addresses[1]
+    }
+
+    /// The page's address as a browser on this machine takes it.
+    pub fn url(&self) -> String {
+        let address = self.address();
+        if address.ip().is_unspecified() {
+            format!("http://localhost:{}/", address.port())
+        } else {
+            format!("http://{address}/")
+        }
+    }
+
+    /// Answers until `stop` comes and the work under way is done or its time is over.
+    pub async fn run(self, stop: impl Future<Output = Stop>) {
+        let Self { app, public, admin, .. } = self;
+        let ports = [
+            tokio::spawn(connection::serve(public, public_routes(&app), Arc::clone(&app))),
+            tokio::spawn(connection::serve(admin, admin_routes(&app), Arc::clone(&app))),
+        ];
+        let stop = stop.await;
+        tracing::info!(?stop, "stopping");
+        app.shutdown.drain(stop, app.args.drain_delay, app.args.drain_timeout).await;
+        for port in ports {
+            port.abort();
+        }
+        connection::finish(&app).await;
+        tracing::info!("stopped");
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> {
+    let error = |source| Error::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(error)?;
+    let bound = listener.local_addr().map_err(error)?;
+    Ok((listener, bound))
+}
+
+fn public_routes(app: &Arc<App>) -> Router {
+    let routes = Router::new()
+        .route("/convert", post(convert::convert))
+        .route("/ws", get(stream::upgrade))
+        .route("/healthz", get(admin::alive))
+        .route("/status", get(admin::status))
+        .merge(page::routes());
+    framed(routes, app)
+}
+
+fn admin_routes(app: &Arc<App>) -> Router {
+    let routes = Router::new()
+        .route("/livez", get(admin::alive))
+        .route("/readyz", get(admin::ready))
+        .route("/metrics", get(admin::metrics));
+    framed(routes, app)
+}
+
+fn framed(routes: Router<Arc<App>>, app: &Arc<App>) -> Router {
+    routes.layer(from_fn_with_state(Arc::clone(app), request::frame)).with_state(Arc::clone(app))
+}
+
+/// Sends logs to stderr, unless whoever embeds the server already collects them.
+fn log_to_stderr(format: LogFormat) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let _ = match format {
+        LogFormat::Text => logs.try_init(),
+        LogFormat::Json => logs.json().flatten_event(true).try_init(),
+    };
 }

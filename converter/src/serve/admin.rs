@@ -1,0 +1,130 @@
+//! What tells how the server is: `/livez`, `/readyz` and `/metrics` on the admin port, `/healthz` and `/status` on the
+//! public one.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::State,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+
+use super::{
+    metrics::{Kind, Outcome},
+    problem::Failure,
+    shutdown::Phase,
+    state::App,
+};
+
+/// `GET /livez`, `GET /healthz`: the process answers.
+pub(super) async fn alive() -> &'static str {
+    "ok\n"
+}
+
+/// `GET /readyz`: whether new work should come here. Never about how full the server is: that would take a busy server
+/// out of its Service and its load onto the others.
+pub(super) async fn ready(State(app): State<Arc<App>>) -> (StatusCode, &'static str) {
+    if app.shutdown.phase() == Phase::Serving {
+        (StatusCode::OK, "ok\n")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "stopping\n")
+    }
+}
+
+/// `GET /metrics`.
+pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
+    match app.metrics.render(app.spools.used(), app.shutdown.phase() > Phase::Serving) {
+        Ok(text) => {
+            let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+            ([(header::CONTENT_TYPE, kind)], text).into_response()
+        }
+        Err(error) => Failure::Internal(format!("metrics: {error}")).into_response(),
+    }
+}
+
+#[derive(Serialize)]
+struct Status {
+    name: &'static str,
+    version: &'static str,
+    phase: &'static str,
+    uptime_seconds: u64,
+    active: Active,
+    totals: Totals,
+    limits: Limits,
+}
+
+#[derive(Serialize)]
+struct Active {
+    conversions: i64,
+    streams: i64,
+    spool_bytes: u64,
+}
+
+#[derive(Serialize)]
+struct Totals {
+    conversions: Outcomes,
+    streams: Outcomes,
+    bytes_in: u64,
+    bytes_out: u64,
+    audio_seconds: f64,
+}
+
+#[derive(Serialize)]
+struct Outcomes {
+    converted: u64,
+    refused: u64,
+    aborted: u64,
+    failed: u64,
+}
+
+#[derive(Serialize)]
+struct Limits {
+    level: u8,
+    max_upload_bytes: u64,
+    spool_bytes: u64,
+    ws_max_message_bytes: u64,
+    idle_timeout_seconds: f64,
+}
+
+/// `GET /status`: how the server is, for people and for the page.
+pub(super) async fn status(State(app): State<Arc<App>>) -> Response {
+    let outcomes = |kind| Outcomes {
+        converted: app.metrics.count(kind, Outcome::Converted),
+        refused: app.metrics.count(kind, Outcome::Refused),
+        aborted: app.metrics.count(kind, Outcome::Aborted),
+        failed: app.metrics.count(kind, Outcome::Failed),
+    };
+    let volume = app.metrics.volume();
+    let status = Status {
+        name: "flacship-converter",
+        version: env!("CARGO_PKG_VERSION"),
+        phase: match app.shutdown.phase() {
+            Phase::Serving => "serving",
+            Phase::Leaving => "leaving",
+            Phase::Draining | Phase::Over => "draining",
+        },
+        uptime_seconds: app.started.elapsed().as_secs(),
+        active: Active {
+            conversions: app.metrics.active(Kind::Upload).get(),
+            streams: app.metrics.active(Kind::Stream).get(),
+            spool_bytes: app.spools.used(),
+        },
+        totals: Totals {
+            conversions: outcomes(Kind::Upload),
+            streams: outcomes(Kind::Stream),
+            bytes_in: volume.bytes_in,
+            bytes_out: volume.bytes_out,
+            audio_seconds: volume.audio_seconds,
+        },
+        limits: Limits {
+            level: app.args.level.get(),
+            max_upload_bytes: app.args.max_upload_size.0,
+            spool_bytes: app.args.spool_size.0,
+            ws_max_message_bytes: app.args.ws_max_message.0,
+            idle_timeout_seconds: app.args.idle_timeout.as_secs_f64(),
+        },
+    };
+    ([(header::CACHE_CONTROL, "no-store")], Json(status)).into_response()
+}

@@ -1,0 +1,202 @@
+//! The flags of `converter serve`, and the small value types that they parse into.
+//!
+//! Every flag is also an environment variable, `FLACSHIP_` and the flag's name, so that a container needs no arguments.
+//! What the values do lives with the code that uses them.
+
+use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
+
+use crate::convert::Level;
+
+/// Flags of `converter serve`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// Address of the page, `/convert` and `/ws`.
+    #[arg(long, env = "FLACSHIP_LISTEN", value_name = "ADDR:PORT", default_value = "0.0.0.0:8080")]
+    pub listen: SocketAddr,
+
+    /// Address of the health probes and metrics; keep it inside the cluster.
+    #[arg(long, env = "FLACSHIP_ADMIN_LISTEN", value_name = "ADDR:PORT", default_value = "0.0.0.0:9090")]
+    pub admin_listen: SocketAddr,
+
+    /// Compression level where a request names none: 0 (fastest) to 8 (smallest).
+    #[arg(long, env = "FLACSHIP_LEVEL", value_name = "0-8", default_value = "5")]
+    pub level: Level,
+
+    /// Largest WAV that `/convert` takes: bytes, or with Ki, Mi, Gi, Ti, k, M, G, T.
+    #[arg(long, env = "FLACSHIP_MAX_UPLOAD_SIZE", value_name = "SIZE", default_value = "2Gi", value_parser = positive_size)]
+    pub max_upload_size: ByteSize,
+
+    /// Folder for results that outgrow memory [default: the system's folder for temporary files].
+    #[arg(long, env = "FLACSHIP_SPOOL_DIR", value_name = "DIR")]
+    pub spool_dir: Option<PathBuf>,
+
+    /// How much of one result is held in memory before it goes to a file.
+    #[arg(long, env = "FLACSHIP_SPOOL_MEMORY", value_name = "SIZE", default_value = "1Mi")]
+    pub spool_memory: ByteSize,
+
+    /// Bound on all results held at once, in memory and in files; beyond it requests get 503.
+    #[arg(long, env = "FLACSHIP_SPOOL_SIZE", value_name = "SIZE", default_value = "4Gi", value_parser = positive_size)]
+    pub spool_size: ByteSize,
+
+    /// How long a client may take for a request's head, and rest between requests.
+    #[arg(long, env = "FLACSHIP_HEADER_TIMEOUT", value_name = "TIME", default_value = "30s", value_parser = positive_time)]
+    pub header_timeout: Duration,
+
+    /// How long a client may send nothing of a body or stream, or read nothing of an answer.
+    #[arg(long, env = "FLACSHIP_IDLE_TIMEOUT", value_name = "TIME", default_value = "60s", value_parser = positive_time)]
+    pub idle_timeout: Duration,
+
+    /// After SIGTERM: how long new work is still taken, while the cluster learns that this server is leaving.
+    #[arg(long, env = "FLACSHIP_DRAIN_DELAY", value_name = "TIME", default_value = "5s", value_parser = time)]
+    pub drain_delay: Duration,
+
+    /// After SIGTERM: when the server ends, even if work is unfinished.
+    #[arg(long, env = "FLACSHIP_DRAIN_TIMEOUT", value_name = "TIME", default_value = "300s", value_parser = time)]
+    pub drain_timeout: Duration,
+
+    /// Largest WebSocket message.
+    #[arg(long, env = "FLACSHIP_WS_MAX_MESSAGE", value_name = "SIZE", default_value = "1Mi", value_parser = positive_size)]
+    pub ws_max_message: ByteSize,
+
+    /// Further origins whose pages may open `/ws`, such as https://studio.example; `*` for all [default: this server's own].
+    #[arg(long, env = "FLACSHIP_ALLOWED_ORIGINS", value_name = "ORIGIN", value_delimiter = ',')]
+    pub allowed_origins: Vec<String>,
+
+    /// How log lines look. Which are written follows RUST_LOG [default: info].
+    #[arg(long, env = "FLACSHIP_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// A number of bytes, written as Kubernetes writes quantities: `1048576`, `1Mi`, `500M`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ByteSize(pub u64);
+
+/// Suffixes, the binary ones first and largest first, so that `Display` finds the one that divides exactly.
+const UNITS: [(&str, u64); 8] = [
+    ("Ti", 1 << 40),
+    ("Gi", 1 << 30),
+    ("Mi", 1 << 20),
+    ("Ki", 1 << 10),
+    ("T", 1_000_000_000_000),
+    ("G", 1_000_000_000),
+    ("M", 1_000_000),
+    ("k", 1_000),
+];
+
+/// A size or time that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ValueError {
+    /// No number, or a suffix that is none of ours.
+    #[error("`{0}` is no size; write a whole number of bytes, or one with Ki, Mi, Gi, Ti, k, M, G or T, such as 512Mi")]
+    Size(String),
+    /// More than 64 bits hold.
+    #[error("`{0}` is larger than any size this program can count")]
+    TooLarge(String),
+    /// No duration.
+    #[error("`{0}` is no time; write for example 30s, 5m, 1m30s or 500ms")]
+    Time(String),
+    /// Nought where that would switch the service off.
+    #[error("must be more than 0")]
+    Zero,
+}
+
+impl FromStr for ByteSize {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let trimmed = text.trim();
+        let (digits, unit) = UNITS
+            .iter()
+            .find_map(|(suffix, unit)| trimmed.strip_suffix(suffix).map(|digits| (digits, *unit)))
+            .unwrap_or((trimmed, 1));
+        if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(ValueError::Size(text.to_owned()));
+        }
+        digits
+            .parse::<u64>()
+            .ok()
+            .and_then(|number| number.checked_mul(unit))
+            .map(Self)
+            .ok_or_else(|| ValueError::TooLarge(text.to_owned()))
+    }
+}
+
+impl fmt::Display for ByteSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let exact = UNITS[..4].iter().find(|(_, unit)| self.0 >= *unit && self.0.is_multiple_of(*unit));
+        match exact {
+            Some((suffix, unit)) => write!(f, "{} {suffix}B", self.0 / unit),
+            None => write!(f, "{} bytes", self.0),
+        }
+    }
+}
+
+fn positive_size(text: &str) -> Result<ByteSize, ValueError> {
+    text.parse().and_then(|size: ByteSize| if size.0 == 0 { Err(ValueError::Zero) } else { Ok(size) })
+}
+
+fn time(text: &str) -> Result<Duration, ValueError> {
+    let error = || ValueError::Time(text.to_owned());
+    text.trim().parse::<jiff::SignedDuration>().map_err(|_| error())?.try_into().map_err(|_| error())
+}
+
+fn positive_time(text: &str) -> Result<Duration, ValueError> {
+    time(text).and_then(|time| if time.is_zero() { Err(ValueError::Zero) } else { Ok(time) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_read_as_kubernetes_writes_them() {
+        for (text, bytes) in [
+            ("0", 0),
+            ("1048576", 1 << 20),
+            ("64Ki", 64 << 10),
+            ("2Gi", 2 << 30),
+            ("3k", 3_000),
+            ("5M", 5_000_000),
+            (" 7G ", 7_000_000_000),
+            ("1Ti", 1 << 40),
+        ] {
+            assert_eq!(text.parse(), Ok(ByteSize(bytes)), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_size_is_refused() {
+        for text in ["", "Mi", "-1", "1.5Gi", "1GB", "1 Gi", "0x10", "ten", "99999999999999999999", "99999999999Ti"] {
+            assert!(text.parse::<ByteSize>().is_err(), "{text}");
+        }
+        assert_eq!(positive_size("0"), Err(ValueError::Zero));
+    }
+
+    #[test]
+    fn sizes_show_in_their_largest_exact_unit() {
+        assert_eq!(ByteSize(2 << 30).to_string(), "2 GiB");
+        assert_eq!(ByteSize(1536).to_string(), "1536 bytes");
+        assert_eq!(ByteSize(65536).to_string(), "64 KiB");
+    }
+
+    #[test]
+    fn times_have_units() {
+        assert_eq!(time("60s"), Ok(Duration::from_mins(1)));
+        assert_eq!(time("1m30s"), Ok(Duration::from_secs(90)));
+        assert_eq!(time("250ms"), Ok(Duration::from_millis(250)));
+        assert_eq!(time("0s"), Ok(Duration::ZERO));
+        for text in ["", "soon", "-5s"] {
+            assert!(time(text).is_err(), "{text}");
+        }
+        assert_eq!(positive_time("0s"), Err(ValueError::Zero));
+    }
+}

@@ -1,0 +1,74 @@
+//! Accepting connections and running HTTP/1.1 on them. `axum::serve` would do, but it sets neither a time-out for a
+//! request's head nor bounds of the read buffer.
+
+use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
+
+use axum::{Router, body::Body, extract::Request};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    time::{sleep, timeout},
+};
+use tower::ServiceExt;
+
+use super::{shutdown::Phase, socket::Socket, state::App};
+
+/// Most of a request that is read ahead of its handler.
+const READ_BUFFER: usize = 128 * 1024;
+/// How long connections have for the rest of their answers once all work is done.
+const LAST_BYTES: Duration = Duration::from_secs(5);
+/// Pause after a failed accept: mostly there are no file descriptors left, which only time heals.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Accepts connections until aborted.
+pub(super) async fn serve(listener: TcpListener, routes: Router, app: Arc<App>) -> Infallible {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let connection = connection(stream, routes.clone(), Arc::clone(&app));
+                app.connections.spawn(connection);
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Waits for the last bytes on all connections, but not for long.
+pub(super) async fn finish(app: &App) {
+    app.connections.close();
+    if timeout(LAST_BYTES, app.connections.wait()).await.is_err() {
+        tracing::warn!(open = app.connections.len(), "connections are cut off");
+    }
+}
+
+async fn connection(stream: TcpStream, routes: Router, app: Arc<App>) {
+    let socket = Socket::new(stream, app.args.idle_timeout, &app.connections);
+    let service = service_fn(move |request: Request<Incoming>| routes.clone().oneshot(request.map(Body::new)));
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(app.args.header_timeout).max_buf_size(READ_BUFFER);
+    let mut connection = pin!(http.serve_connection(TokioIo::new(socket), service).with_upgrades());
+    let served = tokio::select! {
+        served = connection.as_mut() => served,
+        () = app.shutdown.reached(Phase::Draining) => {
+            // Ends at once if it is idle, else with the answer under way.
+            connection.as_mut().graceful_shutdown();
+            tokio::select! {
+                served = connection.as_mut() => served,
+                () = over(&app) => return,
+            }
+        }
+    };
+    if let Err(error) = served {
+        tracing::debug!(%error, "a connection ended in an error");
+    }
+}
+
+/// The drain time-out is past, and the last answers have had their time.
+async fn over(app: &App) {
+    app.shutdown.reached(Phase::Over).await;
+    sleep(LAST_BYTES).await;
+}

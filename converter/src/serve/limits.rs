@@ -1,0 +1,198 @@
+//! The bounds on what a client may send in a request's body: how much, how slowly, and how much of a form around the file.
+
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use axum::body::{Body, BodyDataStream};
+use bytes::Bytes;
+use futures::Stream;
+
+use super::{args::ByteSize, problem::Failure, socket::Stall};
+
+/// What a multipart form may hold around the file, in all: boundaries, part headers and other fields.
+pub(super) const FORM_OVERHEAD: u64 = 64 * 1024;
+
+/// What is known about a body while it is read; shared with the stream that reads it.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    bytes: AtomicU64,
+    /// Bytes since the file's last byte, or the form's start. See [`Self::in_file`].
+    around: AtomicU64,
+    ended: AtomicBool,
+}
+
+impl Seen {
+    /// Bytes of the body that have come.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Whether the body has come to its end.
+    pub(super) fn ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
+    }
+
+    /// The form's reader has handed out bytes of the file, so what has come so far is no overhead.
+    pub(super) fn in_file(&self) {
+        self.around.store(0, Ordering::Relaxed);
+    }
+}
+
+/// A request's body as a stream of pieces that ends in a [`Failure`] when it breaks a bound.
+pub(super) struct Intake {
+    body: BodyDataStream,
+    seen: Arc<Seen>,
+    limit: ByteSize,
+    most: u64,
+    most_around: u64,
+    silence: Stall,
+    patience: Duration,
+    /// Whether the last poll gave a piece. The next one then first gives way: multer polls for as long as there are
+    /// pieces and keeps them all, so that a fast client would fill the memory.
+    gave: bool,
+}
+
+impl Intake {
+    /// A body that may hold `limit` bytes, as the body itself.
+    pub(super) fn raw(body: Body, limit: ByteSize, patience: Duration) -> Self {
+        Self {
+            body: body.into_data_stream(),
+            seen: Arc::default(),
+            limit,
+            most: limit.0,
+            most_around: u64::MAX,
+            silence: Stall::new(patience),
+            patience,
+            gave: false,
+        }
+    }
+
+    /// A body that may hold a file of `limit` bytes in a multipart form.
+    pub(super) fn form(body: Body, limit: ByteSize, patience: Duration) -> Self {
+        let most = limit.0.saturating_add(FORM_OVERHEAD);
+        Self { most, most_around: FORM_OVERHEAD, ..Self::raw(body, limit, patience) }
+    }
+
+    /// What is known of the body.
+    pub(super) fn seen(&self) -> Arc<Seen> {
+        Arc::clone(&self.seen)
+    }
+
+    /// Refuses a body whose declared length is over the bound before any of it is read.
+    pub(super) fn check_declared(&self, length: Option<u64>) -> Result<(), Failure> {
+        match length {
+            Some(length) if length > self.most => Err(Failure::TooLarge { limit: self.limit }),
+            _ => Ok(()),
+        }
+    }
+
+    fn count(&self, bytes: u64) -> Result<(), Failure> {
+        if self.seen.bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes) > self.most {
+            return Err(Failure::TooLarge { limit: self.limit });
+        }
+        // Checked before this piece is counted: it may be the one with the end of the overhead and much of the file.
+        if self.seen.around.fetch_add(bytes, Ordering::Relaxed) > self.most_around {
+            let around = ByteSize(FORM_OVERHEAD);
+            return Err(Failure::MalformedForm(format!("it holds more than {around} beside the file")));
+        }
+        Ok(())
+    }
+}
+
+impl Stream for Intake {
+    type Item = Result<Bytes, Failure>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if std::mem::take(&mut self.gave) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        match Pin::new(&mut self.body).poll_next(cx) {
+            Poll::Ready(piece) => {
+                self.silence.progress();
+                Poll::Ready(match piece {
+                    Some(Ok(piece)) => {
+                        self.gave = true;
+                        Some(self.count(piece.len() as u64).map(|()| piece))
+                    }
+                    Some(Err(_)) => Some(Err(Failure::ClientGone)),
+                    None => {
+                        self.seen.ended.store(true, Ordering::Relaxed);
+                        None
+                    }
+                })
+            }
+            Poll::Pending => {
+                ready!(self.silence.poll_over(cx));
+                Poll::Ready(Some(Err(Failure::Idle { seconds: self.patience.as_secs() })))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::{StreamExt, stream};
+
+    const PATIENCE: Duration = Duration::from_mins(1);
+
+    fn body(pieces: &[usize]) -> Body {
+        let pieces: Vec<_> = pieces.iter().map(|count| Ok::<_, std::io::Error>(Bytes::from(vec![0; *count]))).collect();
+        Body::from_stream(stream::iter(pieces))
+    }
+
+    async fn codes(mut intake: Intake) -> Vec<Result<usize, &'static str>> {
+        let mut codes = Vec::new();
+        while let Some(piece) = intake.next().await {
+            let failed = piece.is_err();
+            codes.push(piece.map(|piece| piece.len()).map_err(|failure| failure.code()));
+            if failed {
+                break;
+            }
+        }
+        codes
+    }
+
+    #[tokio::test]
+    async fn the_size_limit_is_exact_and_counts_as_bytes_come() {
+        let intake = Intake::raw(body(&[60, 40]), ByteSize(100), PATIENCE);
+        let seen = intake.seen();
+        assert_eq!(codes(intake).await, [Ok(60), Ok(40)]);
+        assert!(seen.ended());
+        assert_eq!(seen.bytes(), 100);
+        let intake = Intake::raw(body(&[60, 41, 1]), ByteSize(100), PATIENCE);
+        let seen = intake.seen();
+        assert_eq!(codes(intake).await, [Ok(60), Err("too_large")]);
+        assert!(!seen.ended());
+    }
+
+    #[tokio::test]
+    async fn a_declared_length_is_refused_at_once() {
+        let raw = Intake::raw(Body::empty(), ByteSize(100), PATIENCE);
+        assert!(raw.check_declared(Some(100)).is_ok() && raw.check_declared(None).is_ok());
+        assert!(matches!(raw.check_declared(Some(101)), Err(Failure::TooLarge { .. })));
+        let form = Intake::form(Body::empty(), ByteSize(100), PATIENCE);
+        assert!(form.check_declared(Some(100 + FORM_OVERHEAD)).is_ok());
+        assert!(form.check_declared(Some(101 + FORM_OVERHEAD)).is_err());
+    }
+
+    #[tokio::test]
+    async fn what_lies_around_the_file_is_bounded() {
+        let intake = Intake::form(body(&[60_000, 60_000, 1]), ByteSize(1 << 30), PATIENCE);
+        assert_eq!(codes(intake).await, [Ok(60_000), Ok(60_000), Err("malformed_form")]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_ends_the_upload() {
+        let silent = Body::from_stream(stream::pending::<Result<Bytes, std::io::Error>>());
+        assert_eq!(codes(Intake::raw(silent, ByteSize(100), PATIENCE)).await, [Err("idle")]);
+    }
+}

@@ -1,0 +1,131 @@
+//! What every request gets, whatever its route: an id, the usual headers, problem bodies, one line in the log.
+
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
+
+use axum::{
+    extract::{Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use futures::FutureExt;
+
+use super::{
+    metrics::Volume,
+    problem::{Failure, Problem},
+    state::App,
+};
+
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Longest id of a client's that is taken over.
+const MAX_ID: usize = 128;
+
+/// The request's id, in its extensions.
+#[derive(Debug, Clone)]
+pub(super) struct RequestId(pub String);
+
+/// In a response's extensions: nothing of the request's body is left unread.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct WholeBodyRead;
+
+/// The outermost layer of both ports.
+pub(super) async fn frame(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let id = given_id(request.headers()).unwrap_or_else(|| app.new_request_id());
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let has_body = has_body(request.headers());
+    request.extensions_mut().insert(RequestId(id.clone()));
+
+    let mut response = AssertUnwindSafe(next.run(request))
+        .catch_unwind()
+        .await
+        .unwrap_or_else(|_| Failure::Internal(String::from("the handler panicked")).into_response());
+
+    if response.status().is_client_error() || response.status().is_server_error() {
+        let problem = response
+            .extensions_mut()
+            .remove::<Problem>()
+            .unwrap_or_else(|| Problem::from(&stack_failure(response.status(), &method)));
+        app.metrics.error(problem.code);
+        if let Some(cause) = &problem.cause {
+            tracing::error!(request_id = id, cause, "a request failed through the server's fault");
+        }
+        response = problem.write(response, &id);
+        if has_body && response.extensions().get::<WholeBodyRead>().is_none() {
+            // What is left of the body is read and thrown away (`socket`), and so would a next request be.
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        access(&method, &path, &response, started, &id, problem.code);
+    } else if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        access(&method, &path, &response, started, &id, "");
+    }
+
+    let headers = response.headers_mut();
+    if let Ok(id) = HeaderValue::try_from(id) {
+        headers.insert(REQUEST_ID, id);
+    }
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    response
+}
+
+/// The one line a request leaves. A stream's is written at its end, by [`super::stream`].
+fn access(method: &Method, path: &str, response: &Response, started: Instant, id: &str, code: &str) {
+    let volume = response.extensions().get::<Volume>().copied().unwrap_or_default();
+    tracing::info!(
+        request_id = id,
+        %method,
+        path,
+        status = response.status().as_u16(),
+        code,
+        bytes_in = volume.bytes_in,
+        bytes_out = volume.bytes_out,
+        audio_seconds = volume.audio_seconds,
+        seconds = started.elapsed().as_secs_f64(),
+        "request"
+    );
+}
+
+/// The failure behind an error status that no handler of ours gave.
+fn stack_failure(status: StatusCode, method: &Method) -> Failure {
+    match status {
+        StatusCode::NOT_FOUND => Failure::NotFound,
+        StatusCode::METHOD_NOT_ALLOWED => Failure::Method(method.to_string()),
+        other => Failure::Http(other, other.canonical_reason().unwrap_or("the request was refused").to_owned()),
+    }
+}
+
+/// A client's own id, if it is one that can stand in a header and a log line.
+fn given_id(headers: &HeaderMap) -> Option<String> {
+    let id = headers.get(REQUEST_ID)?.to_str().ok()?;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(&byte);
+    (!id.is_empty() && id.len() <= MAX_ID && id.bytes().all(plain)).then(|| id.to_owned())
+}
+
+fn has_body(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::TRANSFER_ENCODING)
+        || headers.get(header::CONTENT_LENGTH).is_some_and(|length| length != "0")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_plain_ids_of_clients_are_taken_over() {
+        let long = "x".repeat(MAX_ID + 1);
+        for (id, taken) in [
+            ("4bf92f3577b34da6-a.b:c", true),
+            ("", false),
+            ("two words", false),
+            ("new\tline", false),
+            ("{\"a\":1}", false),
+            (long.as_str(), false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(REQUEST_ID, HeaderValue::from_str(id).unwrap());
+            assert_eq!(given_id(&headers).is_some(), taken, "{id}");
+        }
+        assert_eq!(given_id(&HeaderMap::new()), None);
+    }
+}
