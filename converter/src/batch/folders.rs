@@ -141,6 +141,21 @@ mod tests {
     }
 
     #[test]
+    fn reasons_of_errors() {
+        for (kind, reason) in [
+            (io::ErrorKind::PermissionDenied, "permission_denied"),
+            (io::ErrorKind::ReadOnlyFilesystem, "permission_denied"),
+            (io::ErrorKind::StorageFull, "disk_full"),
+            (io::ErrorKind::QuotaExceeded, "disk_full"),
+            (io::ErrorKind::InvalidFilename, "io"),
+        ] {
+            let failure = io_failure(&kind.into(), Path::new("/d/a.flac"));
+            assert_eq!(failure.reason, reason);
+            assert!(failure.message.starts_with("/d/a.flac: "), "{}", failure.message);
+        }
+    }
+
+    #[test]
     fn what_is_there_stays_as_it_is() {
         let (_folder, source, destination) = roots();
         fs::create_dir_all(source.join("a/b")).unwrap();

@@ -36,6 +36,14 @@ struct State {
 #[must_use]
 pub struct Busy<'a>(&'a Interrupt);
 
+impl Busy<'_> {
+    /// Returns unless the file at hand was given up, in which case the process is about to end: what became of a file
+    /// whose partial file was taken away must not be recorded.
+    pub fn still_wanted(&self) {
+        drop(self.0.lock());
+    }
+}
+
 impl Drop for Busy<'_> {
     fn drop(&mut self) {
         self.0.lock().busy = None;

@@ -62,41 +62,50 @@ A run has three stages, which share a folder of records. On a laptop, with two w
   converter batch work   $places --shard 1; wait
   converter batch report $places
 
-Recordings/day 1/take.wav becomes Archive/day 1/take.flac, with the time of its source. The destination may
-be the source folder: each FLAC then lies beside its WAV. Sources are only read.
+\"Recordings/day 1/take.wav\" becomes \"Archive/day 1/take.flac\", with the time of its source. The destination may be \
+the source folder: each FLAC then lies beside its WAV. Sources are only read.
 
-Any stage can be stopped or killed at any moment and run again: it goes on where it was. A later run with a
-new records folder converts only what is new or newer. Each stage ends with one line of JSON on standard
-output; the log is on standard error.
+Any stage can be stopped or killed at any moment and run again: it goes on where it was. A later run with a new \
+records folder converts only what is new or newer. Each stage ends with one line of JSON on standard output; the log \
+is on standard error.
 
-Exit codes: 0 done, even if some files could not be converted (the report lists them); 42 something must be
-changed first, the last line says what; 143 or 130 stopped by a signal; 1 anything else, worth another try.";
+Exit codes: 0 done, even if some files could not be converted (the report lists them); 42 something must be changed \
+first, the last line says what; 143 or 130 stopped by a signal; 1 anything else, worth another try.";
 
 const PLAN_HELP: &str = "\
-Writes RECORDS/plan/shard-00000.jsonl and so on, one line a file, and plan.json last. If the records hold a
-plan for the same source, globs and shards, that one stands.
+Writes RECORDS/plan/shard-00000.jsonl and so on, one line a file, and plan.json last. If the records hold a plan for \
+the same source, globs and shards, that one stands.
 
-Never taken: hidden files and folders, *.flac and *.flac.part, lost+found, links to folders. Refused, and
-listed as failed in the report: links that lead out of the source or nowhere, pipes and devices, folders that
-cannot be read, and files whose FLAC would have the name of another's (a.WAV is taken, a.wav refused).
+Never taken: hidden files and folders, *.flac and *.flac.part, lost+found, links to folders. Refused, and listed as \
+failed in the report: links that lead out of the source or nowhere, pipes and devices, folders that cannot be read, \
+and files whose FLAC would have the name of another's (a.WAV is taken, a.wav refused).
 
 Example, everything but the drafts:
 
-  converter batch plan --source Recordings --destination Archive --records Archive/.flacship/monday \\
-      --exclude 'drafts/' --exclude '**/*-old.wav'";
+  converter batch plan --source Recordings --destination Archive \\
+      --records Archive/.flacship/monday --exclude 'drafts/' --exclude '**/*-old.wav'";
 
 const WORK_HELP: &str = "\
-Appends a line to RECORDS/results/shard-00000.jsonl for every file: converted, skipped or failed, and why.
-A file that cannot be converted is a result: the exit code is 0 all the same.
+Appends a line to RECORDS/results/shard-00000.jsonl for every file: converted, skipped or failed, and why. A file that \
+cannot be converted is a result: the exit code is 0 all the same.
 
-Run again it goes on where it was: files recorded as converted or skipped are left alone unless the source
-has changed or the FLAC is gone; failed ones are tried again. While a file is written its name ends in
-.flac.part; after SIGTERM it is finished within the grace period or removed, and the exit code is 143.";
+Run again it goes on where it was: files recorded as converted or skipped are left alone unless the source has changed \
+or the FLAC is gone; failed ones are tried again. While a file is written its name ends in .flac.part; after SIGTERM \
+it is finished within the grace period or removed, and the exit code is 143.
+
+Example:
+
+  converter batch work --source Recordings --destination Archive \\
+      --records Archive/.flacship/monday --shard 0 --level 8";
 
 const REPORT_HELP: &str = "\
-Writes RECORDS/report.json with totals and every failure; the line on standard output has the first 20. It
-reads only records, so it can run while workers do; files that no worker came to count as failed, with the
-reason not_processed.";
+Writes RECORDS/report.json with totals and every failure; the line on standard output has the first 20. It reads only \
+records, so it can run while workers do; files that no worker came to count as failed, with the reason not_processed.
+
+Example:
+
+  converter batch report --source Recordings --destination Archive \\
+      --records Archive/.flacship/monday";
 
 /// Runs one stage, prints its summary line and gives the exit code.
 pub fn run(command: Command) -> ExitCode {

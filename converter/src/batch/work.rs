@@ -125,7 +125,9 @@ impl Worker<'_> {
         let size = planned.stamp.size;
         let began = Instant::now();
         let busy = self.interrupt.begin(self.partial(&planned.path))?;
-        let outcome = match self.result(planned, recorded) {
+        let verdict = self.result(planned, recorded);
+        busy.still_wanted();
+        let outcome = match verdict {
             Verdict::Kept(outcome) => outcome,
             Verdict::New(done) => {
                 let done = Done { seconds: began.elapsed().as_secs_f64(), ..*done };
@@ -197,7 +199,7 @@ impl Worker<'_> {
             Ok(Ok(summary)) => Ok(Verdict::new(Done {
                 output_bytes: summary.bytes_out,
                 samples: Some(summary.samples),
-                md5: Some(hex(&summary.md5)),
+                md5: Some(format!("{:032x}", u128::from_be_bytes(summary.md5))),
                 warnings: summary
                     .warnings
                     .iter()
@@ -277,12 +279,4 @@ fn tell(done: &Done) {
             tracing::debug!(path, bytes = done.output_bytes, "converted");
         }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
