@@ -26,6 +26,10 @@ const KEYED_LISTS: &[(&str, &[&str])] = &[
 /// `ports` are keyed as well, by the one of these that they have, and by protocol (TCP unless said).
 const PORT_KEYS: [&str; 2] = ["containerPort", "port"];
 
+/// Maps that the API replaces as a whole: a key that somebody adds changes what they mean. A `selector` is one where it
+/// maps to plain texts, as in a Service.
+const ATOMIC_MAPS: &[&str] = &["nodeSelector", "matchLabels", "selector"];
+
 /// Maps that the apiserver leaves out when they are empty (it keeps other empty objects, such as `emptyDir: {}`).
 const DROPPED_WHEN_EMPTY: &[&str] = &["labels", "annotations", "matchLabels", "nodeSelector", "limits", "requests"];
 
@@ -57,6 +61,7 @@ pub fn stamp(desired: &mut Value) {
 /// Whether `live`, under the field `key`, holds all that `want` says.
 fn contains(key: &str, want: &Value, live: &Value) -> bool {
     match (want, live) {
+        (Value::Object(want), Value::Object(live)) if is_atomic(key, want) => want == live,
         (Value::Object(want), Value::Object(live)) => want.iter().all(|(field, value)| match live.get(field) {
             Some(found) => contains_in(key, field, value, found),
             None => dropped_by_the_apiserver(field, value),
@@ -65,6 +70,10 @@ fn contains(key: &str, want: &Value, live: &Value) -> bool {
         (Value::Number(a), Value::Number(b)) => a == b || a.as_f64() == b.as_f64(),
         _ => want == live,
     }
+}
+
+fn is_atomic(key: &str, map: &Map<String, Value>) -> bool {
+    ATOMIC_MAPS.contains(&key) && map.values().all(Value::is_string)
 }
 
 /// As [`contains`]; below `limits` and `requests`, and for a `sizeLimit`, other spellings of a quantity are equal.
@@ -235,6 +244,13 @@ mod tests {
             ),
             ("label removed", json!({"labels": {"a": "1"}}), json!({}), true),
             ("quantity", json!({"limits": {"memory": "1Gi"}}), json!({"limits": {"memory": "1G"}}), true),
+            ("selector widened", json!({"selector": {"a": "1"}}), json!({"selector": {"a": "1", "b": "2"}}), true),
+            (
+                "node selector widened",
+                json!({"nodeSelector": {"a": "1"}}),
+                json!({"nodeSelector": {"a": "1", "b": "2"}}),
+                true,
+            ),
             ("another type", json!({"port": 80}), json!({"port": "80"}), true),
             (
                 "owner gone",

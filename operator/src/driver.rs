@@ -20,10 +20,10 @@ use tracing::Instrument;
 use crate::admin::Ready;
 use crate::context::Context;
 use crate::errors::Categorised;
-use crate::{invalid, labels};
+use crate::{invalid, labels, names};
 
-/// How long an object at rest is left alone: a safety net below the watches.
-pub const RESYNC: Duration = Duration::from_mins(5);
+/// How long an object at rest is left alone at least: a safety net below the watches.
+const RESYNC: Duration = Duration::from_mins(5);
 /// Longest time that one reconcile may take.
 const RECONCILE_TIMEOUT: Duration = Duration::from_mins(2);
 /// Changes that come within this time of each other make one reconcile.
@@ -47,11 +47,19 @@ pub fn controller<K: Kind>(client: &Client) -> Controller<DeserializeGuard<K>> {
 
 /// The API and the settings of a watch on children: their metadata is all that the loop needs, and only those that
 /// carry our label come over the wire. A child that loses the label, is changed or is deleted wakes its owner.
-pub fn children<K: Resource<DynamicType = ()>>(client: &Client) -> (Api<PartialObjectMeta<K>>, watcher::Config)
+pub fn children<K>(client: &Client) -> (Api<PartialObjectMeta<K>>, watcher::Config)
 where
-    K: Resource<Scope = NamespaceResourceScope>,
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
 {
     (Api::all(client.clone()), watcher::Config::default().labels(&labels::managed_by_us()))
+}
+
+/// The action of a reconcile that has nothing more to do: to look again in five to six minutes, objects that came at
+/// the same time each at their own.
+pub fn at_rest(object: &impl Resource<DynamicType = ()>) -> Action {
+    let uid = object.meta().uid.as_deref().unwrap_or_default();
+    let spread = u64::from_str_radix(&names::short_hash(uid, 4), 16).unwrap_or_default() % 60;
+    Action::requeue(RESYNC + Duration::from_secs(spread))
 }
 
 /// A failed reconcile, as the loop sees it.
@@ -166,9 +174,8 @@ where
 /// Counts and logs what went wrong outside a reconcile; a failed reconcile has been reported by then.
 fn report<K: Kind>(ctx: &Context, error: Option<&controller::Error<Failure, watcher::Error>>) {
     match error {
-        None | Some(controller::Error::ReconcilerFailed(..)) => {}
-        // The object was deleted while its reconcile was waiting.
-        Some(controller::Error::ObjectNotFound(_)) => {}
+        // An object that is not found was deleted while its reconcile was waiting.
+        None | Some(controller::Error::ReconcilerFailed(..) | controller::Error::ObjectNotFound(_)) => {}
         Some(controller::Error::QueueError(error)) => {
             ctx.metrics.error(K::NAME, "watch");
             tracing::warn!(kind = K::NAME, "A watch failed and is begun again: {}", chain(error));

@@ -29,7 +29,7 @@ pub async fn report<K: Kind>(ctx: &Context, object: &InvalidObject) -> Result<()
         .unwrap_or_default();
     let wanted = K::unreadable(format!("the spec cannot be read: {}", object.error));
     let merged = conditions::merge(&previous, wanted, object.metadata.generation, &conditions::now());
-    if merged == previous {
+    if merged.iter().all(|condition| previous.contains(condition)) {
         return Ok(());
     }
     let patch = json!({

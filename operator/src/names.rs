@@ -11,9 +11,9 @@ pub const MAX_DEPLOYMENT: usize = MAX_SUBDOMAIN - 11;
 
 /// The first `digits` hexadecimal digits (64 at most) of the SHA-256 of `text`.
 pub fn short_hash(text: &str, digits: usize) -> String {
-    let mut hash: String = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
-    hash.truncate(digits);
-    hash
+    let digest = Sha256::digest(text.as_bytes());
+    let nibbles = digest.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    nibbles.take(digits).filter_map(|nibble| char::from_digit(u32::from(nibble), 16)).collect()
 }
 
 /// `owner` with `suffix` (which brings its own dash), in at most `limit` bytes. A name that fits stays as it is; else

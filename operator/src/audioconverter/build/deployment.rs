@@ -1,0 +1,235 @@
+//! The Deployment: the pods that serve.
+
+use std::time::Duration;
+
+use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment};
+use k8s_openapi::api::core::v1::{
+    Container, ContainerPort, EmptyDirVolumeSource, HTTPGetAction, PodSpec, PodTemplateSpec, Probe, Volume, VolumeMount,
+};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+use crate::audioconverter::plan;
+use crate::audioconverter::validate::ValidatedConverter;
+use crate::labels::{self, Component};
+use crate::{names, pods};
+
+/// Name of the port that clients use.
+pub const HTTP: &str = "http";
+/// Name of the port of probes and metrics.
+pub const ADMIN: &str = "admin";
+/// Name of the volume for results that wait for their clients.
+pub const SPOOL: &str = "spool";
+
+const HTTP_PORT: i32 = 8080;
+const ADMIN_PORT: i32 = 9090;
+const SPOOL_DIR: &str = "/spool";
+
+/// How long a stopping pod may finish what it has.
+const DRAIN_TIMEOUT: Duration = Duration::from_mins(5);
+/// What a stopping pod gets on top, to close its connections before it is killed.
+const DRAIN_SLACK: Duration = Duration::from_secs(30);
+/// How long a rollout may make no progress before it counts as stuck.
+const PROGRESS_DEADLINE_SECONDS: i32 = 300;
+/// How many old ReplicaSets are kept for `kubectl rollout undo`.
+const REVISION_HISTORY: i32 = 3;
+
+/// Its name.
+pub fn name(converter: &ValidatedConverter) -> String {
+    names::child(&converter.name, "", names::MAX_DEPLOYMENT)
+}
+
+/// Always there, even for no pods.
+pub fn build(converter: &ValidatedConverter, replicas: i32) -> Deployment {
+    let selector = labels::selector(&converter.name, Component::Converter);
+    Deployment {
+        metadata: super::meta(converter, name(converter)),
+        spec: Some(DeploymentSpec {
+            replicas: Some(replicas),
+            selector: LabelSelector { match_labels: Some(selector), ..LabelSelector::default() },
+            strategy: Some(never_below_the_count()),
+            progress_deadline_seconds: Some(PROGRESS_DEADLINE_SECONDS),
+            revision_history_limit: Some(REVISION_HISTORY),
+            template: pods::merge(template(converter), converter.pod_template.as_ref()),
+            ..DeploymentSpec::default()
+        }),
+        status: None,
+    }
+}
+
+/// A rollout starts a new pod before it stops an old one.
+fn never_below_the_count() -> DeploymentStrategy {
+    DeploymentStrategy {
+        type_: Some("RollingUpdate".to_owned()),
+        rolling_update: Some(RollingUpdateDeployment {
+            max_unavailable: Some(IntOrString::Int(0)),
+            // Rounded up, so at least one.
+            max_surge: Some(IntOrString::String("25%".to_owned())),
+        }),
+    }
+}
+
+fn template(converter: &ValidatedConverter) -> PodTemplateSpec {
+    PodTemplateSpec {
+        metadata: Some(ObjectMeta {
+            labels: Some(labels::labels(&converter.name, Component::Converter)),
+            annotations: Some([(labels::OWNER_NAME.to_owned(), converter.name.clone())].into()),
+            ..ObjectMeta::default()
+        }),
+        spec: Some(PodSpec {
+            service_account_name: Some(super::service_account::name(converter)),
+            termination_grace_period_seconds: Some(seconds(DRAIN_TIMEOUT + DRAIN_SLACK)),
+            volumes: Some(vec![spool(converter)]),
+            ..pods::pod_spec(&converter.image, container(converter))
+        }),
+    }
+}
+
+fn container(converter: &ValidatedConverter) -> Container {
+    let port = |name: &str, number| ContainerPort {
+        name: Some(name.to_owned()),
+        container_port: number,
+        protocol: Some("TCP".to_owned()),
+        ..ContainerPort::default()
+    };
+    Container {
+        args: Some(vec!["serve".to_owned()]),
+        env: Some(vec![
+            pods::env("FLACSHIP_LEVEL", converter.level.to_string()),
+            pods::env("FLACSHIP_MAX_UPLOAD_SIZE", converter.max_upload_size.to_string()),
+            pods::env("FLACSHIP_SPOOL_DIR", SPOOL_DIR),
+            pods::env("FLACSHIP_SPOOL_SIZE", converter.spool_size.to_string()),
+            pods::env("FLACSHIP_DRAIN_TIMEOUT", format!("{}s", DRAIN_TIMEOUT.as_secs())),
+        ]),
+        ports: Some(vec![port(HTTP, HTTP_PORT), port(ADMIN, ADMIN_PORT)]),
+        // The autoscaler measures against the request, so there always is one.
+        resources: Some(pods::resources(&[("cpu", "100m"), ("memory", "128Mi")], &[("memory", "512Mi")])),
+        volume_mounts: Some(vec![VolumeMount {
+            name: SPOOL.to_owned(),
+            mount_path: SPOOL_DIR.to_owned(),
+            ..VolumeMount::default()
+        }]),
+        startup_probe: Some(Probe { period_seconds: Some(1), failure_threshold: Some(60), ..probe("/livez") }),
+        liveness_probe: Some(Probe { period_seconds: Some(10), failure_threshold: Some(3), ..probe("/livez") }),
+        // A stopping pod leaves the Service at once anyway; three misses, as a busy pod may answer late.
+        readiness_probe: Some(Probe { period_seconds: Some(2), failure_threshold: Some(3), ..probe("/readyz") }),
+        ..pods::container(&converter.image, &converter.default_image)
+    }
+}
+
+fn probe(path: &str) -> Probe {
+    Probe {
+        http_get: Some(HTTPGetAction {
+            path: Some(path.to_owned()),
+            port: IntOrString::String(ADMIN.to_owned()),
+            ..HTTPGetAction::default()
+        }),
+        timeout_seconds: Some(5),
+        ..Probe::default()
+    }
+}
+
+fn spool(converter: &ValidatedConverter) -> Volume {
+    let size = plan::plan_spool_volume(converter.spool_size);
+    Volume {
+        name: SPOOL.to_owned(),
+        empty_dir: Some(EmptyDirVolumeSource { size_limit: Some(Quantity(size.to_string())), medium: None }),
+        ..Volume::default()
+    }
+}
+
+fn seconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audioconverter::fixtures;
+    use serde_json::{Value, json};
+
+    fn built(spec: &str, replicas: i32) -> Value {
+        serde_json::to_value(build(&fixtures::valid(spec), replicas)).unwrap()
+    }
+
+    fn env(pod: &Value) -> Vec<(String, String)> {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let variables = pod["containers"][0]["env"].as_array().unwrap();
+        variables.iter().map(|variable| (text(&variable["name"]), text(&variable["value"]))).collect()
+    }
+
+    #[test]
+    fn an_empty_spec_makes_a_restricted_pod_of_the_released_image() {
+        let deployment = built("{}", 1);
+        assert_eq!(deployment["metadata"]["name"], "tape.archive-9");
+        assert_eq!(deployment["spec"]["replicas"], 1);
+        let pod = &deployment["spec"]["template"]["spec"];
+        let container = &pod["containers"][0];
+        assert_eq!(container["image"], fixtures::IMAGE);
+        assert_eq!(container["args"], json!(["serve"]));
+        assert_eq!(pod["securityContext"]["runAsNonRoot"], true);
+        assert_eq!(container["securityContext"]["readOnlyRootFilesystem"], true);
+        assert_eq!(pod["automountServiceAccountToken"], false);
+        assert_eq!(pod["serviceAccountName"], "tape.archive-9");
+        assert_eq!(pod["terminationGracePeriodSeconds"], 330);
+        assert_eq!(container["resources"]["requests"]["cpu"], "100m");
+        let sizes = pod["volumes"][0]["emptyDir"]["sizeLimit"].as_str().unwrap();
+        assert_eq!(sizes, ((4_u64 << 30) / 10 * 11 + 4).to_string().as_str());
+    }
+
+    #[test]
+    fn the_selector_chooses_the_pods() {
+        let deployment = built("podTemplate: {labels: {app.kubernetes.io/instance: stolen, team: radio}}", 1);
+        let selector = deployment["spec"]["selector"]["matchLabels"].as_object().unwrap();
+        let labels = &deployment["spec"]["template"]["metadata"]["labels"];
+        for (key, value) in selector {
+            assert_eq!(&labels[key], value);
+        }
+        assert_eq!(selector["app.kubernetes.io/instance"], "tape.archive-9");
+        assert_eq!(selector["app.kubernetes.io/name"], "flacship-converter");
+        assert_eq!(labels["team"], "radio");
+        assert_eq!(deployment["spec"]["template"]["metadata"]["annotations"]["flacship.dev/owner"], "tape.archive-9");
+    }
+
+    #[test]
+    fn the_spec_becomes_environment() {
+        let deployment = built("{encoding: {compressionLevel: 8}, limits: {maxUploadSize: 3Gi}}", 0);
+        assert_eq!(deployment["spec"]["replicas"], 0);
+        let env = env(&deployment["spec"]["template"]["spec"]);
+        for (name, value) in [
+            ("FLACSHIP_LEVEL", "8"),
+            ("FLACSHIP_MAX_UPLOAD_SIZE", "3221225472"),
+            ("FLACSHIP_SPOOL_SIZE", "6442450944"),
+            ("FLACSHIP_SPOOL_DIR", "/spool"),
+            ("FLACSHIP_DRAIN_TIMEOUT", "300s"),
+        ] {
+            assert!(env.contains(&(name.to_owned(), value.to_owned())), "{name} {env:?}");
+        }
+    }
+
+    #[test]
+    fn image_settings_reach_the_pod() {
+        let deployment = built("{image: 'other:2', imagePullPolicy: Never, imagePullSecrets: [{name: key}]}", 1);
+        let pod = &deployment["spec"]["template"]["spec"];
+        assert_eq!(pod["containers"][0]["image"], "other:2");
+        assert_eq!(pod["containers"][0]["imagePullPolicy"], "Never");
+        assert_eq!(pod["imagePullSecrets"], json!([{"name": "key"}]));
+        assert!(built("{}", 1)["spec"]["template"]["spec"]["containers"][0].get("imagePullPolicy").is_none());
+    }
+
+    #[test]
+    fn a_rollout_never_goes_below_the_count() {
+        let strategy = built("{}", 3)["spec"]["strategy"].clone();
+        assert_eq!(strategy["rollingUpdate"], json!({"maxUnavailable": 0, "maxSurge": "25%"}));
+    }
+
+    #[test]
+    fn a_name_of_253_characters_leaves_room_for_the_replica_set() {
+        let mut valid = fixtures::valid("{}");
+        valid.name = "n".repeat(253);
+        let deployment = build(&valid, 1);
+        assert!(deployment.metadata.name.unwrap().len() <= 242);
+        assert!(deployment.metadata.labels.unwrap().values().all(|value| value.len() <= 63));
+    }
+}

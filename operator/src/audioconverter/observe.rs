@@ -1,0 +1,174 @@
+//! Fourth step: what runs, read from the cluster.
+
+use std::collections::BTreeSet;
+
+use crds::AudioConverter;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
+use kube::api::ListParams;
+use kube::{Api, ResourceExt};
+
+use super::build::deployment;
+use super::validate::ValidatedConverter;
+use crate::context::Context;
+use crate::errors::{CallError, call};
+use crate::labels::{self, Component};
+
+/// The count of the Deployment that runs for `converter`, if there is one and it is ours.
+pub async fn running_replicas(
+    ctx: &Context,
+    converter: &AudioConverter,
+    valid: &ValidatedConverter,
+) -> Result<Option<i32>, CallError> {
+    let name = deployment::name(valid);
+    let api: Api<Deployment> = Api::namespaced(ctx.client.clone(), &valid.namespace);
+    let live = call(format!("get Deployment {name}"), api.get_opt(&name)).await?;
+    let ours = live
+        .filter(|live| live.owner_references().iter().any(|owner| Some(&owner.uid) == converter.metadata.uid.as_ref()));
+    Ok(ours.and_then(|live| live.spec?.replicas))
+}
+
+/// Why pods of `converter` cannot start, in words; `None` if nothing keeps them from it.
+pub async fn trouble(ctx: &Context, valid: &ValidatedConverter) -> Result<Option<String>, CallError> {
+    let selector = labels::selector_text(&labels::selector(&valid.name, Component::Converter));
+    let api: Api<Pod> = Api::namespaced(ctx.client.clone(), &valid.namespace);
+    let pods = call("list Pods", api.list(&ListParams::default().labels(&selector))).await?;
+    Ok(explain(&pods.items))
+}
+
+/// The troubles of `pods`, each once, in a text that stays the same as long as they do: no counts, times or messages
+/// that a kubelet changes from one try to the next.
+fn explain(pods: &[Pod]) -> Option<String> {
+    let troubles: BTreeSet<String> =
+        pods.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none()).filter_map(explain_one).collect();
+    let text = troubles.into_iter().collect::<Vec<_>>().join("; ");
+    (!text.is_empty()).then_some(text)
+}
+
+fn explain_one(pod: &Pod) -> Option<String> {
+    let status = pod.status.as_ref()?;
+    let unscheduled = status
+        .conditions
+        .iter()
+        .flatten()
+        .find(|condition| condition.type_ == "PodScheduled" && condition.status == "False");
+    if let Some(condition) = unscheduled {
+        return Some(format!("no node takes a pod: {}", condition.message.as_deref().unwrap_or("no reason given")));
+    }
+    let containers = status.init_container_statuses.iter().flatten().chain(status.container_statuses.iter().flatten());
+    containers.filter(|container| !container.ready).find_map(|container| explain_container(pod, container))
+}
+
+fn explain_container(pod: &Pod, container: &ContainerStatus) -> Option<String> {
+    let waiting = container.state.as_ref().and_then(|state| state.waiting.as_ref());
+    let said = waiting.and_then(|waiting| waiting.message.clone()).unwrap_or_default();
+    match waiting.and_then(|waiting| waiting.reason.as_deref()) {
+        // The two take turns, and the kubelet's message with them.
+        Some("ErrImagePull" | "ImagePullBackOff") => Some(format!(
+            "the image {:?} cannot be pulled: check its name, the registry and imagePullSecrets; `kubectl describe pod {}` has the details",
+            wanted_image(pod, container),
+            pod.name_any()
+        )),
+        Some("ErrImageNeverPull") => Some(format!(
+            "the image {:?} is not on the node and imagePullPolicy is Never: load it there or change the policy",
+            wanted_image(pod, container)
+        )),
+        Some("InvalidImageName") => Some(format!("{:?} is no name of an image", wanted_image(pod, container))),
+        Some("CreateContainerConfigError" | "CreateContainerError" | "RunContainerError") => {
+            Some(format!("a container cannot be started: {said}"))
+        }
+        // Between two crashes the container runs for a while; it has not recovered before it is ready.
+        _ => {
+            let last = container.last_state.as_ref()?.terminated.as_ref()?;
+            (container.restart_count > 0).then(|| {
+                format!(
+                    "the container {} ends again and again, last with exit code {} ({}): `kubectl logs {} --previous` shows why",
+                    container.name,
+                    last.exit_code,
+                    last.reason.as_deref().unwrap_or("no reason given"),
+                    pod.name_any()
+                )
+            })
+        }
+    }
+}
+
+/// The image as the pod asks for it; a container's status may have it with a prefix.
+fn wanted_image(pod: &Pod, container: &ContainerStatus) -> String {
+    let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
+    let wanted = containers.into_iter().find(|wanted| wanted.name == container.name);
+    wanted.and_then(|wanted| wanted.image.clone()).unwrap_or_else(|| container.image.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pod(status: &str) -> Pod {
+        let yaml = format!(
+            "{{metadata: {{name: reel-1}}, spec: {{containers: [{{name: converter, image: 'flac:9'}}]}}, status: {status}}}"
+        );
+        serde_yaml::from_str(&yaml).unwrap()
+    }
+
+    fn container(state: &str) -> Pod {
+        pod(&format!(
+            "{{containerStatuses: [{{name: converter, image: x, imageID: '', ready: false, restartCount: 2, {state}}}]}}"
+        ))
+    }
+
+    #[test]
+    fn pods_that_start_or_run_are_no_trouble() {
+        assert_eq!(explain(&[]), None);
+        assert_eq!(explain(&[pod("{}")]), None);
+        assert_eq!(explain(&[container("state: {waiting: {reason: ContainerCreating}}")]), None);
+        assert_eq!(
+            explain(&[pod(
+                "{containerStatuses: [{name: converter, image: x, imageID: '', ready: true, restartCount: 3,
+                lastState: {terminated: {exitCode: 1}}, state: {running: {}}}]}"
+            )]),
+            None
+        );
+    }
+
+    #[test]
+    fn trouble_is_told_with_a_way_out() {
+        for (pod, says) in [
+            (container("state: {waiting: {reason: ImagePullBackOff}}"), "the image \"flac:9\" cannot be pulled"),
+            (container("state: {waiting: {reason: ErrImageNeverPull}}"), "imagePullPolicy is Never"),
+            (container("state: {waiting: {reason: InvalidImageName}}"), "\"flac:9\" is no name"),
+            (
+                container("state: {waiting: {reason: CreateContainerConfigError, message: secret \"k\" not found}}"),
+                "secret \"k\" not found",
+            ),
+            (
+                pod("{conditions: [{type: PodScheduled, status: 'False', message: '0/1 nodes: too small'}]}"),
+                "no node takes a pod: 0/1 nodes: too small",
+            ),
+        ] {
+            let text = explain(&[pod]).unwrap();
+            assert!(text.contains(says), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_text_stays_while_a_pod_takes_turns_between_two_states() {
+        let pull = |reason: &str, message: &str| {
+            explain(&[container(&format!("state: {{waiting: {{reason: {reason}, message: '{message}'}}}}"))])
+        };
+        assert_eq!(pull("ErrImagePull", "rpc error 1"), pull("ImagePullBackOff", "back-off 5m"));
+        let ended = "lastState: {terminated: {exitCode: 3, reason: Error}}";
+        assert_eq!(
+            explain(&[container(&format!("{ended}, state: {{waiting: {{reason: CrashLoopBackOff}}}}"))]),
+            explain(&[container(&format!("{ended}, state: {{running: {{}}}}"))])
+        );
+    }
+
+    #[test]
+    fn the_same_trouble_is_told_once_and_stopping_pods_are_passed_over() {
+        let broken = pod("{conditions: [{type: PodScheduled, status: 'False', message: full}]}");
+        let mut stopping = container("state: {waiting: {reason: InvalidImageName}}");
+        stopping.metadata.deletion_timestamp = Some(crate::conditions::now());
+        assert_eq!(explain(&[broken.clone(), broken, stopping]).unwrap(), "no node takes a pod: full");
+    }
+}

@@ -1,0 +1,123 @@
+//! First step: a spec that can be carried out, with every default filled in. Pure.
+//!
+//! The schema's rules refuse most contradictions before anything is stored. They are checked again here, because an
+//! object may be older than a rule.
+
+use crds::AudioConverter;
+use crds::audioconverter::{Autoscaling, ServiceSpec, ServiceType};
+use crds::podtemplate::PodTemplate;
+use crds::shared::ImageSource;
+use kube::ResourceExt;
+
+use super::plan;
+
+/// A contradiction in a spec; the sentence says what to change.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidSpec {
+    /// The bounds of the autoscaler cross.
+    #[error(
+        "autoscaling.minReplicas ({min}) is above autoscaling.maxReplicas ({max}): lower the one or raise the other"
+    )]
+    Bounds {
+        /// `minReplicas`.
+        min: i32,
+        /// `maxReplicas`.
+        max: i32,
+    },
+    /// A node port that nothing would open.
+    #[error("service.nodePort needs service.type NodePort or LoadBalancer: set the type or leave nodePort out")]
+    NodePort,
+    /// A volume of the user has a name of ours.
+    #[error("podTemplate.volumes: the name {0} is the operator's own: choose another name")]
+    VolumeName(String),
+}
+
+/// An AudioConverter that can be carried out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ValidatedConverter {
+    /// The resource's name.
+    pub name: String,
+    /// The resource's namespace.
+    pub namespace: String,
+    /// Image, pull policy and pull secrets.
+    pub image: ImageSource,
+    /// Image where `image` names none.
+    pub default_image: String,
+    /// FLAC compression level, 0 to 8.
+    pub level: i32,
+    /// Largest upload in bytes.
+    pub max_upload_size: u64,
+    /// Room for results that wait for their clients, all requests of a pod together, in bytes.
+    pub spool_size: u64,
+    /// The Service in front of the pods.
+    pub service: ServiceSpec,
+    /// The autoscaler, if asked for.
+    pub autoscaling: Option<Autoscaling>,
+    /// What the user adds to the pods.
+    pub pod_template: Option<PodTemplate>,
+}
+
+/// Checks the spec and fills in what it leaves out.
+pub fn validate(converter: &AudioConverter, default_image: &str) -> Result<ValidatedConverter, InvalidSpec> {
+    // Destructured without `..`, so that a new field of the API does not compile until it is taken up here.
+    // `replicas` is a decision of its own: `plan::plan_replicas`.
+    let crds::AudioConverterSpec { image, replicas: _, encoding, limits, service, autoscaling, pod_template } =
+        &converter.spec;
+    if let Some(Autoscaling { min_replicas, max_replicas, .. }) = *autoscaling
+        && min_replicas > max_replicas
+    {
+        return Err(InvalidSpec::Bounds { min: min_replicas, max: max_replicas });
+    }
+    if service.node_port.is_some() && service.type_ == ServiceType::ClusterIP {
+        return Err(InvalidSpec::NodePort);
+    }
+    let volumes = pod_template.iter().flat_map(|template| &template.volumes);
+    if let Some(volume) = volumes.into_iter().find(|volume| volume.name == super::build::deployment::SPOOL) {
+        return Err(InvalidSpec::VolumeName(volume.name.clone()));
+    }
+    let max_upload_size = limits.max_upload_size.bytes();
+    Ok(ValidatedConverter {
+        name: converter.name_any(),
+        namespace: converter.namespace().unwrap_or_default(),
+        image: image.clone(),
+        default_image: default_image.to_owned(),
+        level: encoding.compression_level,
+        max_upload_size,
+        spool_size: plan::plan_spool(max_upload_size),
+        service: service.clone(),
+        autoscaling: autoscaling.clone(),
+        pod_template: pod_template.clone(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audioconverter::fixtures;
+
+    #[test]
+    fn an_empty_spec_is_sound() {
+        let valid = fixtures::valid("{}");
+        assert_eq!(valid.name, "tape.archive-9");
+        assert_eq!(valid.namespace, "reels");
+        assert_eq!(valid.level, 5);
+        assert_eq!(valid.max_upload_size, 2 << 30);
+        assert_eq!(valid.spool_size, 4 << 30);
+        assert_eq!(valid.default_image, fixtures::IMAGE);
+    }
+
+    #[test]
+    fn contradictions_are_refused_with_a_way_out() {
+        for (spec, says) in [
+            (
+                "autoscaling: {minReplicas: 5, maxReplicas: 2, cpu: {averageUtilization: 50}}",
+                "minReplicas (5) is above",
+            ),
+            ("service: {nodePort: 30001}", "set the type or leave nodePort out"),
+            ("podTemplate: {volumes: [{name: spool, emptyDir: {}}]}", "spool is the operator's own"),
+        ] {
+            let error = validate(&fixtures::converter(spec), fixtures::IMAGE).unwrap_err().to_string();
+            assert!(error.contains(says), "{spec}: {error}");
+        }
+    }
+}
