@@ -14,11 +14,14 @@ IMAGES := $(TARGET_DIR)/images
 IMG ?= flacship.dev/operator:dev
 CONVERTER_IMG ?= flacship.dev/converter:dev
 # kubectl of `deploy` and `undeploy`: the user's; else the one that the local cluster brought.
-KUBECTL = $(or $(shell command -v kubectl),$(dir $(lastword $(subst =, ,$(shell $(CLUSTER) kubeconfig))))bin/kubectl)
+KUBECTL = $(or $(shell command -v kubectl),$(LOCAL_STATE)bin/kubectl)
 
 STEP := hack/step
 CLUSTER := cargo run --quiet --package e2e --bin cluster --
 LOCAL_KUBECTL := $(CLUSTER) exec -- kubectl
+# The local cluster's folder, where its kubeconfig lies, and in it the volume for the sample ConversionJob.
+LOCAL_STATE = $(dir $(lastword $(subst =, ,$(shell $(CLUSTER) kubeconfig))))
+LOCAL_VOLUME = $(LOCAL_STATE)volumes/recordings
 HOST = $(shell rustc --version --verbose | sed -n 's/^host: //p')
 
 ##@ A converter on this machine
@@ -26,7 +29,7 @@ HOST = $(shell rustc --version --verbose | sed -n 's/^host: //p')
 .PHONY: up
 up: deps-cluster ## Start a local Kubernetes with the operator and a sample converter on it; prints the page's URL
 	@$(STEP) "make up" $(MAKE) -s local-cluster images local-operator local-sample
-	@hack/tell-user "$$($(MAKE) -s url)" "$$($(MAKE) -s kubeconfig)"
+	@hack/tell-user "$$($(MAKE) -s url)" "$$($(MAKE) -s kubeconfig)" "$(LOCAL_VOLUME)"
 
 .PHONY: down
 down: ## Remove the local Kubernetes and all that belongs to it
@@ -132,7 +135,9 @@ local-operator:
 
 local-sample:
 	@source $(IMAGES)/images.env; \
-	KUBECTL="$(LOCAL_KUBECTL)" $(STEP) "apply the sample AudioConverter" hack/apply-sample "$$CONVERTER_IMAGE"
+	export KUBECTL="$(LOCAL_KUBECTL)"; \
+	$(STEP) "apply the sample AudioConverter" hack/apply-sample "$$CONVERTER_IMAGE"; \
+	$(STEP) "make the volume of the sample ConversionJob" hack/local-volume "$(LOCAL_VOLUME)"
 
 # Debian's packages, by what needs them.
 .PHONY: deps-test deps-cluster deps-e2e
