@@ -12,7 +12,7 @@
 //!   refused (`name_collision`).
 //!
 //! Refused files are part of the plan and end as failed in the report. Paths and sizes of all files are held in
-//! memory, about 200 bytes a file; contents are not looked at.
+//! memory, a few hundred bytes a file; contents are not looked at.
 
 use std::fs::{self, Metadata};
 use std::io;
