@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::harness::volume::Volume;
 use crate::harness::wait::STEP;
-use crate::harness::{Namespace, converter, kubectl};
+use crate::harness::{Namespace, converter, kubectl, operator};
 use e2e::audio::{Audio, Shape};
 
 #[test]
@@ -15,7 +15,7 @@ fn converter_and_job_pods_meet_the_restricted_standard() {
     // It is enforced here: a pod that asks for nothing special is refused.
     let plain = json!({
         "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "plain" },
-        "spec": { "containers": [{ "name": "a", "image": "flacship.dev/converter:dev" }] },
+        "spec": { "containers": [{ "name": "a", "image": operator::converter_image() }] },
     });
     let said = namespace.try_apply(&plain).refused();
     assert!(said.contains("violates PodSecurity \"restricted"), "{said}");

@@ -8,7 +8,7 @@ use crate::harness::converter;
 use crate::harness::object::columns;
 use crate::harness::volume::Volume;
 use crate::harness::wait::STEP;
-use crate::harness::{Namespace, kubectl, root};
+use crate::harness::{Namespace, kubectl, operator, root};
 use e2e::audio::{Audio, Shape};
 
 fn sample(name: &str) -> String {
@@ -49,7 +49,7 @@ fn a_converter_looks_right_in_kubectl() {
 
     let wide = namespace.kubectl("get acv -o wide");
     assert_eq!(columns(&wide), ["NAME", "READY", "REPLICAS", "ENDPOINT", "AGE", "DESIRED", "IMAGE", "REASON"]);
-    assert!(wide.contains("flacship.dev/converter:dev"), "{wide}");
+    assert!(wide.contains(&operator::converter_image()), "{wide}");
     assert!(wide.contains("AllReplicasReady"), "{wide}");
 
     assert!(namespace.kubectl("get flacship").contains("tape-room"), "the category lists it");

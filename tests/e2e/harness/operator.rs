@@ -20,6 +20,14 @@ pub fn pods() -> Vec<String> {
     pods.filter_map(|pod| pod["metadata"]["name"].as_str().map(str::to_owned)).collect()
 }
 
+/// The image that it gives to converters and jobs which name none.
+pub fn converter_image() -> String {
+    let deployment = json(&format!("-n {NAMESPACE} get deploy/{NAME} -o json"));
+    let env = deployment["spec"]["template"]["spec"]["containers"][0]["env"].as_array().cloned().unwrap_or_default();
+    let image = env.iter().find(|entry| entry["name"] == "FLACSHIP_CONVERTER_IMAGE");
+    image.and_then(|entry| entry["value"].as_str()).expect("the operator is told the converter's image").to_owned()
+}
+
 /// Deletes its pods, waits until they are gone and until others are ready.
 pub fn delete_pods() {
     for pod in pods() {

@@ -30,7 +30,7 @@ impl Volume {
 
     /// Makes a volume for a claim of this name that nobody has made yet.
     pub fn without_claim(namespace: &Namespace, claim: &str) -> Self {
-        let folder = tempfile::Builder::new().prefix("flacship-e2e-").tempdir().expect("make a folder");
+        let folder = tempfile::Builder::new().prefix("e2e-").tempdir_in(volumes()).expect("make a folder");
         let root = folder.path().join("volume");
         fs::create_dir(&root).expect("make the volume's folder");
         let name = format!("{}-{claim}", namespace.name());
@@ -100,6 +100,14 @@ impl Drop for Volume {
         println!("volume {} of {}", self.name, self.namespace);
         kubectl::run(&format!("delete pv {} --wait=false", self.name), None);
     }
+}
+
+/// The folder for volumes of the local cluster, beside its kubeconfig, which goes with the cluster whatever happens.
+fn volumes() -> PathBuf {
+    let kubeconfig = std::env::var_os("KUBECONFIG").expect("`make e2e` sets KUBECONFIG");
+    let folder = PathBuf::from(kubeconfig).with_file_name("volumes");
+    assert!(folder.is_dir(), "{} is no folder: is this the local cluster?", folder.display());
+    folder
 }
 
 /// Sets the mode and the owner (user and group) of a file or folder.
