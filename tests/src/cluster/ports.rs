@@ -41,6 +41,17 @@ impl Ports {
         Ok(ports)
     }
 
+    /// What to say if the usual ports were taken.
+    pub(super) fn remark(self) -> Option<String> {
+        let usual = Self { api: API_PORT, page: PAGE_NODE_PORT };
+        (self != usual).then(|| {
+            format!(
+                "127.0.0.1:{API_PORT} or :{PAGE_NODE_PORT} is taken by another program: the API server is at :{}, the page at :{}",
+                self.api, self.page
+            )
+        })
+    }
+
     /// Address of the page on the host.
     pub fn page_url(self) -> String {
         format!("http://127.0.0.1:{}/", self.page)

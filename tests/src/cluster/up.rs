@@ -64,6 +64,9 @@ fn prepare(layout: &Layout, binaries: Binaries, progress: &Progress) -> Result<P
     }
     cgroups::ensure(layout)?;
     let ports = Ports::choose(layout)?;
+    if let Some(remark) = ports.remark() {
+        progress.step(remark);
+    }
     let pki = pki::ensure(layout)?;
     files::write_secret(&layout.kubeconfig, &pki.kubeconfig("admin", ports.api)?)?;
     for component in COMPONENTS {
