@@ -6,14 +6,16 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures::StreamExt;
+use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::NamespaceResourceScope;
 use kube::api::PartialObjectMeta;
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::{self, Action, Controller};
-use kube::runtime::watcher;
+use kube::runtime::reflector::{self, ObjectRef};
+use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
@@ -40,9 +42,61 @@ pub trait Kind:
     fn unreadable(message: String) -> Vec<crate::conditions::Wanted>;
 }
 
-/// A controller for all objects of `K`, on a watch that one malformed object does not stop.
-pub fn controller<K: Kind>(client: &Client) -> Controller<DeserializeGuard<K>> {
-    Controller::new(Api::all(client.clone()), watcher::Config::default())
+/// The watches of one kind's controller, not running yet.
+pub struct Watches<K: Kind> {
+    controller: Controller<DeserializeGuard<K>>,
+    listed: oneshot::Receiver<usize>,
+}
+
+/// A watch on all objects of `K`, one that a malformed object does not stop.
+pub fn controller<K: Kind>(client: &Client) -> Watches<K> {
+    let (store, writer) = reflector::store();
+    let (tell, listed) = oneshot::channel();
+    let mut tell = Some(tell);
+    let count = store.clone();
+    // `Store::wait_until_ready` would be simpler, but the controller waits on it too, and of two tasks that wait only
+    // the last to look is woken (kube-runtime 5.0, `DelayedInit` polls one shared receiver).
+    let objects = watcher(Api::all(client.clone()), watcher::Config::default())
+        .reflect(writer)
+        .inspect_ok(move |event| {
+            if matches!(event, watcher::Event::InitDone)
+                && let Some(tell) = tell.take()
+            {
+                // Nobody waits any more when the operator is stopping.
+                let _ = tell.send(count.len());
+            }
+        })
+        .applied_objects();
+    Watches { controller: Controller::for_stream(objects, store), listed }
+}
+
+impl<K: Kind> Watches<K> {
+    /// Wakes an object when a child of it (by owner reference) changes; see [`children`] for the arguments.
+    #[must_use]
+    pub fn owns<C>(mut self, api: Api<PartialObjectMeta<C>>, settings: watcher::Config) -> Self
+    where
+        C: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + 'static,
+    {
+        self.controller = self.controller.owns(api, settings);
+        self
+    }
+
+    /// Wakes the objects that `mapper` names when an object of another kind changes.
+    #[must_use]
+    pub fn watches<O, I>(
+        mut self,
+        api: Api<PartialObjectMeta<O>>,
+        settings: watcher::Config,
+        mapper: impl Fn(PartialObjectMeta<O>) -> I + Send + Sync + 'static,
+    ) -> Self
+    where
+        O: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + 'static,
+        I: IntoIterator<Item = ObjectRef<DeserializeGuard<K>>> + 'static,
+        I::IntoIter: Send,
+    {
+        self.controller = self.controller.watches(api, settings, mapper);
+        self
+    }
 }
 
 /// The API and the settings of a watch on children: their metadata is all that the loop needs, and only those that
@@ -70,12 +124,12 @@ struct Failure {
     message: String,
 }
 
-/// Runs `reconcile` for each object of `controller` that asks for it, until `shutdown`; what runs then runs to its
+/// Runs `reconcile` for each object of `watches` that asks for it, until `shutdown`; what runs then runs to its
 /// end. `ready` is told when the first list of objects is there.
 ///
 /// Objects that are being deleted are left to the garbage collector: they are never reconciled.
 pub async fn drive<K, Run, Fut, E>(
-    controller: Controller<DeserializeGuard<K>>,
+    watches: Watches<K>,
     ctx: Arc<Context>,
     ready: Ready,
     shutdown: CancellationToken,
@@ -86,10 +140,10 @@ pub async fn drive<K, Run, Fut, E>(
     Fut: Future<Output = Result<Action, E>> + Send + 'static,
     E: Categorised + Send + 'static,
 {
-    let store = controller.store();
+    let Watches { controller, listed } = watches;
     tokio::spawn(async move {
-        if store.wait_until_ready().await.is_ok() {
-            tracing::info!(kind = K::NAME, objects = store.len(), "Watching");
+        if let Ok(objects) = listed.await {
+            tracing::info!(kind = K::NAME, objects, "Watching");
             ready.mark();
         }
     });
