@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use k8s_openapi::NamespaceResourceScope;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta, OwnerReference};
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
 use kube::{Api, Resource, ResourceExt};
 use serde::Serialize;
@@ -11,10 +11,13 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::context::Context;
-use crate::diff;
 use crate::errors::{CallError, Categorised, call};
 use crate::labels::MANAGER;
 use crate::metrics::Verb;
+use crate::{diff, fields};
+
+/// HTTP status of an object that breaks a rule of its kind.
+const INVALID: u16 = 422;
 
 /// A kind that can be a child.
 pub trait Child:
@@ -126,7 +129,7 @@ pub async fn apply_child<K: Child>(
     let mut wanted = prepare(desired, &owner)?;
 
     let live = call(format!("get {kind} {name}"), api.get_opt(&name)).await?;
-    let change = match live {
+    let change = match &live {
         None => {
             // Version 0 never matches an object, so the apply creates or conflicts; it cannot take over one that
             // somebody made since we looked.
@@ -135,11 +138,11 @@ pub async fn apply_child<K: Child>(
         }
         Some(live) => match standing(live.meta(), &owner.reference.uid) {
             Standing::Foreign(whose) => return Err(ApplyError::NameTaken { kind, name, owner: whose }),
-            Standing::Terminating => return Ok(Applied { object: live, change: Change::Terminating }),
+            Standing::Terminating => return Ok(Applied { object: live.clone(), change: Change::Terminating }),
             Standing::Ours => {
-                let found = to_json(&live)?;
+                let found = to_json(live)?;
                 if !diff::needs_apply(&wanted, &found) {
-                    return Ok(Applied { object: live, change: Change::Unchanged });
+                    return Ok(Applied { object: live.clone(), change: Change::Unchanged });
                 }
                 // The uid makes the apply fail if another object has taken the name since we looked.
                 set_meta(&mut wanted, "uid", &live.uid().unwrap_or_default());
@@ -148,11 +151,32 @@ pub async fn apply_child<K: Child>(
         },
     };
     let params = PatchParams::apply(MANAGER).force();
-    let object = call(format!("apply {kind} {name}"), api.patch(&name, &params, &Patch::Apply(&wanted)))
-        .await
-        .map_err(|error| refusal(error, &kind, &name))?;
+    let patch = Patch::Apply(&wanted);
+    let write = || call(format!("apply {kind} {name}"), api.patch(&name, &params, &patch));
+    let answer = match (write().await, &live) {
+        (Err(error), Some(live)) if error.code() == Some(INVALID) => {
+            match fields::claim_spec(live.managed_fields(), &K::api_version(&())) {
+                Some(fields) => {
+                    claim(&api, live, fields).await?;
+                    write().await
+                }
+                None => Err(error),
+            }
+        }
+        (answer, _) => answer,
+    };
+    let object = answer.map_err(|error| refusal(error, &kind, &name))?;
     ctx.metrics.wrote(&kind, Verb::Apply);
     Ok(Applied { object, change })
+}
+
+/// Makes us the owner of all fields of the live object's spec, see [`fields`].
+async fn claim<K: Child>(api: &Api<K>, live: &K, fields: Vec<ManagedFieldsEntry>) -> Result<(), CallError> {
+    let (kind, name) = (K::kind(&()), live.name_any());
+    tracing::info!("An edit of {kind} {name} is in the way of what is wanted and will be undone");
+    let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+    let patch = json!({"metadata": {"resourceVersion": live.resource_version(), "managedFields": fields}});
+    call(format!("claim {kind} {name}"), api.patch_metadata(&name, &params, &Patch::Merge(&patch))).await.map(drop)
 }
 
 /// Deletes the child `name` of `owner`, if there is one and it is ours.
@@ -239,7 +263,7 @@ fn standing(live: &ObjectMeta, owner: &str) -> Standing {
 /// Tells an answer that stays the same apart from one that may pass.
 fn refusal(error: CallError, kind: &str, name: &str) -> ApplyError {
     match (&error, error.code()) {
-        (CallError::Kube { source, .. }, Some(400 | 403 | 422)) => match source.as_ref() {
+        (CallError::Kube { source, .. }, Some(400 | 403 | INVALID)) => match source.as_ref() {
             kube::Error::Api(status) => {
                 ApplyError::Refused { kind: kind.to_owned(), name: name.to_owned(), message: status.message.clone() }
             }

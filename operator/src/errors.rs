@@ -51,14 +51,19 @@ impl CallError {
 }
 
 /// Runs one request under [`CALL_TIMEOUT`]; `what` says what is asked, as `get Deployment x`.
-pub async fn call<T>(
+pub fn call<T>(
     what: impl Into<String>,
-    request: impl Future<Output = Result<T, kube::Error>>,
-) -> Result<T, CallError> {
-    match tokio::time::timeout(CALL_TIMEOUT, request).await {
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(source)) => Err(CallError::Kube { what: what.into(), source: Box::new(source) }),
-        Err(_) => Err(CallError::Timeout { what: what.into() }),
+    request: impl Future<Output = Result<T, kube::Error>> + Send,
+) -> impl Future<Output = Result<T, CallError>> + Send {
+    let what = what.into();
+    // Boxed at once: the futures of a client's requests are kilobytes each, and a reconcile makes many.
+    let request = Box::pin(request);
+    async move {
+        match tokio::time::timeout(CALL_TIMEOUT, request).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(source)) => Err(CallError::Kube { what, source: Box::new(source) }),
+            Err(_) => Err(CallError::Timeout { what }),
+        }
     }
 }
 

@@ -15,6 +15,7 @@ pub mod diff;
 pub mod driver;
 pub mod errors;
 pub mod events;
+pub mod fields;
 pub mod invalid;
 pub mod labels;
 pub mod metrics;

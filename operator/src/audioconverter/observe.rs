@@ -1,6 +1,6 @@
 //! Fourth step: what runs, read from the cluster.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use crds::AudioConverter;
 use k8s_openapi::api::apps::v1::Deployment;
@@ -36,13 +36,18 @@ pub async fn trouble(ctx: &Context, valid: &ValidatedConverter) -> Result<Option
     Ok(explain(&pods.items))
 }
 
-/// The troubles of `pods`, each once, in a text that stays the same as long as they do: no counts, times or messages
-/// that a kubelet changes from one try to the next.
+/// The troubles of `pods`, each once and with the name of one pod, in a text that stays the same as long as they do: no
+/// counts, times or messages that a kubelet changes from one try to the next.
 fn explain(pods: &[Pod]) -> Option<String> {
-    let troubles: BTreeSet<String> =
-        pods.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none()).filter_map(explain_one).collect();
-    let text = troubles.into_iter().collect::<Vec<_>>().join("; ");
-    (!text.is_empty()).then_some(text)
+    let mut troubles = BTreeMap::<String, String>::new();
+    for pod in pods.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none()) {
+        if let Some(trouble) = explain_one(pod) {
+            let first = troubles.entry(trouble).or_insert_with(|| pod.name_any());
+            *first = pod.name_any().min(std::mem::take(first));
+        }
+    }
+    let texts: Vec<String> = troubles.into_iter().map(|(trouble, pod)| format!("{trouble} (pod {pod})")).collect();
+    (!texts.is_empty()).then(|| texts.join("; "))
 }
 
 fn explain_one(pod: &Pod) -> Option<String> {
@@ -65,9 +70,8 @@ fn explain_container(pod: &Pod, container: &ContainerStatus) -> Option<String> {
     match waiting.and_then(|waiting| waiting.reason.as_deref()) {
         // The two take turns, and the kubelet's message with them.
         Some("ErrImagePull" | "ImagePullBackOff") => Some(format!(
-            "the image {:?} cannot be pulled: check its name, the registry and imagePullSecrets; `kubectl describe pod {}` has the details",
-            wanted_image(pod, container),
-            pod.name_any()
+            "the image {:?} cannot be pulled: check its name, the registry and imagePullSecrets; the Events of the pod say more",
+            wanted_image(pod, container)
         )),
         Some("ErrImageNeverPull") => Some(format!(
             "the image {:?} is not on the node and imagePullPolicy is Never: load it there or change the policy",
@@ -82,11 +86,10 @@ fn explain_container(pod: &Pod, container: &ContainerStatus) -> Option<String> {
             let last = container.last_state.as_ref()?.terminated.as_ref()?;
             (container.restart_count > 0).then(|| {
                 format!(
-                    "the container {} ends again and again, last with exit code {} ({}): `kubectl logs {} --previous` shows why",
+                    "the container {} ends again and again, last with exit code {} ({}): `kubectl logs --previous` of the pod shows why",
                     container.name,
                     last.exit_code,
-                    last.reason.as_deref().unwrap_or("no reason given"),
-                    pod.name_any()
+                    last.reason.as_deref().unwrap_or("no reason given")
                 )
             })
         }
@@ -169,6 +172,6 @@ mod tests {
         let broken = pod("{conditions: [{type: PodScheduled, status: 'False', message: full}]}");
         let mut stopping = container("state: {waiting: {reason: InvalidImageName}}");
         stopping.metadata.deletion_timestamp = Some(crate::conditions::now());
-        assert_eq!(explain(&[broken.clone(), broken, stopping]).unwrap(), "no node takes a pod: full");
+        assert_eq!(explain(&[broken.clone(), broken, stopping]).unwrap(), "no node takes a pod: full (pod reel-1)");
     }
 }
