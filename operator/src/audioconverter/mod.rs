@@ -118,7 +118,8 @@ async fn reconcile(converter: Arc<AudioConverter>, ctx: Arc<Context>) -> Result<
         }
     };
     let children = build::build(&valid, replicas);
-    let applied = apply::apply(&ctx, &converter, &valid, children).await?;
+    // Boxed: it holds every child by value.
+    let applied = Box::pin(apply::apply(&ctx, &converter, &valid, children)).await?;
     let settled = applied.deployment.as_ref().is_some_and(|live| Rollout::from(live).is_done(replicas));
     let trouble = if settled { None } else { observe::trouble(&ctx, &valid).await.map_err(Error::Observe)? };
     let status = status::plan_status(&converter, &valid, replicas, &applied, trouble);
