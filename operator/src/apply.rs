@@ -2,8 +2,10 @@
 
 use std::fmt::Debug;
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use k8s_openapi::NamespaceResourceScope;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta, OwnerReference};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
 use kube::{Api, Resource, ResourceExt};
 use serde::Serialize;
@@ -18,15 +20,31 @@ use crate::{diff, fields};
 
 /// HTTP status of an object that breaks a rule of its kind.
 const INVALID: u16 = 422;
+/// HTTP status of a write to an object that has changed since it was read.
+const CONFLICT: u16 = 409;
 
 /// A kind that can be a child.
 pub trait Child:
-    Resource<DynamicType = (), Scope = NamespaceResourceScope> + Serialize + DeserializeOwned + Clone + Debug
+    Resource<DynamicType = (), Scope = NamespaceResourceScope>
+    + Serialize
+    + DeserializeOwned
+    + Clone
+    + Debug
+    + Send
+    + Sync
+    + 'static
 {
 }
 
 impl<K> Child for K where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Serialize + DeserializeOwned + Clone + Debug
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Serialize
+        + DeserializeOwned
+        + Clone
+        + Debug
+        + Send
+        + Sync
+        + 'static
 {
 }
 
@@ -117,16 +135,21 @@ impl ApplyError {
 ///
 /// The live object is read first: one without our owner reference is never taken over, and one that contains all of
 /// `desired` is not written.
-pub async fn apply_child<K: Child>(
-    ctx: &Context,
+pub fn apply_child<'a, K: Child>(
+    ctx: &'a Context,
     owner: &impl Resource<DynamicType = ()>,
     desired: K,
-) -> Result<Applied<K>, ApplyError> {
+) -> BoxFuture<'a, Result<Applied<K>, ApplyError>> {
+    let owner = owner_reference(owner);
+    // Boxed: it holds the child by value, twice.
+    async move { apply(ctx, &owner?, desired).await }.boxed()
+}
+
+async fn apply<K: Child>(ctx: &Context, owner: &Owner, desired: K) -> Result<Applied<K>, ApplyError> {
     let kind = K::kind(&()).into_owned();
     let name = desired.name_any();
-    let owner = owner_reference(owner)?;
     let api: Api<K> = Api::namespaced(ctx.client.clone(), &owner.namespace);
-    let mut wanted = prepare(desired, &owner)?;
+    let mut wanted = prepare(desired, owner)?;
 
     let live = call(format!("get {kind} {name}"), api.get_opt(&name)).await?;
     let change = match &live {
@@ -153,30 +176,38 @@ pub async fn apply_child<K: Child>(
     let params = PatchParams::apply(MANAGER).force();
     let patch = Patch::Apply(&wanted);
     let write = || call(format!("apply {kind} {name}"), api.patch(&name, &params, &patch));
-    let answer = match (write().await, &live) {
-        (Err(error), Some(live)) if error.code() == Some(INVALID) => {
-            match fields::claim_spec(live.managed_fields(), &K::api_version(&())) {
-                Some(fields) => {
-                    claim(&api, live, fields).await?;
-                    write().await
-                }
-                None => Err(error),
-            }
-        }
-        (answer, _) => answer,
-    };
+    let mut answer = write().await;
+    let invalid = matches!(&answer, Err(error) if error.code() == Some(INVALID));
+    if invalid && change == Change::Updated && claim(&api, &name).await? {
+        answer = write().await;
+    }
     let object = answer.map_err(|error| refusal(error, &kind, &name))?;
     ctx.metrics.wrote(&kind, Verb::Apply);
     Ok(Applied { object, change })
 }
 
-/// Makes us the owner of all fields of the live object's spec, see [`fields`].
-async fn claim<K: Child>(api: &Api<K>, live: &K, fields: Vec<ManagedFieldsEntry>) -> Result<(), CallError> {
-    let (kind, name) = (K::kind(&()), live.name_any());
-    tracing::info!("An edit of {kind} {name} is in the way of what is wanted and will be undone");
+/// How often a claim is tried: the object's own controller may be writing its status at the same time.
+const CLAIMS: u32 = 5;
+
+/// Makes us the owner of all fields of the live object's spec, see [`fields`]; false if we are already.
+async fn claim<K: Child>(api: &Api<K>, name: &str) -> Result<bool, CallError> {
+    let kind = K::kind(&());
     let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
-    let patch = json!({"metadata": {"resourceVersion": live.resource_version(), "managedFields": fields}});
-    call(format!("claim {kind} {name}"), api.patch_metadata(&name, &params, &Patch::Merge(&patch))).await.map(drop)
+    let mut tries = 1;
+    loop {
+        let live = call(format!("get {kind} {name}"), api.get_metadata(name)).await?;
+        let Some(fields) = fields::claim_spec(live.managed_fields(), &K::api_version(&())) else { return Ok(false) };
+        let patch =
+            Patch::Merge(json!({"metadata": {"resourceVersion": live.resource_version(), "managedFields": fields}}));
+        match call(format!("claim {kind} {name}"), api.patch_metadata(name, &params, &patch)).await {
+            Ok(_) => {
+                tracing::info!("An edit of {kind} {name} was in the way of what is wanted and is undone");
+                return Ok(true);
+            }
+            Err(error) if error.code() == Some(CONFLICT) && tries < CLAIMS => tries += 1,
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// Deletes the child `name` of `owner`, if there is one and it is ours.
