@@ -11,3 +11,7 @@ pub mod file;
 pub mod flac;
 pub mod serve;
 pub mod wav;
+
+#[cfg(test)]
+#[path = "../tests/support/mod.rs"]
+mod support;

@@ -31,6 +31,7 @@ wrong.";
 /// Convert WAV files, or standard input, to FLAC
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
+#[allow(clippy::struct_excessive_bools)] // each is a flag of its own
 pub struct Args {
     /// WAV files; - is standard input
     #[arg(required = true, value_name = "INPUT")]

@@ -54,7 +54,7 @@ pub fn json(name: &str, target: &str, summary: &Summary, took: Duration) -> serd
         "samples": summary.samples,
         "bytes_in": summary.bytes_in,
         "bytes_out": summary.bytes_out,
-        "md5": hex(&summary.md5),
+        "md5": hex(summary.md5),
         "subset": summary.subset,
         "warnings": summary.warnings.iter().map(warning).collect::<Vec<_>>(),
         "seconds": took.as_secs_f64(),
@@ -66,8 +66,9 @@ pub fn json_error(name: &str, code: &str, message: &str) -> serde_json::Value {
     serde_json::json!({"input": name, "error": {"code": code, "message": message}})
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+/// An MD5 as people write it.
+fn hex(md5: [u8; 16]) -> String {
+    format!("{:032x}", u128::from_be_bytes(md5))
 }
 
 /// The audio's length in seconds.

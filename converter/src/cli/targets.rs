@@ -83,7 +83,7 @@ pub fn plan_tasks(
             (Place::Standard, None, None) if inputs.len() > 1 => return Err(PlanError::ManyToStandard),
             (Place::Standard, None, None) => Place::Standard,
         };
-        if let Some(first) = taken.insert(output.clone(), path) {
+        if let Some(first) = taken.insert(without_detours(&output), path) {
             return Err(match output {
                 Place::Standard => PlanError::StandardTwice,
                 Place::File(output) => PlanError::Collision { first: first.into(), second: path.clone(), output },
@@ -92,6 +92,14 @@ pub fn plan_tasks(
         tasks.push(Task { input, output });
     }
     Ok(tasks)
+}
+
+/// The same place without `.` in its path, so that two ways to write it are seen as one.
+fn without_detours(place: &Place) -> Place {
+    match place {
+        Place::Standard => Place::Standard,
+        Place::File(path) => Place::File(std::path::absolute(path).unwrap_or_else(|_| path.clone())),
+    }
 }
 
 /// The file name of an input's FLAC file: a last extension is replaced.
@@ -140,5 +148,6 @@ mod tests {
         let collision = plan(&["a/x.wav", "b/x.wav"], Some("dir")).unwrap_err().to_string();
         assert_eq!(collision, "a/x.wav and b/x.wav would both become dir/x.flac: convert them into different folders");
         assert!(plan(&["x.wav", "x.WAV"], None).is_err());
+        assert!(plan(&["x.wav", "./x.wav"], None).is_err());
     }
 }

@@ -100,10 +100,9 @@ fn claim(path: &Path) -> Result<File, FileError> {
         }
         .map_err(failed)?;
         match file.try_lock() {
-            Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(FileError::TargetBusy { path: path.to_path_buf() }),
-            // A file system without locks: one writer per target is then the caller's promise.
-            Err(TryLockError::Error(_)) => {}
+            // Without an error, or on a file system without locks: one writer per target is then the caller's promise.
+            Ok(()) | Err(TryLockError::Error(_)) => {}
         }
         let named = match path.symlink_metadata() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,

@@ -118,7 +118,6 @@ fn settings(stereo: Stereo, predictors: Option<Predictors>) -> Result<Verified<c
     let (fixed, linear) = match predictors {
         None => (None, None),
         Some(Predictors::Fixed(order)) => (Some(order), None),
-        Some(Predictors::Linear(order)) => (None, Some(order)),
         Some(Predictors::FixedAndLinear(order)) => (Some(4), Some(order)),
     };
     let subframe = &mut encoder.subframe_coding;
@@ -152,4 +151,99 @@ fn refused(error: &impl ToString) -> EncodeError {
 fn panic_text(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flac::decode;
+    use crate::flac::metadata::{StreamInfo as Info, head};
+    use crate::support::{music, noise, signed_pcm};
+    use md5::{Digest as _, Md5};
+
+    fn format(channels: u8, sample_rate: u32, bits_per_sample: u8) -> Format {
+        Format { channels, sample_rate, bits_per_sample, channel_mask: None, declared_samples: None }
+    }
+
+    fn frame(encoder: &mut FlacencEncoder, number: u64, pcm: &[u8]) -> Vec<u8> {
+        let mut frame = Vec::new();
+        encoder.encode(Block { number, pcm }, &mut frame).unwrap();
+        frame
+    }
+
+    /// One frame as a file of its own decodes to its samples.
+    fn assert_decodes(format: &Format, frame: &[u8], pcm: &[u8]) {
+        let mut file = head(&Info::of_unknown_length(format, 4096), None);
+        file.extend_from_slice(frame);
+        let decoded = decode(file.as_slice()).unwrap();
+        assert_eq!(decoded.md5, <[u8; 16]>::from(Md5::digest(pcm)));
+        assert_eq!(decoded.sample_rate, format.sample_rate);
+    }
+
+    #[test]
+    fn frames_depend_on_nothing_but_their_block() {
+        let format = format(2, 44_100, 16);
+        let first = signed_pcm(&music(BLOCK_SIZE, 2, 16, 1), 16);
+        let second = signed_pcm(&noise(BLOCK_SIZE, 2, 16, 2), 16);
+        let mut encoder = FlacencEncoder::new(&format, Level::default()).unwrap();
+        let before = frame(&mut encoder, 7, &first);
+        frame(&mut encoder, 8, &second);
+        frame(&mut encoder, 9, &first[..400]);
+        assert_eq!(frame(&mut encoder, 7, &first), before);
+        assert_eq!(frame(&mut FlacencEncoder::new(&format, Level::default()).unwrap(), 7, &first), before);
+        assert_ne!(frame(&mut encoder, 8, &first), before, "the number is part of the frame");
+    }
+
+    #[test]
+    fn noise_never_grows_beyond_verbatim() {
+        for (channels, bits) in [(1, 8), (1, 16), (2, 16), (2, 24), (8, 24)] {
+            for level in [Level::FASTEST, Level::SMALLEST] {
+                let format = format(channels, 48_000, bits);
+                let pcm = signed_pcm(&noise(BLOCK_SIZE, channels.into(), bits.into(), 3), bits.into());
+                let frame = frame(&mut FlacencEncoder::new(&format, level).unwrap(), 0, &pcm);
+                assert!(frame.len() <= pcm.len() + FRAME_OVERHEAD + usize::from(channels), "{channels} {bits} {level}");
+                assert_decodes(&format, &frame, &pcm);
+            }
+        }
+    }
+
+    #[test]
+    fn every_rate_is_told_in_the_frame_header_or_left_to_stream_info() {
+        // RFC 9639 §9.1.2: the low four bits of the third byte, and what they refer to.
+        for (rate, code) in [
+            (1, 0b1101),
+            (44_100, 0b1001),
+            (88_200, 0b0001),
+            (96_000, 0b1011),
+            (176_400, 0b0010),
+            (192_000, 0b0011),
+            (384_000, 0b1110),
+            (655_350, 0b1110),
+            (250_000, 0b1100),
+            (65_537, 0b0000),
+            (1_048_575, 0b0000),
+        ] {
+            let format = format(1, rate, 16);
+            let pcm = signed_pcm(&music(BLOCK_SIZE, 1, 16, 4), 16);
+            let frame = frame(&mut FlacencEncoder::new(&format, Level::default()).unwrap(), 0, &pcm);
+            assert_eq!(frame[2] & 0xF, code, "{rate}");
+            assert_decodes(&format, &frame, &pcm);
+        }
+    }
+
+    #[test]
+    fn a_panic_of_the_full_encoder_is_caught_and_coded_without_it() {
+        let format = format(2, 44_100, 16);
+        let mut broken = config::Encoder::default();
+        broken.multithread = false;
+        broken.subframe_coding.fixed.order_sel = config::OrderSel::ApproxEnt { partitions: 0 }; // divides by it
+        let mut encoder = FlacencEncoder::new(&format, Level::default()).unwrap();
+        encoder.full = broken.into_verified().unwrap();
+        let pcm = signed_pcm(&music(BLOCK_SIZE, 2, 16, 5), 16);
+        assert_decodes(&format, &frame(&mut encoder, 0, &pcm), &pcm);
+
+        std::mem::swap(&mut encoder.full, &mut encoder.fixed);
+        let error = encoder.encode(Block { number: 0, pcm: &pcm[..4000] }, &mut Vec::new()).unwrap_err();
+        assert!(matches!(&error, EncodeError::Panicked(text) if text.contains("zero")), "{error}");
+    }
 }

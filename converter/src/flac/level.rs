@@ -30,8 +30,6 @@ pub(super) enum Stereo {
 pub(super) enum Predictors {
     /// Fixed predictors up to this order.
     Fixed(usize),
-    /// A linear predictor of this order.
-    Linear(usize),
     /// Both.
     FixedAndLinear(usize),
 }

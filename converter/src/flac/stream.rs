@@ -134,3 +134,117 @@ impl StreamEncoder {
         take(&self.frame).map_err(StreamError::Output)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    /// The blocks that an encoder was given: number and samples.
+    type Blocks = Arc<Mutex<Vec<(u64, Vec<u8>)>>>;
+
+    /// Writes down what it is asked, and makes frames of 10 bytes and the block's number.
+    struct Recorder(Blocks);
+
+    impl FrameEncoder for Recorder {
+        fn encode(&mut self, block: Block<'_>, frame: &mut Vec<u8>) -> Result<(), EncodeError> {
+            self.0.lock().unwrap().push((block.number, block.pcm.to_vec()));
+            frame.resize(10 + usize::try_from(block.number).unwrap(), 0xFF);
+            Ok(())
+        }
+    }
+
+    struct Broken;
+
+    impl FrameEncoder for Broken {
+        fn encode(&mut self, _: Block<'_>, _: &mut Vec<u8>) -> Result<(), EncodeError> {
+            Err(EncodeError::Panicked("on purpose".to_owned()))
+        }
+    }
+
+    fn mono_8_bits() -> Format {
+        Format { channels: 1, sample_rate: 8_000, bits_per_sample: 8, channel_mask: None, declared_samples: None }
+    }
+
+    #[test]
+    fn cuts_blocks_and_keeps_stream_info() {
+        let seen = Blocks::default();
+        let mut stream = StreamEncoder::with_encoder(&mono_8_bits(), Box::new(Recorder(Arc::clone(&seen))));
+        let pcm: Vec<u8> = (0..2 * BLOCK_SIZE + 5).map(|at| u8::try_from(at % 251).unwrap()).collect();
+        let mut frames = Vec::new();
+        let mut take = |frame: &[u8]| {
+            frames.push(frame.len());
+            Ok(())
+        };
+        for piece in pcm.chunks(1000) {
+            stream.push(piece, &mut take).unwrap();
+        }
+        assert_eq!(stream.samples(), 2 * BLOCK_SIZE as u64);
+        let figures = stream.finish(&mut take).unwrap();
+        assert_eq!(frames, [10, 11, 12]);
+        let seen = seen.lock().unwrap();
+        let lengths: Vec<_> = seen.iter().map(|(number, block)| (*number, block.len())).collect();
+        assert_eq!(lengths, [(0, BLOCK_SIZE), (1, BLOCK_SIZE), (2, 5)]);
+        let signed: Vec<u8> = pcm.iter().map(|byte| byte ^ 0x80).collect();
+        assert_eq!(seen.iter().flat_map(|(_, block)| block.clone()).collect::<Vec<_>>(), signed);
+        let info = figures.info;
+        assert_eq!((info.block_size, info.min_frame_size, info.max_frame_size), (4096, 10, 12));
+        assert_eq!((info.total_samples, figures.leftover), (2 * BLOCK_SIZE as u64 + 5, 0));
+        assert_eq!(info.md5, <[u8; 16]>::from(Md5::digest(&signed)));
+    }
+
+    #[test]
+    fn buffers_stay_as_large_as_one_block() {
+        let format = Format { channels: 8, bits_per_sample: 24, ..mono_8_bits() };
+        let mut stream = StreamEncoder::new(&format, Level::FASTEST).unwrap();
+        let pcm = crate::support::signed_pcm(&crate::support::music(20 * BLOCK_SIZE, 8, 24, 1), 24);
+        let mut frame_capacity = Vec::new();
+        for _ in 0..10 {
+            stream.push(&pcm, &mut |_| Ok(())).unwrap();
+            assert_eq!(stream.block.capacity(), BLOCK_SIZE * 8 * 3);
+            frame_capacity.push(stream.frame.capacity());
+        }
+        assert!(frame_capacity.iter().all(|capacity| *capacity <= 2 * BLOCK_SIZE * 8 * 3), "{frame_capacity:?}");
+    }
+
+    #[test]
+    fn bytes_that_make_no_whole_sample_are_left_over() {
+        let format = Format { channels: 2, bits_per_sample: 24, ..mono_8_bits() };
+        let mut stream = StreamEncoder::new(&format, Level::default()).unwrap();
+        stream.push(&[1; 17], &mut |_| Ok(())).unwrap();
+        let figures = stream.finish(&mut |_| Ok(())).unwrap();
+        assert_eq!((figures.info.total_samples, figures.leftover), (2, 5));
+        assert_eq!(figures.info.md5, <[u8; 16]>::from(Md5::digest([1; 12])));
+    }
+
+    #[test]
+    fn no_samples_make_no_frame() {
+        let stream = StreamEncoder::new(&mono_8_bits(), Level::default()).unwrap();
+        let figures = stream.finish(&mut |_| unreachable!("no frame")).unwrap();
+        let info = figures.info;
+        assert_eq!((info.total_samples, info.min_frame_size, info.max_frame_size), (0, 0, 0));
+        assert_eq!(info.md5, <[u8; 16]>::from(Md5::digest(b"")));
+    }
+
+    #[test]
+    fn refuses_to_count_beyond_stream_info() {
+        let mut stream = StreamEncoder::new(&mono_8_bits(), Level::default()).unwrap();
+        stream.info.total_samples = MAX_SAMPLES - BLOCK_SIZE as u64;
+        stream.push(&[0; BLOCK_SIZE], &mut |_| Ok(())).unwrap();
+        assert_eq!(stream.samples(), MAX_SAMPLES);
+        let error = stream.push(&[0; BLOCK_SIZE], &mut |_| Ok(())).unwrap_err();
+        assert!(matches!(error, StreamError::TooLong));
+    }
+
+    #[test]
+    fn failures_of_encoder_and_output_come_out() {
+        let mut broken = StreamEncoder::with_encoder(&mono_8_bits(), Box::new(Broken));
+        let error = broken.push(&[0; BLOCK_SIZE], &mut |_| Ok(())).unwrap_err();
+        assert!(error.to_string().contains("on purpose"));
+        let mut stream = StreamEncoder::new(&mono_8_bits(), Level::default()).unwrap();
+        let full = &mut |_: &[u8]| Err(io::ErrorKind::StorageFull.into());
+        let error = stream.push(&[0; BLOCK_SIZE], full).unwrap_err();
+        assert!(matches!(error, StreamError::Output(error) if error.kind() == io::ErrorKind::StorageFull));
+    }
+}

@@ -3,22 +3,13 @@
 //!
 //! It decides where the audio ends (DESIGN §4); what a `fmt ` chunk means is [`super::format`]'s business.
 
+use super::chunk::{CHUNK_HEADER, Held, is_chunk_name, is_known_chunk, printed};
 use super::format::{FMT_KEPT, Format, parse_fmt};
 use super::sniff::{RIFF_HEADER, sniff};
 use super::{WavError, WavWarning};
 
-/// Bytes of a chunk's header: name and length.
-const CHUNK_HEADER: usize = 8;
 /// The data length that pipes write when they do not know it.
 const LENGTH_OPEN: u32 = u32::MAX;
-
-/// Chunks that writers are known to put after the audio. One of these that is cut off is a damaged tag; an unknown
-/// name there may be audio behind a wrong length.
-const KNOWN_CHUNKS: [[u8; 4]; 23] = [
-    *b"fmt ", *b"LIST", *b"fact", *b"cue ", *b"plst", *b"smpl", *b"inst", *b"acid", *b"PEAK", *b"bext", *b"iXML",
-    *b"axml", *b"chna", *b"umid", *b"levl", *b"cart", *b"_PMX", *b"id3 ", *b"ID3 ", *b"JUNK", *b"PAD ", *b"FLLR",
-    *b"DISP",
-];
 
 /// Where the audio ends when a file's header and its length disagree.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -50,8 +41,10 @@ pub struct Parser {
     held: Held,
     format: Option<(FmtChunk, Format)>,
     data: Option<Data>,
-    /// Bytes taken so far.
+    /// Bytes taken in earlier steps.
     offset: u64,
+    /// Where the latest chunk begins.
+    chunk_at: u64,
     warnings: Vec<WavWarning>,
 }
 
@@ -101,6 +94,7 @@ impl Parser {
             format: None,
             data: None,
             offset: 0,
+            chunk_at: 0,
             warnings: Vec::new(),
         }
     }
@@ -164,6 +158,7 @@ impl Parser {
             State::ChunkHeader => {
                 let used = self.held.fill(bytes, CHUNK_HEADER);
                 if let Some((name, size)) = self.held.chunk_header() {
+                    self.chunk_at = (self.offset + used as u64).saturating_sub(CHUNK_HEADER as u64);
                     self.enter_chunk(name, size, sink)?;
                 }
                 Ok(used)
@@ -228,7 +223,7 @@ impl Parser {
                 return Err(contradiction(format!(
                     "at byte {} there should be a chunk, but no chunk has such a name: the file is damaged before its \
                      audio, write it again",
-                    self.offset
+                    self.chunk_at
                 ))
                 .into());
             }
@@ -360,22 +355,12 @@ impl Parser {
 
     /// The input ended inside a chunk after the audio.
     fn chunk_cut_off(&mut self, name: [u8; 4]) -> Result<(), WavError> {
-        if !KNOWN_CHUNKS.contains(&name) && self.length != Length::Header {
+        if !is_known_chunk(name) && self.length != Length::Header {
             return Err(self.audio_end_in_doubt());
         }
         self.warnings.push(WavWarning::TruncatedChunk { name: printed(name) });
         Ok(())
     }
-}
-
-/// A chunk's name for messages.
-fn printed(name: [u8; 4]) -> String {
-    name.escape_ascii().to_string().trim_end().to_owned()
-}
-
-/// A chunk's name has letters, digits and a little more; audio after a wrong length seldom looks like that.
-fn is_chunk_name(name: [u8; 4]) -> bool {
-    name.iter().all(|byte| byte.is_ascii_alphanumeric() || b" _-.".contains(byte))
 }
 
 fn contradiction(what: String) -> WavError {
@@ -387,42 +372,5 @@ fn clamp(left: u64, bytes: &[u8]) -> usize {
     usize::try_from(left).map_or(bytes.len(), |left| left.min(bytes.len()))
 }
 
-/// The few bytes that are collected before they mean something.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Held {
-    bytes: [u8; FMT_KEPT],
-    len: usize,
-}
-
-impl Held {
-    const EMPTY: Self = Self { bytes: [0; FMT_KEPT], len: 0 };
-
-    /// Takes from `bytes` until it holds `wanted`; returns how many it took.
-    fn fill(&mut self, bytes: &[u8], wanted: usize) -> usize {
-        let used = wanted.min(FMT_KEPT).saturating_sub(self.len).min(bytes.len());
-        for (slot, byte) in self.bytes.iter_mut().skip(self.len).zip(bytes.iter().take(used)) {
-            *slot = *byte;
-        }
-        self.len += used;
-        used
-    }
-
-    fn bytes(&self) -> &[u8] {
-        self.bytes.get(..self.len).unwrap_or_default()
-    }
-
-    fn len(&self) -> usize {
-        self.len
-    }
-
-    fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
-    /// A chunk's name and length, once eight bytes are held.
-    fn chunk_header(&self) -> Option<([u8; 4], u32)> {
-        let (name, rest) = self.bytes().split_first_chunk::<4>()?;
-        let size = rest.first_chunk::<4>()?;
-        Some((*name, u32::from_le_bytes(*size)))
-    }
-}
+#[cfg(test)]
+mod tests;

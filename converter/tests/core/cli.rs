@@ -1,0 +1,227 @@
+//! `converter convert` as people type it.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+use crate::support::{Wav, fmt_body, music, signed_pcm, wav_pcm};
+use crate::tools::reference_decode;
+
+struct Shell(TempDir);
+
+impl Shell {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn file(&self, name: &str, bytes: &[u8]) -> &Self {
+        fs::write(self.0.path().join(name), bytes).unwrap();
+        self
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        self.run_with_input(args, &[])
+    }
+
+    fn run_with_input(&self, args: &[&str], input: &[u8]) -> Output {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_converter"))
+            .arg("convert")
+            .args(args)
+            .current_dir(self.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        std::thread::scope(|scope| {
+            // A converter that refuses its input may close the pipe early.
+            scope.spawn(move || drop(stdin.write_all(input)));
+            child.wait_with_output().unwrap()
+        })
+    }
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn sound() -> (Vec<i32>, Vec<u8>) {
+    let samples = music(20_000, 2, 16, 1);
+    let wav = Wav::pcm(2, 44_100, 16, &wav_pcm(&samples, 16));
+    (samples, wav)
+}
+
+#[test]
+fn writes_beside_the_input() {
+    let (samples, wav) = sound();
+    let shell = Shell::new();
+    let output = shell.file("take 1.wav", &wav).run(&["take 1.wav", "--verify"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(stderr(&output).starts_with("take 1.wav -> take 1.flac: "), "{}", stderr(&output));
+    assert!(output.stdout.is_empty());
+    assert_eq!(reference_decode(&shell.path().join("take 1.flac")), signed_pcm(&samples, 16));
+}
+
+#[test]
+fn converts_many_files_and_goes_on_after_a_bad_one() {
+    let (samples, wav) = sound();
+    let shell = Shell::new();
+    fs::create_dir(shell.path().join("out")).unwrap();
+    let float = Wav::new().chunk(b"fmt ", &fmt_body(3, 2, 44_100, 32)).chunk(b"data", &[0; 80]).build();
+    shell.file("a.wav", &wav).file("bad.wav", b"hello, this is no audio").file("float.wav", &float).file("z.wav", &wav);
+    let output = shell.run(&["a.wav", "bad.wav", "float.wav", "z.wav", "-o", "out", "--quiet"]);
+    assert_eq!(output.status.code(), Some(1));
+    let told = stderr(&output);
+    assert_eq!(
+        told,
+        "bad.wav: error: this is no WAV file, it does not begin with RIFF: send a WAV file (RIFF WAVE)\n\
+         float.wav: error: the samples are floating point, which FLAC cannot hold losslessly as they are: convert them \
+         to integer PCM first, for example with `ffmpeg -i IN -c:a pcm_s24le OUT.wav`\n\
+         2 of 4 inputs failed\n"
+    );
+    for name in ["a.flac", "z.flac"] {
+        assert_eq!(reference_decode(&shell.path().join("out").join(name)), signed_pcm(&samples, 16));
+    }
+    assert_eq!(fs::read_dir(shell.path().join("out")).unwrap().count(), 2);
+}
+
+#[test]
+fn reads_and_writes_pipes() {
+    let (samples, wav) = sound();
+    let shell = Shell::new();
+    let output = shell.run_with_input(&["-"], &wav);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    shell.file("piped.flac", &output.stdout);
+    let test = Command::new("flac").args(["-t", "--silent"]).arg(shell.path().join("piped.flac")).output().unwrap();
+    assert!(test.status.success(), "{}", stderr(&test));
+    assert_eq!(output.stdout[18 + 4..42], [0; 20], "a pipe's header says that length and MD5 are unknown");
+
+    let to_file = shell.run_with_input(&["-", "-o", "whole.flac", "-8", "--verify"], &wav);
+    assert_eq!(to_file.status.code(), Some(0), "{}", stderr(&to_file));
+    assert_eq!(reference_decode(&shell.path().join("whole.flac")), signed_pcm(&samples, 16));
+
+    let from_file = shell.file("in.wav", &wav).run(&["in.wav", "-o", "-"]);
+    assert_eq!(from_file.stdout, output.stdout);
+    assert_eq!(shell.run_with_input(&["-"], b"").status.code(), Some(1));
+}
+
+#[test]
+fn does_not_replace_files_unless_told() {
+    let (_, wav) = sound();
+    let shell = Shell::new();
+    shell.file("a.wav", &wav).file("a.flac", b"precious");
+    let output = shell.run(&["a.wav"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("a.flac is already there"), "{}", stderr(&output));
+    assert_eq!(fs::read(shell.path().join("a.flac")).unwrap(), b"precious");
+    assert_eq!(shell.run(&["a.wav", "--force"]).status.code(), Some(0));
+    reference_decode(&shell.path().join("a.flac"));
+}
+
+#[test]
+fn levels_change_the_size() {
+    let (_, wav) = sound();
+    let shell = Shell::new();
+    shell.file("a.wav", &wav);
+    let size = |level: &[&str], name: &str| {
+        assert_eq!(shell.run(&[level, &["a.wav", "-o", name]].concat()).status.code(), Some(0));
+        fs::metadata(shell.path().join(name)).unwrap().len()
+    };
+    let (fast, small) = (size(&["-0"], "0.flac"), size(&["--level", "8"], "8.flac"));
+    assert!(small < fast, "{small} {fast}");
+    assert_eq!(size(&[], "default.flac"), size(&["-5"], "5.flac"));
+}
+
+#[test]
+fn length_rules_decide_where_the_audio_ends() {
+    let shell = Shell::new();
+    shell.file("a.wav", &Wav::new().fmt(1, 44_100, 16).head(b"data", 1000).raw(&[1; 3000]).build());
+    let samples = |args: &[&str]| {
+        let output = shell.run(&[&["a.wav", "-f", "--json"], args].concat());
+        let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        (output.status.code(), told)
+    };
+    let (status, told) = samples(&[]);
+    assert_eq!((status, &told["error"]["code"]), (Some(1), &"contradicting_header".into()));
+    let (status, told) = samples(&["--length", "header"]);
+    assert_eq!((status, &told["samples"]), (Some(0), &500.into()));
+    assert_eq!(told["warnings"][0]["code"], "ignored_bytes");
+    let (status, told) = samples(&["--length", "eof"]);
+    assert_eq!((status, &told["samples"]), (Some(0), &1500.into()));
+}
+
+#[test]
+fn takes_headerless_pcm() {
+    let samples = music(5000, 3, 24, 1);
+    let shell = Shell::new();
+    let output = shell.run_with_input(&["--pcm", "48000:3:24", "-", "-o", "raw.flac"], &wav_pcm(&samples, 24));
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(reference_decode(&shell.path().join("raw.flac")), signed_pcm(&samples, 24));
+}
+
+#[test]
+fn one_json_object_an_input() {
+    let (_, wav) = sound();
+    let shell = Shell::new();
+    let output = shell.file("a.wav", &wav).run(&["a.wav", "missing.wav", "--json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let lines: Vec<serde_json::Value> =
+        String::from_utf8(output.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 2);
+    assert_eq!(lines[0]["output"], "a.flac");
+    assert_eq!((&lines[0]["samples"], &lines[0]["channels"]), (&20_000.into(), &2.into()));
+    assert_eq!(lines[0]["md5"].as_str().unwrap().len(), 32);
+    assert_eq!(lines[0]["bytes_in"], wav.len());
+    assert_eq!(lines[1]["error"]["code"], "source_unreadable");
+}
+
+#[test]
+fn warnings_are_told_even_if_quiet() {
+    let shell = Shell::new();
+    let output = shell
+        .file("cut.wav", &Wav::new().fmt(1, 8_000, 16).head(b"data", 9000).raw(&[0; 4000]).build())
+        .run(&["cut.wav", "--quiet"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(stderr(&output).starts_with("cut.wav: warning: the header declares 9000 bytes"), "{}", stderr(&output));
+}
+
+#[test]
+fn mistakes_on_the_command_line_are_told_apart() {
+    let (_, wav) = sound();
+    let shell = Shell::new();
+    shell.file("a.wav", &wav).file("b.wav", &wav);
+    for (args, words) in [
+        (vec![], "required"),
+        (vec!["a.wav", "b.wav", "-o", "c.flac"], "several inputs need a folder"),
+        (vec!["a.wav", "b.wav", "-o", "-"], "several inputs cannot go to one standard output"),
+        (vec!["a.wav", "--level", "9"], "from 0 (fastest) to 8"),
+        (vec!["a.wav", "-o", "-", "--verify"], "--verify needs a file"),
+        (vec!["a.wav", "-o", "-", "--json"], "--json and the FLAC file"),
+        (vec!["a.wav", "./a.wav"], "would both become"),
+        (vec!["a.wav", "--pcm", "48000"], "RATE:CHANNELS:BITS"),
+        (vec!["a.wav", "--pcm", "48000:9:16"], "9 channels are not supported"),
+        (vec!["a.wav", "--no-such-flag"], "--no-such-flag"),
+    ] {
+        let output = shell.run(&args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        assert!(stderr(&output).contains(words), "{args:?}: {}", stderr(&output));
+    }
+    assert_eq!(fs::read_dir(shell.path()).unwrap().count(), 2, "nothing was written");
+}
+
+#[test]
+fn help_teaches() {
+    let output = Shell::new().run(&["--help"]);
+    let help = String::from_utf8(output.stdout).unwrap();
+    for words in ["Examples:", "converter convert take1.wav", "Exit codes: 0", "-0 to -8", "standard input"] {
+        assert!(help.contains(words), "{words} is missing in:\n{help}");
+    }
+}

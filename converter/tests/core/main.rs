@@ -1,0 +1,15 @@
+//! The converter's core against other people's programs and its own promises: what it writes decodes, with a decoder
+//! in this process and with the reference `flac` (Debian package `flac`, without which these tests fail), to what was
+//! read; files appear whole or not at all; the command line does what its help says.
+
+#![allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, clippy::cast_precision_loss)]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod cli;
+mod file;
+mod reference;
+mod roundtrip;
+mod tools;
