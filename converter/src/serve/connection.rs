@@ -21,12 +21,21 @@ const LAST_BYTES: Duration = Duration::from_secs(5);
 /// Pause after a failed accept: mostly there are no file descriptors left, which only time heals.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Which listener a connection came through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Port {
+    /// The page and conversions: a stopping server wants these connections gone.
+    Public,
+    /// Probes and metrics: asked until the end.
+    Admin,
+}
+
 /// Accepts connections until aborted.
-pub(super) async fn serve(listener: TcpListener, routes: Router, app: Arc<App>) -> Infallible {
+pub(super) async fn serve(listener: TcpListener, port: Port, routes: Router, app: Arc<App>) -> Infallible {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                let connection = connection(stream, routes.clone(), Arc::clone(&app));
+                let connection = connection(stream, port, routes.clone(), Arc::clone(&app));
                 app.connections.spawn(connection);
             }
             Err(error) => {
@@ -45,15 +54,19 @@ pub(super) async fn finish(app: &App) {
     }
 }
 
-async fn connection(stream: TcpStream, routes: Router, app: Arc<App>) {
+async fn connection(stream: TcpStream, port: Port, routes: Router, app: Arc<App>) {
     let socket = Socket::new(stream, app.args.idle_timeout, &app.connections);
     let service = service_fn(move |request: Request<Incoming>| routes.clone().oneshot(request.map(Body::new)));
+    // A connection that is made to a stopping server still gets its one answer, be it a refusal.
+    let late = app.shutdown.phase() >= Phase::Draining;
+    let leaves_at = if late || port == Port::Admin { Phase::Over } else { Phase::Draining };
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(app.args.header_timeout).max_buf_size(READ_BUFFER);
+    http.timer(TokioTimer::new()).header_read_timeout(app.args.header_timeout);
+    http.max_buf_size(READ_BUFFER);
     let mut connection = pin!(http.serve_connection(TokioIo::new(socket), service).with_upgrades());
     let served = tokio::select! {
         served = connection.as_mut() => served,
-        () = app.shutdown.reached(Phase::Draining) => {
+        () = app.shutdown.reached(leaves_at) => {
             // Ends at once if it is idle, else with the answer under way.
             connection.as_mut().graceful_shutdown();
             tokio::select! {

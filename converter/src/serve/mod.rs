@@ -24,7 +24,7 @@ mod state;
 mod stream;
 mod upload;
 
-use std::{future::Future, io, net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{future::Future, io, io::IsTerminal, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use axum::{
     Router,
@@ -133,8 +133,8 @@ impl Server {
     pub async fn run(self, stop: impl Future<Output = Stop>) {
         let Self { app, public, admin, .. } = self;
         let ports = [
-            tokio::spawn(connection::serve(public, public_routes(&app), Arc::clone(&app))),
-            tokio::spawn(connection::serve(admin, admin_routes(&app), Arc::clone(&app))),
+            tokio::spawn(connection::serve(public, connection::Port::Public, public_routes(&app), Arc::clone(&app))),
+            tokio::spawn(connection::serve(admin, connection::Port::Admin, admin_routes(&app), Arc::clone(&app))),
         ];
         let stop = stop.await;
         tracing::info!(?stop, "stopping");
@@ -179,7 +179,8 @@ fn framed(routes: Router<Arc<App>>, app: &Arc<App>) -> Router {
 /// Sends logs to stderr, unless whoever embeds the server already collects them.
 fn log_to_stderr(format: LogFormat) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let logs =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
     let _ = match format {
         LogFormat::Text => logs.try_init(),
         LogFormat::Json => logs.json().flatten_event(true).try_init(),

@@ -13,10 +13,13 @@ use futures::FutureExt;
 use super::{
     metrics::Volume,
     problem::{Failure, Problem},
+    shutdown::Phase,
     state::App,
 };
 
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Asked every few seconds by probes and scrapers: only their failures are worth a line.
+const QUIET: [&str; 4] = ["/livez", "/readyz", "/metrics", "/healthz"];
 /// Longest id of a client's that is taken over.
 const MAX_ID: usize = 128;
 
@@ -60,7 +63,11 @@ pub(super) async fn frame(State(app): State<Arc<App>>, mut request: Request, nex
         access(&method, &path, &response, started, &id, "");
     }
 
+    let upgraded = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     let headers = response.headers_mut();
+    if app.shutdown.phase() >= Phase::Draining && !upgraded {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     if let Ok(id) = HeaderValue::try_from(id) {
         headers.insert(REQUEST_ID, id);
     }
@@ -71,6 +78,9 @@ pub(super) async fn frame(State(app): State<Arc<App>>, mut request: Request, nex
 
 /// The one line a request leaves. A stream's is written at its end, by [`super::stream`].
 fn access(method: &Method, path: &str, response: &Response, started: Instant, id: &str, code: &str) {
+    if QUIET.contains(&path) && response.status().is_success() {
+        return;
+    }
     let volume = response.extensions().get::<Volume>().copied().unwrap_or_default();
     tracing::info!(
         request_id = id,

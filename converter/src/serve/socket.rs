@@ -20,6 +20,8 @@ use tokio_util::task::TaskTracker;
 
 /// How long what a peer still sends is read and thrown away.
 const LINGER: Duration = Duration::from_secs(5);
+/// How long a pause shows that it sends no more: an idle peer should not hold up the server's end.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// A deadline that runs only while something is waited for.
 #[derive(Debug)]
@@ -139,12 +141,12 @@ impl Drop for Socket {
     }
 }
 
-/// Ends our side and throws away what the peer still sends, until it ends its side too.
+/// Ends our side and throws away what the peer still sends, until it ends its side too or pauses.
 async fn linger(mut stream: TcpStream) {
     let _ = timeout(LINGER, async {
         stream.shutdown().await?;
         let mut waste = vec![0; 64 * 1024];
-        while stream.read(&mut waste).await? > 0 {}
+        while let Ok(Ok(1..)) = timeout(PAUSE, stream.read(&mut waste)).await {}
         Ok::<_, io::Error>(())
     })
     .await;

@@ -123,7 +123,7 @@ impl Form {
     async fn next(&mut self, seen: &Seen, filename: &mut Option<String>) -> Result<Option<Bytes>, Failure> {
         loop {
             if let Some(field) = &mut self.field {
-                match field.chunk().await.map_err(form_failure)? {
+                match field.chunk().await.map_err(|error| form_failure(error, seen))? {
                     Some(piece) if self.in_file => {
                         seen.in_file();
                         return Ok(Some(piece));
@@ -131,7 +131,7 @@ impl Form {
                     Some(_) => {}
                     None => self.field = None,
                 }
-            } else if let Some(field) = self.multipart.next_field().await.map_err(form_failure)? {
+            } else if let Some(field) = self.multipart.next_field().await.map_err(|error| form_failure(error, seen))? {
                 let name = field.name().unwrap_or_default();
                 self.in_file = name == FIELD;
                 if self.in_file {
@@ -166,12 +166,13 @@ pub(super) fn short(text: &str) -> String {
 }
 
 /// Our own bounds come back out of multer as the error of the stream it reads.
-fn form_failure(error: multer::Error) -> Failure {
+fn form_failure(error: multer::Error, seen: &Seen) -> Failure {
     match error {
         multer::Error::StreamReadFailed(inner) => match inner.downcast::<Failure>() {
             Ok(failure) => *failure,
             Err(other) => Failure::MalformedForm(other.to_string()),
         },
+        multer::Error::IncompleteStream if seen.bytes() == 0 => Failure::NoFile { fields: Vec::new() },
         multer::Error::IncompleteStream | multer::Error::IncompleteFieldData { .. } => Failure::MalformedForm(
             String::from("it ends before its last boundary, or its boundary is not the one that Content-Type names"),
         ),

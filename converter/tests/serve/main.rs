@@ -1,0 +1,19 @@
+//! The service as its clients meet it: a real server on loopback ports, real sockets, every answer checked against the
+//! samples that went in.
+
+#![allow(clippy::unwrap_used, clippy::cast_possible_truncation)]
+
+#[path = "../support/mod.rs"]
+#[allow(dead_code, reason = "shared with suites that use more of it")]
+#[allow(clippy::pedantic)]
+mod support;
+
+mod bad_input;
+mod check;
+mod convert;
+mod harness;
+mod page;
+mod raw;
+mod stop;
+mod stream;
+mod stream_errors;

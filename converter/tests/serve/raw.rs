@@ -1,0 +1,53 @@
+//! HTTP written by hand, for what no well-behaved client does.
+
+use std::net::SocketAddr;
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+/// A connection.
+pub struct Raw(pub TcpStream);
+
+impl Raw {
+    pub async fn connect(address: SocketAddr) -> Self {
+        Self(TcpStream::connect(address).await.unwrap())
+    }
+
+    /// Sends the head of a request; `headers` are lines with `\r\n`.
+    pub async fn head(&mut self, request: &str, headers: &str) {
+        self.send(format!("{request} HTTP/1.1\r\nHost: test\r\n{headers}\r\n").as_bytes()).await;
+    }
+
+    pub async fn send(&mut self, bytes: &[u8]) {
+        self.0.write_all(bytes).await.unwrap();
+    }
+
+    /// Sends a piece of a chunked body; an empty one ends it.
+    pub async fn chunk(&mut self, bytes: &[u8]) {
+        self.send(format!("{:x}\r\n", bytes.len()).as_bytes()).await;
+        self.send(bytes).await;
+        self.send(b"\r\n").await;
+    }
+
+    /// Everything up to the server's end of the connection.
+    pub async fn rest(&mut self) -> Vec<u8> {
+        let mut all = Vec::new();
+        self.0.read_to_end(&mut all).await.unwrap();
+        all
+    }
+
+    /// One answer with a Content-Length: its head and body.
+    pub async fn answer(&mut self) -> (String, Vec<u8>) {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(self.0.read_u8().await.unwrap());
+        }
+        let head = String::from_utf8(head).unwrap();
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap().parse().unwrap();
+        let mut body = vec![0; length];
+        self.0.read_exact(&mut body).await.unwrap();
+        (head, body)
+    }
+}
