@@ -4,12 +4,12 @@ use crds::AudioConverter;
 use crds::conditions::ConverterReason;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
-use k8s_openapi::api::core::v1::{ObjectReference, Service, ServiceAccount};
+use k8s_openapi::api::core::v1::{ObjectReference, Service};
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Resource, ResourceExt};
 use serde_json::json;
 
-use super::build::{Children, hpa, service_account};
+use super::build::{Children, hpa};
 use super::validate::ValidatedConverter;
 use crate::apply::{self, ApplyError, Change, Child, Deletion};
 use crate::context::Context;
@@ -53,10 +53,7 @@ pub async fn apply(
     let Children { service_account, deployment, service, hpa } = children;
     let mut applied = AppliedChildren::default();
     // In the order of need: the Deployment's pods run as the ServiceAccount, the autoscaler reads the pods.
-    match service_account {
-        Some(account) => drop(one(ctx, converter, account, &mut applied.refusals).await?),
-        None => gone::<ServiceAccount>(ctx, converter, &service_account::name(valid)).await?,
-    }
+    one(ctx, converter, service_account, &mut applied.refusals).await?;
     applied.deployment = one(ctx, converter, deployment, &mut applied.refusals).await?;
     applied.service = one(ctx, converter, service, &mut applied.refusals).await?;
     match hpa {

@@ -100,6 +100,8 @@ fn ready(facts: &Facts<'_>) -> Wanted {
         say(Holds::False, ConverterReason::NoReplicasReady, count)
     } else if rollout.current && rollout.updated >= facts.wanted && rollout.ready >= facts.wanted {
         say(Holds::True, ConverterReason::AllReplicasReady, count)
+    } else if rollout.ready >= facts.wanted {
+        say(Holds::True, ConverterReason::SomeReplicasReady, format!("{count}, not all with the wanted settings"))
     } else {
         say(Holds::True, ConverterReason::SomeReplicasReady, count)
     }

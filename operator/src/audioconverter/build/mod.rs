@@ -17,7 +17,7 @@ use crate::labels::{self, Component};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Children {
     /// Whom the pods run as.
-    pub service_account: Option<ServiceAccount>,
+    pub service_account: ServiceAccount,
     /// The pods.
     pub deployment: Deployment,
     /// The address of the pods.

@@ -10,16 +10,14 @@ pub fn name(converter: &ValidatedConverter) -> String {
     names::child(&converter.name, "", names::MAX_SUBDOMAIN)
 }
 
-/// None if the user names another one in `podTemplate.serviceAccountName`.
-pub fn build(converter: &ValidatedConverter) -> Option<ServiceAccount> {
-    if converter.pod_template.as_ref().is_some_and(|template| template.service_account_name.is_some()) {
-        return None;
-    }
-    Some(ServiceAccount {
+/// Always there, even if `podTemplate.serviceAccountName` names another: pods that run as ours must be replaceable
+/// until the last of them is gone, and for ever if the other does not exist.
+pub fn build(converter: &ValidatedConverter) -> ServiceAccount {
+    ServiceAccount {
         metadata: super::meta(converter, name(converter)),
         automount_service_account_token: Some(false),
         ..ServiceAccount::default()
-    })
+    }
 }
 
 #[cfg(test)]
@@ -29,13 +27,10 @@ mod tests {
 
     #[test]
     fn its_token_is_not_mounted() {
-        let account = build(&fixtures::valid("{}")).unwrap();
-        assert_eq!(account.metadata.name.as_deref(), Some("tape.archive-9"));
-        assert_eq!(account.automount_service_account_token, Some(false));
-    }
-
-    #[test]
-    fn a_named_one_takes_its_place() {
-        assert_eq!(build(&fixtures::valid("podTemplate: {serviceAccountName: reader}")), None);
+        for spec in ["{}", "podTemplate: {serviceAccountName: reader}"] {
+            let account = build(&fixtures::valid(spec));
+            assert_eq!(account.metadata.name.as_deref(), Some("tape.archive-9"));
+            assert_eq!(account.automount_service_account_token, Some(false));
+        }
     }
 }
