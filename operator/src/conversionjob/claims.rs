@@ -70,7 +70,7 @@ fn judge(volume: &VolumeFacts, namespace: &str, enforced: Option<&str>) -> Resul
         Err(Failure {
             reason: JobReason::PodSecurity,
             message: format!(
-                "The namespace {namespace} enforces the Pod Security Standard {}, which admits no inline {kind} volume: make a PersistentVolume of the {kind} and a PersistentVolumeClaim for it, and a ConversionJob that names the claim",
+                "The namespace {namespace} enforces the Pod Security Standard {}, which admits no inline {kind} volume: make a PersistentVolume for it, a PersistentVolumeClaim for that, and a ConversionJob that names the claim",
                 enforced.unwrap_or_default()
             ),
         })

@@ -1,10 +1,16 @@
 //! Resources and objects for tests, from as little YAML as says what matters.
 
+use std::sync::{Arc, Mutex};
+
+use axum::body::Body;
+use axum::http::{Request, Response};
 use crds::conversionjob::ConversionJob;
 use k8s_openapi::api::batch::v1::Job;
+use kube::Client;
 use serde_json::{Value, json};
 
 use super::validate::{ValidatedJob, validate};
+use crate::context::{Config, Context};
 
 /// A job with odd names, so that a swapped name, instance or namespace fails a test. `spec` is YAML.
 pub fn job(spec: &str) -> ConversionJob {
@@ -34,4 +40,69 @@ pub fn cluster_job(yaml: &str) -> Job {
     job.metadata.name.get_or_insert_with(|| "night-convert".to_owned());
     job.metadata.namespace.get_or_insert_with(|| "attic".to_owned());
     job
+}
+
+/// A canned answer.
+struct Answer {
+    /// How the request's method and path begin.
+    begins: String,
+    code: u16,
+    body: Vec<u8>,
+}
+
+/// An apiserver of canned answers, which notes what it is asked.
+#[derive(Clone, Default)]
+pub struct FakeCluster {
+    answers: Arc<Mutex<Vec<Answer>>>,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl FakeCluster {
+    /// Answers a request whose method and path begin like this, as `GET /api/v1/…`. Later answers go before earlier
+    /// ones; what has none gets a 404.
+    pub fn answer(self, request: &str, code: u16, body: impl Into<Vec<u8>>) -> Self {
+        self.answers.lock().unwrap().insert(0, Answer { begins: request.to_owned(), code, body: body.into() });
+        self
+    }
+
+    /// As [`FakeCluster::answer`], with a body of JSON and success.
+    pub fn json(self, request: &str, body: &Value) -> Self {
+        self.answer(request, 200, body.to_string())
+    }
+
+    /// What was asked, each as method and path.
+    pub fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+
+    /// A context whose client talks to it. Needs a tokio runtime.
+    pub fn context(&self) -> Arc<Context> {
+        let fake = self.clone();
+        let service = tower::service_fn(move |request: Request<kube::client::Body>| {
+            let (code, body) = fake.reply(&format!("{} {}", request.method(), request.uri()));
+            std::future::ready(Response::builder().status(code).body(Body::from(body)))
+        });
+        let config = Config { converter_image: "registry.example/converter:1".to_owned(), concurrency: 1 };
+        Context::new(Client::new(service, "default"), config, Arc::default())
+    }
+
+    fn reply(&self, request: &str) -> (u16, Vec<u8>) {
+        self.asked.lock().unwrap().push(request.to_owned());
+        let answers = self.answers.lock().unwrap();
+        let found = answers.iter().find(|answer| request.starts_with(&answer.begins));
+        found.map_or_else(|| (404, failure(404)), |answer| (answer.code, answer.body.clone()))
+    }
+}
+
+/// The body of an apiserver's refusal.
+pub fn failure(code: u16) -> Vec<u8> {
+    let reason = if code == 404 { "NotFound" } else { "Other" };
+    json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": "the words", "reason": reason, "code": code})
+        .to_string()
+        .into_bytes()
+}
+
+/// A list as the apiserver answers it.
+pub fn list(items: &[Value]) -> Value {
+    json!({"apiVersion": "v1", "kind": "List", "metadata": {}, "items": items})
 }

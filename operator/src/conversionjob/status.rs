@@ -128,7 +128,7 @@ fn condition(type_: JobCondition, status: Holds, reason: JobReason, message: imp
 }
 
 fn not_failed(reason: JobReason) -> Wanted {
-    condition(JobCondition::Failed, Holds::False, reason, "Nothing has failed")
+    condition(JobCondition::Failed, Holds::False, reason, "The run has not failed")
 }
 
 fn volumes(state: &VolumesState) -> Wanted {
@@ -156,7 +156,10 @@ fn progress(sight: &Sight, step: &Step) -> (Stage, Wanted, Wanted) {
         Step::Create(new) => running(new.stage()),
         Step::Rerun(name) | Step::AwaitDeletion(name) | Step::Follow(name, None) => running(*name),
         Step::Follow(name, Some(trouble)) => {
-            let words = format!("{}; {}", words_of(*name, &sight.run), trouble.message);
+            let words = match name {
+                StageName::Convert => format!("{}; {}", words_of(*name, &sight.run), trouble.message),
+                StageName::Plan | StageName::Report => trouble.message.clone(),
+            };
             incomplete(stage_of(*name), trouble.reason, words)
         }
         Step::Finish(Ending::Complete(report)) => {
@@ -180,10 +183,10 @@ const fn stage_of(name: StageName) -> Stage {
 
 fn words_of(name: StageName, run: &RunFacts) -> String {
     match (name, &run.shards) {
-        (StageName::Plan, _) => "The source is walked".to_owned(),
+        (StageName::Plan, _) => "Walking the source".to_owned(),
         (StageName::Convert, Some(shards)) => format!("{} of {} shards are done", shards.completed, shards.total),
-        (StageName::Convert, None) => "The shards are worked on".to_owned(),
-        (StageName::Report, _) => "The results are merged".to_owned(),
+        (StageName::Convert, None) => "Working on the shards".to_owned(),
+        (StageName::Report, _) => "Merging the results".to_owned(),
     }
 }
 
