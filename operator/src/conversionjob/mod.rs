@@ -26,7 +26,7 @@ mod build;
 mod claims;
 mod facts;
 #[cfg(test)]
-mod fixtures;
+pub(crate) mod fixtures;
 mod indexes;
 mod notes;
 mod observe;
