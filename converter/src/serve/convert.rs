@@ -35,8 +35,8 @@ pub(super) const WARNING: HeaderName = HeaderName::from_static("flacship-warning
 pub(super) async fn convert(State(app): State<Arc<App>>, request: Request) -> Result<Response, Failure> {
     let (parts, body) = request.into_parts();
     let asked = options::convert(&parts.uri, app.args.level)?;
-    let mut running = app.begin(Kind::Upload)?;
     let mut upload = Upload::new(&parts.headers, body, &app.args)?;
+    let mut running = app.begin(Kind::Upload)?;
     let seen = upload.seen();
     match encode(&app, &asked, &mut upload).await {
         Ok((summary, complete)) => {

@@ -1,12 +1,13 @@
 // The page: takes files, sends them one after another, shows what came of each.
 
-import { Refusal, bytes, clock, convert } from "./convert.js";
+import { Refusal, bytes, clock, convert, limitText } from "./convert.js";
 
 const $ = (id) => document.getElementById(id);
 const queue = [];
 let current = null; // The AbortController of the upload under way.
 let limit = Infinity;
 let shown = null; // The result on show.
+let failed = null; // The error on show.
 
 $("curl").textContent = `curl -F file=@take.wav ${location.origin}/convert -o take.flac`;
 learnLimits();
@@ -48,7 +49,7 @@ async function learnLimits() {
   try {
     const { limits } = await (await fetch("status")).json();
     limit = limits.max_upload_bytes;
-    $("limit").textContent = `, up to ${bytes(limit)}`;
+    $("limit").textContent = `, up to ${limitText(limit)}`;
     $("level").options[0].textContent = `Standard (${limits.level})`;
   } catch {
     // The server tells its limits again when one is broken.
@@ -68,7 +69,7 @@ async function work() {
     begin(file);
     try {
       if (file.size > limit) {
-        throw new Refusal("This file is too large", `It has ${bytes(file.size)}; this server takes up to ${bytes(limit)}.`);
+        throw new Refusal("This file is too large", `It has ${bytes(file.size)}; this server takes up to ${limitText(limit)}.`);
       }
       const started = performance.now();
       const answer = await convert(file, {
@@ -78,17 +79,24 @@ async function work() {
       });
       showResult(file, answer);
     } catch (error) {
-      if (error.name === "AbortError") $("status").textContent = "";
+      if (error.name === "AbortError") $("status").textContent = `${file.name} was cancelled`;
       else showError(file, error);
     }
-    $("work").hidden = true;
   }
+  $("progress").hidden = true;
+  $("cancel").hidden = true;
+  $("work").classList.add("idle");
   current = null;
 }
 
 function begin(file) {
+  if (failed) remember(`${failed.name}: ${failed.text}`);
+  failed = null;
   $("error").hidden = true;
   $("work").hidden = false;
+  $("work").classList.remove("idle");
+  $("progress").hidden = false;
+  $("cancel").hidden = false;
   $("progress").value = 0;
   $("status").textContent = `Sending ${file.name}`;
   showQueue();
@@ -115,11 +123,15 @@ function showProgress(file, done, total, phase, started) {
 }
 
 function showResult(file, { blob, name, warnings }) {
-  if (shown) remember(shown);
+  if (shown) {
+    const link = element("a", { href: shown.url, download: shown.name, textContent: shown.name });
+    remember(link, element("span", { className: "hint", textContent: `${bytes(shown.size)}, ${saved(shown.ratio)}` }));
+  }
   const url = URL.createObjectURL(blob);
   const ratio = file.size > 0 ? blob.size / file.size : 1;
   shown = { name, url, size: blob.size, ratio };
 
+  $("progress").value = 100;
   $("status").textContent = `${name} is ready`;
   $("result-name").textContent = name;
   $("result-saved").textContent = saved(ratio);
@@ -139,23 +151,25 @@ function showResult(file, { blob, name, warnings }) {
   $("download").download = name;
   $("download").textContent = "Download FLAC";
   $("result").hidden = false;
+  $("result").scrollIntoView({ block: "nearest" });
 }
 
-/** Moves a result that a newer one replaces to the list of earlier ones. */
-function remember({ name, url, size, ratio }) {
-  const link = element("a", { href: url, download: name, textContent: name });
-  const facts = element("span", { className: "hint", textContent: `${bytes(size)}, ${saved(ratio)}` });
+/** Adds a line to the list of what newer results and errors replaced. */
+function remember(...parts) {
   const item = element("li", {});
-  item.append(link, facts);
+  item.append(...parts);
   $("earlier-list").prepend(item);
   $("earlier").hidden = false;
 }
 
 function showError(file, error) {
+  failed = { name: file.name, text: error.message };
+  $("status").textContent = `${file.name} was not converted`;
   $("error-title").textContent = `${error.title ?? "Something went wrong"}: ${file.name}`;
   $("error-detail").textContent = error.message;
   $("error-id").textContent = error.requestId ? `Request ${error.requestId}` : "";
   $("error").hidden = false;
+  $("error").scrollIntoView({ block: "nearest" });
 }
 
 function saved(ratio) {

@@ -12,6 +12,14 @@ export function bytes(count) {
   return unit === 0 ? `${count} bytes` : `${value.toPrecision(3)} ${units[unit]}`;
 }
 
+/** A limit as the server words it: 2147483648 → "2 GiB". */
+export function limitText(count) {
+  for (const [unit, size] of [["TiB", 2 ** 40], ["GiB", 2 ** 30], ["MiB", 2 ** 20], ["KiB", 2 ** 10]]) {
+    if (count >= size && count % size === 0) return `${count / size} ${unit}`;
+  }
+  return bytes(count);
+}
+
 /** Seconds for people: 3725 → "1:02:05". */
 export function clock(seconds) {
   const whole = Math.round(seconds);

@@ -120,6 +120,7 @@ async fn a_declared_length_over_the_limit_is_refused_before_the_body_comes() {
     assert!(head.starts_with("HTTP/1.1 413"), "{head}");
     assert!(head.contains("connection: close"), "{head}");
     assert!(String::from_utf8(body).unwrap().contains("larger than 1 MiB"));
+    assert!(service.counts("flacship_converter_errors_total{code=\"too_large\"} 1").await);
 }
 
 #[tokio::test]
