@@ -7,9 +7,11 @@
 //!   stream, whose length is arbitrary, is coded with fixed predictors only.
 //! - It takes 96 kHz for the highest rate, although its frame headers can tell higher ones: the rate is set through
 //!   its serde form, which does not check it.
-//! - Its linear predictor can panic on audio that it cannot model: such a block is coded again without it.
+//! - Its linear predictor can panic on audio that it cannot model: such a block is coded without it.
+//! - It tries one linear order only, and a higher one can give a larger frame: the levels try several.
+//! - Its exact choice of the fixed order (`BitCount`) counts wrongly on noise: only its estimate is used.
 //! - It may keep a subframe that is larger than the samples themselves (Rice parameters end at 14): such a frame is
-//!   coded again as it is.
+//!   coded again verbatim.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,7 +23,7 @@ use flacenc::error::{Verified, Verify as _};
 use flacenc::source::{Fill as _, FrameBuf};
 
 use super::encoder::{Block, EncodeError, FrameEncoder};
-use super::level::{BLOCK_SIZE, Level, Predictors, Stereo};
+use super::level::{BLOCK_SIZE, Effort, Level, Stereo};
 use crate::wav::Format;
 
 /// The highest rate that flacenc admits to.
@@ -31,15 +33,22 @@ const FRAME_OVERHEAD: usize = 18 + 8;
 
 /// An encoder of frames with `flacenc`.
 pub struct FlacencEncoder {
-    /// As the level asks.
-    full: Verified<config::Encoder>,
+    /// What the level asks to be tried, each on every whole block; the smallest frame is kept.
+    tries: Vec<Settings>,
     /// Without linear prediction.
-    fixed: Verified<config::Encoder>,
+    fixed: Settings,
     /// The samples as they are.
-    verbatim: Verified<config::Encoder>,
-    info: StreamInfo,
+    verbatim: Settings,
+    scratch: Scratch,
     channels: usize,
     bytes_per_sample: usize,
+}
+
+type Settings = Verified<config::Encoder>;
+
+/// One block's samples, and the bytes of its frame.
+struct Scratch {
+    info: StreamInfo,
     samples: FrameBuf,
     sink: ByteSink,
 }
@@ -48,27 +57,51 @@ impl FlacencEncoder {
     /// An encoder for blocks of this format.
     pub fn new(format: &Format, level: Level) -> Result<Self, EncodeError> {
         let channels = usize::from(format.channels);
-        let effort = level.effort();
+        let samples = FrameBuf::with_size(channels, BLOCK_SIZE).map_err(|error| refused(&error))?;
         Ok(Self {
-            full: settings(effort.stereo, Some(effort.predictors))?,
-            fixed: settings(effort.stereo, Some(Predictors::Fixed(4)))?,
-            verbatim: settings(Stereo::Independent, None)?,
-            info: stream_info(format)?,
+            tries: tries(level.effort())?,
+            fixed: settings(Stereo::Any, Some(4), None)?,
+            verbatim: settings(Stereo::Independent, None, None)?,
+            scratch: Scratch { info: stream_info(format)?, samples, sink: ByteSink::new() },
             channels,
             bytes_per_sample: format.bytes_per_sample(),
-            samples: FrameBuf::with_size(channels, BLOCK_SIZE).map_err(|error| refused(&error))?,
-            sink: ByteSink::new(),
         })
     }
+}
 
-    /// Codes the samples held with one of the settings; the frame is left in the sink.
-    fn run(&mut self, number: usize, choice: Choice) -> Result<(), EncodeError> {
-        let settings = match choice {
-            Choice::Full => &self.full,
-            Choice::Fixed => &self.fixed,
-            Choice::Verbatim => &self.verbatim,
-        };
-        let (samples, info, sink) = (&self.samples, &self.info, &mut self.sink);
+impl FrameEncoder for FlacencEncoder {
+    fn encode(&mut self, block: Block<'_>, frame: &mut Vec<u8>) -> Result<(), EncodeError> {
+        let number = usize::try_from(block.number).map_err(|error| refused(&error))?;
+        let scratch = &mut self.scratch;
+        scratch.samples.fill_le_bytes(block.pcm, self.bytes_per_sample).map_err(|error| refused(&error))?;
+        let start = frame.len();
+        if scratch.samples.filled_size() == BLOCK_SIZE {
+            for settings in &self.tries {
+                match scratch.run(number, settings) {
+                    Ok(bytes) if frame.len() == start || bytes.len() < frame.len() - start => {
+                        frame.truncate(start);
+                        frame.extend_from_slice(bytes);
+                    }
+                    Ok(_) | Err(EncodeError::Panicked(_)) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        if frame.len() == start {
+            frame.extend_from_slice(scratch.run(number, &self.fixed)?);
+        }
+        if frame.len() - start > block.pcm.len() + FRAME_OVERHEAD + self.channels {
+            frame.truncate(start);
+            frame.extend_from_slice(scratch.run(number, &self.verbatim)?);
+        }
+        Ok(())
+    }
+}
+
+impl Scratch {
+    /// Codes the samples held; returns the frame.
+    fn run(&mut self, number: usize, settings: &Settings) -> Result<&[u8], EncodeError> {
+        let Self { info, samples, sink } = self;
         sink.clear();
         // flacenc's scratch space is thread-local and filled anew for each frame, so a panic leaves nothing behind.
         catch_unwind(AssertUnwindSafe(|| {
@@ -76,50 +109,26 @@ impl FlacencEncoder {
                 flacenc::encode_fixed_size_frame(settings, samples, number, info).map_err(|error| refused(&error))?;
             frame.write(sink).map_err(|error| refused(&error))
         }))
-        .unwrap_or_else(|panic| Err(EncodeError::Panicked(panic_text(&*panic))))
+        .unwrap_or_else(|panic| Err(EncodeError::Panicked(panic_text(&*panic))))?;
+        Ok(self.sink.as_slice())
     }
 }
 
-/// Which of an encoder's settings to use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Choice {
-    Full,
-    Fixed,
-    Verbatim,
+/// What a level asks, as settings to try one after the other. Fixed predictors need to be tried only once.
+fn tries(effort: Effort) -> Result<Vec<Settings>, EncodeError> {
+    let first = settings(effort.stereo, Some(effort.fixed_order), effort.linear_orders.first().copied());
+    let more = effort.linear_orders.iter().skip(1).map(|order| settings(effort.stereo, None, Some(*order)));
+    std::iter::once(first).chain(more).collect()
 }
 
-impl FrameEncoder for FlacencEncoder {
-    fn encode(&mut self, block: Block<'_>, frame: &mut Vec<u8>) -> Result<(), EncodeError> {
-        let number = usize::try_from(block.number).map_err(|error| refused(&error))?;
-        self.samples.fill_le_bytes(block.pcm, self.bytes_per_sample).map_err(|error| refused(&error))?;
-        let whole = self.samples.filled_size() == BLOCK_SIZE;
-        let first = self.run(number, if whole { Choice::Full } else { Choice::Fixed });
-        match first {
-            Err(EncodeError::Panicked(_)) if whole => self.run(number, Choice::Fixed)?,
-            result => result?,
-        }
-        if self.sink.as_slice().len() > block.pcm.len() + FRAME_OVERHEAD + self.channels {
-            self.run(number, Choice::Verbatim)?;
-        }
-        frame.extend_from_slice(self.sink.as_slice());
-        Ok(())
-    }
-}
-
-/// flacenc's settings for these tools; none but verbatim and constant subframes without predictors.
-fn settings(stereo: Stereo, predictors: Option<Predictors>) -> Result<Verified<config::Encoder>, EncodeError> {
+/// flacenc's settings for these predictors; without any, subframes are constant or verbatim.
+fn settings(stereo: Stereo, fixed: Option<usize>, linear: Option<usize>) -> Result<Settings, EncodeError> {
     let mut encoder = config::Encoder::default();
     encoder.block_size = BLOCK_SIZE;
     encoder.multithread = false;
-    let any = stereo == Stereo::Any;
-    encoder.stereo_coding.use_leftside = any;
-    encoder.stereo_coding.use_rightside = any;
-    encoder.stereo_coding.use_midside = any;
-    let (fixed, linear) = match predictors {
-        None => (None, None),
-        Some(Predictors::Fixed(order)) => (Some(order), None),
-        Some(Predictors::FixedAndLinear(order)) => (Some(4), Some(order)),
-    };
+    encoder.stereo_coding.use_leftside = stereo == Stereo::Any;
+    encoder.stereo_coding.use_rightside = stereo == Stereo::Any;
+    encoder.stereo_coding.use_midside = stereo != Stereo::Independent;
     let subframe = &mut encoder.subframe_coding;
     subframe.use_fixed = fixed.is_some();
     subframe.fixed.max_order = fixed.unwrap_or(0);
@@ -232,17 +241,17 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_of_the_full_encoder_is_caught_and_coded_without_it() {
+    fn a_panic_is_caught_and_the_block_coded_without_linear_prediction() {
         let format = format(2, 44_100, 16);
         let mut broken = config::Encoder::default();
         broken.multithread = false;
         broken.subframe_coding.fixed.order_sel = config::OrderSel::ApproxEnt { partitions: 0 }; // divides by it
         let mut encoder = FlacencEncoder::new(&format, Level::default()).unwrap();
-        encoder.full = broken.into_verified().unwrap();
+        encoder.tries = vec![broken.into_verified().unwrap()];
         let pcm = signed_pcm(&music(BLOCK_SIZE, 2, 16, 5), 16);
         assert_decodes(&format, &frame(&mut encoder, 0, &pcm), &pcm);
 
-        std::mem::swap(&mut encoder.full, &mut encoder.fixed);
+        std::mem::swap(&mut encoder.tries[0], &mut encoder.fixed);
         let error = encoder.encode(Block { number: 0, pcm: &pcm[..4000] }, &mut Vec::new()).unwrap_err();
         assert!(matches!(&error, EncodeError::Panicked(text) if text.contains("zero")), "{error}");
     }

@@ -10,44 +10,40 @@ pub struct Level(u8);
 /// What a level asks of the encoder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Effort {
-    /// Whether stereo may be coded as sums and differences.
+    /// How two channels may be coded.
     pub stereo: Stereo,
-    /// Predictors to try; the smaller result wins.
-    pub predictors: Predictors,
+    /// The highest order of the fixed predictors (RFC 9639 §9.2.5), 0 to 4.
+    pub fixed_order: usize,
+    /// Orders of the linear predictors (§9.2.6). Each is tried on each frame, and the smallest frame is kept.
+    pub linear_orders: &'static [usize],
 }
 
-/// How two channels may be coded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How two channels may be coded (RFC 9639 §9.1.3); whatever is smallest is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Stereo {
     /// Each by itself.
     Independent,
-    /// Whatever is smallest of left/right, mid/side, left/side and side/right.
+    /// Each by itself, or their middle and their difference.
+    MidSide,
+    /// All of these, or one of them and the difference.
     Any,
-}
-
-/// Which predictors are tried (RFC 9639 §9.2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Predictors {
-    /// Fixed predictors up to this order.
-    Fixed(usize),
-    /// Both.
-    FixedAndLinear(usize),
 }
 
 /// Samples per channel in each block but the last. Of the streamable subset, and the reference encoder's default.
 pub(super) const BLOCK_SIZE: usize = 4096;
 
-/// Levels 0 to 8. The orders stay within the streamable subset (12 up to 48 kHz).
+/// Levels 0 to 8. Each tries all that the one before tries and something more, so that no frame gets larger. The orders
+/// stay within the streamable subset (12 up to 48 kHz).
 const EFFORTS: [Effort; 9] = [
-    Effort { stereo: Stereo::Independent, predictors: Predictors::Fixed(2) },
-    Effort { stereo: Stereo::Independent, predictors: Predictors::Fixed(4) },
-    Effort { stereo: Stereo::Any, predictors: Predictors::Fixed(4) },
-    Effort { stereo: Stereo::Any, predictors: Predictors::FixedAndLinear(4) },
-    Effort { stereo: Stereo::Any, predictors: Predictors::FixedAndLinear(6) },
-    Effort { stereo: Stereo::Any, predictors: Predictors::FixedAndLinear(8) },
-    Effort { stereo: Stereo::Any, predictors: Predictors::FixedAndLinear(9) },
-    Effort { stereo: Stereo::Any, predictors: Predictors::FixedAndLinear(10) },
-    Effort { stereo: Stereo::Any, predictors: Predictors::FixedAndLinear(12) },
+    Effort { stereo: Stereo::Independent, fixed_order: 2, linear_orders: &[] },
+    Effort { stereo: Stereo::Independent, fixed_order: 4, linear_orders: &[] },
+    Effort { stereo: Stereo::MidSide, fixed_order: 4, linear_orders: &[] },
+    Effort { stereo: Stereo::Any, fixed_order: 4, linear_orders: &[] },
+    Effort { stereo: Stereo::Any, fixed_order: 4, linear_orders: &[4] },
+    Effort { stereo: Stereo::Any, fixed_order: 4, linear_orders: &[4, 8] },
+    Effort { stereo: Stereo::Any, fixed_order: 4, linear_orders: &[4, 8, 12] },
+    Effort { stereo: Stereo::Any, fixed_order: 4, linear_orders: &[4, 8, 12, 10] },
+    Effort { stereo: Stereo::Any, fixed_order: 4, linear_orders: &[4, 8, 12, 10, 6] },
 ];
 
 impl Level {
@@ -100,6 +96,15 @@ pub struct LevelError;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_level_tries_all_that_the_one_before_tries() {
+        for pair in EFFORTS.windows(2) {
+            let [one, next] = pair else { unreachable!("windows of two") };
+            assert!(one.fixed_order <= next.fixed_order && one.stereo <= next.stereo, "{one:?} {next:?}");
+            assert!(next.linear_orders.starts_with(one.linear_orders) && one != next, "{one:?} {next:?}");
+        }
+    }
 
     #[test]
     fn levels_are_whole_numbers_from_0_to_8() {
