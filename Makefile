@@ -142,7 +142,7 @@ local-sample:
 # Debian's packages, by what needs them.
 .PHONY: deps-test deps-cluster deps-e2e
 deps-test:
-	@hack/deps flac ffmpeg
+	@hack/deps flac
 deps-cluster:
 	@hack/deps containerd runc containernetworking-plugins iproute2 nftables iptables conntrack
 deps-e2e:
