@@ -112,6 +112,9 @@ fn an_archive_of_another_user_is_converted_once() {
     assert_eq!(failures["a/b/cut off.wav"].0, "truncated_header");
     assert!(failures.values().all(|(_, message)| message.len() > 10), "{failures:?}");
 
+    for (path, before) in &sources {
+        assert_eq!(identity(path), *before, "{} was touched", path.display());
+    }
     // Every good file is there, is its source's audio, and is as old as its source.
     let mut output = 0;
     for (path, audio) in &sounds {
@@ -122,9 +125,6 @@ fn an_archive_of_another_user_is_converted_once() {
         output += flac.len();
     }
     assert_eq!(status["bytes"]["output"], output);
-    for (path, before) in &sources {
-        assert_eq!(identity(path), *before, "{} was touched", path.display());
-    }
     let mut now = Vec::new();
     files(&tapes, &mut now);
     assert_eq!(now.len(), 42 + 38, "nothing but the FLAC files came: {now:?}");

@@ -57,9 +57,10 @@ async fn nothing_is_written_while_nothing_changes() {
     // A change of our own marks the end: it has to be the first that the watch tells.
     for (objects, record) in &mut records {
         for object in *objects {
-            namespace.kubectl(&format!("annotate {object} example.com/rest=over"));
+            // A label, because an annotation would be the Deployment controller's cause to write.
+            namespace.kubectl(&format!("label {object} rest=over"));
             let changes = record.up_to(&version(&namespace.get(object))).await;
-            assert_eq!(changes.len(), 1, "something was written before {object} was annotated: {changes:#?}");
+            assert_eq!(changes.len(), 1, "something was written before {object} was labelled: {changes:#?}");
         }
     }
     // The HPA's status is kept by its controller; what the operator applied is as old as before.
