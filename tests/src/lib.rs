@@ -2,6 +2,6 @@
 //! The tests themselves are in `e2e/`.
 
 pub mod audio;
-pub mod images;
 pub mod cluster;
+pub mod images;
 pub mod oci;
