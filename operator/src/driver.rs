@@ -6,23 +6,25 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures::{StreamExt, TryStreamExt};
+use futures::StreamExt;
 use k8s_openapi::NamespaceResourceScope;
-use kube::api::PartialObjectMeta;
 use kube::core::DeserializeGuard;
-use kube::runtime::controller::{self, Action, Controller};
-use kube::runtime::reflector::{self, ObjectRef};
-use kube::runtime::{WatchStreamExt, watcher};
-use kube::{Api, Client, Resource, ResourceExt};
+use kube::runtime::controller::{self, Action};
+use kube::runtime::watcher;
+use kube::{Resource, ResourceExt};
 use serde::de::DeserializeOwned;
-use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use crate::admin::Ready;
 use crate::context::Context;
 use crate::errors::Categorised;
-use crate::{invalid, labels, names};
+use crate::{invalid, names};
+
+mod watches;
+
+use watches::describe_watch;
+pub use watches::{Watches, children, controller};
 
 /// How long an object at rest is left alone at least: a safety net below the watches.
 const RESYNC: Duration = Duration::from_mins(5);
@@ -40,72 +42,6 @@ pub trait Kind:
 
     /// The conditions of an object that cannot be read, with `message` saying why.
     fn unreadable(message: String) -> Vec<crate::conditions::Wanted>;
-}
-
-/// The watches of one kind's controller, not running yet.
-pub struct Watches<K: Kind> {
-    controller: Controller<DeserializeGuard<K>>,
-    listed: oneshot::Receiver<usize>,
-}
-
-/// A watch on all objects of `K`, one that a malformed object does not stop.
-pub fn controller<K: Kind>(client: &Client) -> Watches<K> {
-    let (store, writer) = reflector::store();
-    let (tell, listed) = oneshot::channel();
-    let mut tell = Some(tell);
-    let count = store.clone();
-    // `Store::wait_until_ready` would be simpler, but the controller waits on it too, and of two tasks that wait only
-    // the last to look is woken (kube-runtime 5.0, `DelayedInit` polls one shared receiver).
-    let objects = watcher(Api::all(client.clone()), watcher::Config::default())
-        .reflect(writer)
-        .inspect_ok(move |event| {
-            if matches!(event, watcher::Event::InitDone)
-                && let Some(tell) = tell.take()
-            {
-                // Nobody waits any more when the operator is stopping.
-                let _ = tell.send(count.len());
-            }
-        })
-        .applied_objects();
-    Watches { controller: Controller::for_stream(objects, store), listed }
-}
-
-impl<K: Kind> Watches<K> {
-    /// Wakes an object when a child of it (by owner reference) changes; see [`children`] for the arguments.
-    #[must_use]
-    pub fn owns<C>(mut self, api: Api<PartialObjectMeta<C>>, settings: watcher::Config) -> Self
-    where
-        C: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + 'static,
-    {
-        self.controller = self.controller.owns(api, settings);
-        self
-    }
-
-    /// Wakes the objects that `mapper` names when an object of another kind changes.
-    #[must_use]
-    pub fn watches<O, I>(
-        mut self,
-        api: Api<PartialObjectMeta<O>>,
-        settings: watcher::Config,
-        mapper: impl Fn(PartialObjectMeta<O>) -> I + Send + Sync + 'static,
-    ) -> Self
-    where
-        O: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + 'static,
-        I: IntoIterator<Item = ObjectRef<DeserializeGuard<K>>> + 'static,
-        I::IntoIter: Send,
-    {
-        self.controller = self.controller.watches(api, settings, mapper);
-        self
-    }
-}
-
-/// The API and the settings of a watch on children: their metadata is all that the loop needs, and only those that
-/// carry our label come over the wire. A child that loses the label, is changed or is deleted wakes its owner.
-pub fn children<K>(client: &Client) -> (Api<PartialObjectMeta<K>>, watcher::Config)
-where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
-{
-    (Api::all(client.clone()), watcher::Config::default().labels(&labels::managed_by_us()))
 }
 
 /// The action of a reconcile that has nothing more to do: to look again in five to six minutes, objects that came at
@@ -162,7 +98,7 @@ pub async fn drive<K, Run, Fut, E>(
                 tracing::warn!(
                     kind = K::NAME,
                     namespace = object.namespace(),
-                    name = object.name_any(),
+                    resource = object.name_any(),
                     category = error.category,
                     retry_in_seconds = delay.as_secs(),
                     "{error}"
@@ -198,7 +134,7 @@ where
         "reconcile",
         kind = K::NAME,
         namespace = object.namespace(),
-        name = object.name_any(),
+        resource = object.name_any(),
         generation = object.meta().generation
     );
     let work = async {
@@ -232,18 +168,13 @@ fn report<K: Kind>(ctx: &Context, error: Option<&controller::Error<Failure, watc
         None | Some(controller::Error::ReconcilerFailed(..) | controller::Error::ObjectNotFound(_)) => {}
         Some(controller::Error::QueueError(error)) => {
             ctx.metrics.error(K::NAME, "watch");
-            tracing::warn!(kind = K::NAME, "A watch failed and is begun again: {}", chain(error));
+            tracing::warn!(kind = K::NAME, "A watch failed and is begun again: {}", describe_watch(error));
         }
         Some(controller::Error::RunnerError(error)) => {
             ctx.metrics.error(K::NAME, "runner");
-            tracing::error!(kind = K::NAME, "{}", chain(error));
+            tracing::error!(kind = K::NAME, "{error}");
         }
     }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    std::iter::successors(error.source(), |error| error.source())
-        .fold(error.to_string(), |text, source| format!("{text}: {source}"))
 }
 
 fn key<K: Kind>(object: &DeserializeGuard<K>) -> String {

@@ -90,7 +90,7 @@ fn kube_category(error: &kube::Error) -> &'static str {
 }
 
 /// The apiserver's own sentence, without the struct that kube's Display repeats.
-fn describe(error: &kube::Error) -> String {
+pub fn describe(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) => status.message.clone(),
         other => other.to_string(),

@@ -1,5 +1,7 @@
 //! The command line of the operator.
 
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 use operator::run::{self, RunArgs};
 
@@ -23,7 +25,14 @@ enum Command {
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> ExitCode {
     let Cli { command: Command::Run(args) } = Cli::parse();
-    Ok(run::run(args).await?)
+    match run::run(args).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // The message holds its causes already.
+            eprintln!("operator: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }

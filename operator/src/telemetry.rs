@@ -14,9 +14,12 @@ pub enum LogFormat {
     Json,
 }
 
+/// What is logged without `RUST_LOG`. Failed watches are logged by our own loop, in one line.
+const QUIET: &str = "info,kube=warn,kube_runtime::watcher=error";
+
 /// Starts logging to standard error. Without `RUST_LOG`, everything from `info` up is logged.
 pub fn init(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,kube=warn"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(QUIET));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {
         LogFormat::Text => builder.with_target(false).with_ansi(std::io::stderr().is_terminal()).init(),
