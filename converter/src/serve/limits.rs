@@ -99,8 +99,7 @@ impl Intake {
         }
         // Checked before this piece is counted: it may be the one with the end of the overhead and much of the file.
         if self.seen.around.fetch_add(bytes, Ordering::Relaxed) > self.most_around {
-            let around = ByteSize(FORM_OVERHEAD);
-            return Err(Failure::MalformedForm(format!("it holds more than {around} beside the file")));
+            return Err(Failure::FormOverhead { most: ByteSize(FORM_OVERHEAD) });
         }
         Ok(())
     }

@@ -51,6 +51,8 @@ pub(super) enum Failure {
     OptionAsField { name: String },
     #[error("the form cannot be read: {0}")]
     MalformedForm(String),
+    #[error("the form cannot be read: it holds more than {most} beside the file")]
+    FormOverhead { most: ByteSize },
     #[error("the upload is larger than {limit}, the most that this server takes")]
     TooLarge { limit: ByteSize },
     #[error("`{name}` is no option here: known are {known}")]
@@ -157,7 +159,7 @@ impl Failure {
             Self::NoFile { .. } => ("no_file", S::BAD_REQUEST, close::INVALID),
             Self::TooManyFiles => ("too_many_files", S::BAD_REQUEST, close::INVALID),
             Self::OptionAsField { .. } => ("option_as_field", S::BAD_REQUEST, close::INVALID),
-            Self::MalformedForm(_) => ("malformed_form", S::BAD_REQUEST, close::INVALID),
+            Self::MalformedForm(_) | Self::FormOverhead { .. } => ("malformed_form", S::BAD_REQUEST, close::INVALID),
             Self::TooLarge { .. } => ("too_large", S::PAYLOAD_TOO_LARGE, close::TOO_BIG),
             Self::UnknownOption { .. } => ("unknown_option", S::BAD_REQUEST, close::INVALID),
             Self::RepeatedOption { .. } => ("repeated_option", S::BAD_REQUEST, close::INVALID),

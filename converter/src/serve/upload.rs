@@ -123,13 +123,18 @@ impl Form {
     async fn next(&mut self, seen: &Seen, filename: &mut Option<String>) -> Result<Option<Bytes>, Failure> {
         loop {
             if let Some(field) = &mut self.field {
-                match field.chunk().await.map_err(|error| form_failure(error, seen))? {
-                    Some(piece) if self.in_file => {
+                match field.chunk().await.map_err(|error| form_failure(error, seen)) {
+                    Ok(Some(piece)) if self.in_file => {
                         seen.in_file();
                         return Ok(Some(piece));
                     }
-                    Some(_) => {}
-                    None => self.field = None,
+                    Ok(Some(_)) => {}
+                    Ok(None) => self.field = None,
+                    // So much under other names is most likely the file itself.
+                    Err(Failure::FormOverhead { .. }) if self.files == 0 => {
+                        return Err(Failure::NoFile { fields: std::mem::take(&mut self.others) });
+                    }
+                    Err(failure) => return Err(failure),
                 }
             } else if let Some(field) = self.multipart.next_field().await.map_err(|error| form_failure(error, seen))? {
                 let name = field.name().unwrap_or_default();

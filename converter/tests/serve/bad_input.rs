@@ -44,6 +44,7 @@ async fn forms_that_lack_what_is_needed() {
     let file = || Part::bytes(wav.clone()).file_name("a.wav");
     for (form, code, word) in [
         (Form::new().part("upload", file()), "no_file", "only `upload`"),
+        (Form::new().part("audio", Part::bytes(Sound::music(100_000, 2, 16).wav)), "no_file", "only `audio`"),
         (Form::new(), "no_file", "file=@in.wav"),
         (Form::new().part("file", Part::bytes(Vec::new()).file_name("a.wav")), "empty_input", "is empty"),
         (Form::new().part("file", file()).part("file", file()), "too_many_files", "one file a request"),
