@@ -138,6 +138,7 @@ local-sample:
 	export KUBECTL="$(LOCAL_KUBECTL)"; \
 	$(STEP) "apply the sample AudioConverter" hack/apply-sample "$$CONVERTER_IMAGE"; \
 	$(STEP) "make the volume of the sample ConversionJob" hack/local-volume "$(LOCAL_VOLUME)"
+	@$(STEP) "wait for the page" hack/wait-for-page "$$($(CLUSTER) url)"
 
 # Debian's packages, by what needs them.
 .PHONY: deps-test deps-cluster deps-e2e
