@@ -43,7 +43,7 @@ async fn a_person_converts_a_file_in_the_browser() {
         println!("{result}");
         assert!(result.contains("Evening set.flac") && result.contains("% smaller"), "{result}");
         assert!(result.contains("21.2 MB"), "the size of the WAV: {result}");
-        assert!(!browser.is_shown("#work").await && !browser.is_shown("#error").await);
+        assert!(!browser.is_shown("#progress").await && !browser.is_shown("#error").await);
 
         let seen = browser.run("return window.seen").await;
         let values: Vec<f64> =
