@@ -29,7 +29,7 @@ HOST = $(shell rustc --version --verbose | sed -n 's/^host: //p')
 .PHONY: up
 up: deps-cluster ## Start a local Kubernetes with the operator and a sample converter on it; prints the page's URL
 	@$(STEP) "make up" $(MAKE) -s local-cluster images local-operator local-sample
-	@hack/tell-user "$$($(MAKE) -s url)" "$$($(MAKE) -s kubeconfig)" "$(LOCAL_VOLUME)"
+	@$(MAKE) local-news
 
 .PHONY: down
 down: ## Remove the local Kubernetes and all that belongs to it
@@ -57,7 +57,7 @@ deploy: ## Install the operator with kubectl's current context: make deploy IMG=
 
 .PHONY: undeploy
 undeploy: ## Remove the operator, both resource kinds and every resource of theirs
-	@$(KUBECTL) delete --ignore-not-found -k config/default
+	@KUBECTL="$(KUBECTL)" hack/undeploy
 
 ##@ Development
 
@@ -124,7 +124,7 @@ images: binaries ## Make both container images in target/images, and load them i
 	fi
 
 # The parts of `up`.
-.PHONY: local-cluster local-operator local-sample
+.PHONY: local-cluster local-operator local-sample local-news
 local-cluster:
 	@$(STEP) "build the cluster program" cargo build --quiet --package e2e --bins
 	@$(STEP) "start the cluster" $(CLUSTER) up
@@ -139,6 +139,9 @@ local-sample:
 	$(STEP) "apply the sample AudioConverter" hack/apply-sample "$$CONVERTER_IMAGE"; \
 	$(STEP) "make the volume of the sample ConversionJob" hack/local-volume "$(LOCAL_VOLUME)"
 	@$(STEP) "wait for the page" hack/wait-for-page "$$($(CLUSTER) url)"
+
+local-news:
+	@hack/tell-user "$$($(CLUSTER) url)" "$$($(CLUSTER) kubeconfig)" "$(LOCAL_VOLUME)"
 
 # Debian's packages, by what needs them.
 .PHONY: deps-test deps-cluster deps-e2e
