@@ -86,8 +86,33 @@ impl Events {
         };
         match tokio::time::timeout(PUBLISH_TIMEOUT, self.recorder.publish(&event, regarding)).await {
             Ok(Ok(())) => {}
+            // Objects of a namespace that is being deleted go on changing for a while, and nobody will read of it.
+            Ok(Err(error)) if is_namespace_terminating(&error) => tracing::debug!(name, %error, "Event not published"),
             Ok(Err(error)) => tracing::warn!(name, reason = event.reason, %error, "Event not published"),
             Err(_) => tracing::warn!(name, reason = event.reason, "Event not published: no answer in time"),
         }
+    }
+}
+
+/// Whether the apiserver refused to create something because its namespace is being deleted.
+fn is_namespace_terminating(error: &kube::Error) -> bool {
+    let kube::Error::Api(status) = error else { return false };
+    status.details.iter().flat_map(|details| &details.causes).any(|cause| cause.reason == "NamespaceTerminating")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(status: &str) -> kube::Error {
+        kube::Error::Api(Box::new(serde_yaml::from_str(status).unwrap()))
+    }
+
+    #[test]
+    fn a_dying_namespace_is_told_apart_from_a_missing_right() {
+        let dying = "{status: Failure, code: 403, reason: Forbidden, message: no, \
+                     details: {causes: [{reason: NamespaceTerminating, message: gone, field: metadata.namespace}]}}";
+        assert!(is_namespace_terminating(&refused(dying)));
+        assert!(!is_namespace_terminating(&refused("{status: Failure, code: 403, reason: Forbidden, message: no}")));
     }
 }
