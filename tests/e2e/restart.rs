@@ -14,7 +14,7 @@ use e2e::audio::{Audio, Shape};
 
 /// The files of each job: enough that converting and verifying them all at the slowest level takes longer than an
 /// operator takes to go.
-const FILES: usize = 60;
+const FILES: usize = 40;
 const SECONDS: f64 = 20.0;
 /// How long a job may take on a busy machine.
 const JOB: Duration = Duration::from_mins(4);
@@ -51,6 +51,8 @@ fn convert_is_running(namespace: &Namespace) -> bool {
 
 fn ended_right(namespace: &Namespace, volume: &Volume, audio: &Audio) {
     namespace.wait_for("cvj/tour", "condition=Complete", JOB);
+    let times = &namespace.get("job/tour-convert")["status"];
+    println!("converted from {} to {}", times["startTime"], times["completionTime"]);
     let job = namespace.get("cvj/tour");
     let expected = json!({ "total": FILES, "converted": FILES, "skipped": 0, "failed": 0 });
     assert_eq!(job["status"]["files"], expected);
@@ -72,6 +74,7 @@ fn a_job_outlives_the_deletion_of_the_operators_pod() {
     let (volume, audio) = running_job(&namespace);
     let uid = namespace.get("job/tour-convert")["metadata"]["uid"].clone();
     operator::delete_pods();
+    namespace.kubectl("get job/tour-convert");
     assert!(convert_is_running(&namespace), "the job was over too early for this test: give it more files");
     ended_right(&namespace, &volume, &audio);
     assert_eq!(
@@ -87,6 +90,7 @@ fn a_job_goes_on_without_any_operator_and_is_reported_by_the_next() {
     let (volume, audio) = running_job(&namespace);
     {
         let _absent = Absent::begin();
+        namespace.kubectl("get job/tour-convert");
         assert!(convert_is_running(&namespace), "the job was over too early for this test: give it more files");
         namespace.wait_for("job/tour-convert", "condition=Complete", JOB);
         let meanwhile = namespace.get("cvj/tour");
