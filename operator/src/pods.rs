@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use crds::podtemplate::{PodSecurity, PodTemplate};
 use crds::shared::ImageSource;
 use k8s_openapi::api::core::v1::{
-    Capabilities, Container, EnvVar, PodSecurityContext, PodSpec, PodTemplateSpec, ResourceRequirements,
-    SeccompProfile, SecurityContext, Volume, VolumeMount,
+    Capabilities, Container, EnvVar, PodCondition, PodSecurityContext, PodSpec, PodStatus, PodTemplateSpec,
+    ResourceRequirements, SeccompProfile, SecurityContext, Volume, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
@@ -212,6 +212,15 @@ fn non_empty<T>(items: Vec<T>) -> Option<Vec<T>> {
 
 fn non_empty_map<V>(map: BTreeMap<String, V>) -> Option<BTreeMap<String, V>> {
     if map.is_empty() { None } else { Some(map) }
+}
+
+/// The condition that says why no node takes a pod, if none does.
+pub fn unscheduled(status: &PodStatus) -> Option<&PodCondition> {
+    status
+        .conditions
+        .iter()
+        .flatten()
+        .find(|condition| condition.type_ == "PodScheduled" && condition.status == "False")
 }
 
 #[cfg(test)]

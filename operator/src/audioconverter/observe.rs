@@ -13,6 +13,7 @@ use super::validate::ValidatedConverter;
 use crate::context::Context;
 use crate::errors::{CallError, call};
 use crate::labels::{self, Component};
+use crate::pods;
 
 /// The count of the Deployment that runs for `converter`, if there is one and it is ours.
 pub async fn running_replicas(
@@ -52,12 +53,7 @@ fn explain(pods: &[Pod]) -> Option<String> {
 
 fn explain_one(pod: &Pod) -> Option<String> {
     let status = pod.status.as_ref()?;
-    let unscheduled = status
-        .conditions
-        .iter()
-        .flatten()
-        .find(|condition| condition.type_ == "PodScheduled" && condition.status == "False");
-    if let Some(condition) = unscheduled {
+    if let Some(condition) = pods::unscheduled(status) {
         return Some(format!("no node takes a pod: {}", condition.message.as_deref().unwrap_or("no reason given")));
     }
     let containers = status.init_container_statuses.iter().flatten().chain(status.container_statuses.iter().flatten());

@@ -207,12 +207,7 @@ fn cannot_start(pod: &Pod, now: Timestamp) -> Option<String> {
         }
         _ => {}
     }
-    let unscheduled = status
-        .conditions
-        .iter()
-        .flatten()
-        .find(|condition| condition.type_ == "PodScheduled" && condition.status == "False");
-    if let Some(condition) = unscheduled {
+    if let Some(condition) = pods::unscheduled(status) {
         let words = condition.message.as_deref().unwrap_or_default();
         return Some(format!("pod {name} has no node: {words}"));
     }

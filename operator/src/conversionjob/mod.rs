@@ -13,7 +13,6 @@
 //! |---|---|---|
 //! | `flacship.dev` conversionjobs | get, list, watch | the watch; get, by `invalid`, of one that cannot be read |
 //! | `flacship.dev` conversionjobs/status | patch | the status |
-//! | `flacship.dev` conversionjobs/finalizers | update | owner references that block deletion, where the cluster checks that right |
 //! | `batch` jobs | get, list, watch, create, patch, delete | the stages: server-side apply that creates, and a stage that runs again |
 //! | `""` pods | list | the pods of a stage: which one told the result, and why none starts |
 //! | `""` pods/log | get | the result of a stage |
