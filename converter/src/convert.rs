@@ -18,8 +18,8 @@ pub use summary::{Progress, Summary, Warning};
 pub use crate::flac::{Level, LevelError};
 pub use crate::wav::{Format, Length};
 
-use crate::flac::StreamEncoder;
-use crate::wav::{Parser, Piece, WavError};
+use crate::flac::{BLOCK_SIZE, Shape, StreamEncoder, StreamInfo, head, mask_to_tell};
+use crate::wav::{Parser, Piece, Unpacker, WavError};
 
 /// Where a conversion's bytes go.
 ///
@@ -70,8 +70,17 @@ enum Source {
 /// Where the audio goes: an encoder as soon as its format is known.
 struct Sink {
     level: Level,
-    stream: Option<(Format, StreamEncoder)>,
+    stream: Option<Stream>,
     bytes_out: u64,
+}
+
+/// The audio on its way, once its format is known.
+struct Stream {
+    format: Format,
+    unpacker: Unpacker,
+    encoder: StreamEncoder,
+    /// Samples on their way from the unpacker to the encoder.
+    samples: Vec<u8>,
 }
 
 impl Conversion {
@@ -107,7 +116,7 @@ impl Conversion {
 
     /// The audio format, once the input's header has been read.
     pub fn format(&self) -> Option<&Format> {
-        self.sink.stream.as_ref().map(|(format, _)| format)
+        self.sink.stream.as_ref().map(|stream| &stream.format)
     }
 
     /// How far the conversion has come.
@@ -115,7 +124,7 @@ impl Conversion {
         Progress {
             bytes_in: self.bytes_in,
             bytes_out: self.sink.bytes_out,
-            samples: self.sink.stream.as_ref().map_or(0, |(_, stream)| stream.samples()),
+            samples: self.sink.stream.as_ref().map_or(0, |stream| stream.encoder.samples()),
         }
     }
 
@@ -136,9 +145,9 @@ impl Conversion {
         }
         let Sink { stream, mut bytes_out, .. } = sink;
         // The parser ends without an error only after the format.
-        let (format, stream) = stream.ok_or(ConvertError::Finished)?;
-        let told_mask = stream.told_mask();
-        let figures = stream.finish(&mut |frame| {
+        let Stream { format, encoder, .. } = stream.ok_or(ConvertError::Finished)?;
+        let told_mask = mask_to_tell(format.channels, format.channel_mask);
+        let figures = encoder.finish(&mut |frame| {
             bytes_out += frame.len() as u64;
             out.frame(frame)
         })?;
@@ -167,6 +176,7 @@ impl Sink {
         match piece {
             Piece::Format(format) => self.begin(format, out),
             Piece::Audio(pcm) => self.audio(pcm, out),
+            _ => Ok(()),
         }
     }
 
@@ -175,17 +185,26 @@ impl Sink {
         if self.stream.is_some() {
             return Ok(());
         }
-        let stream = StreamEncoder::new(&format, self.level)?;
-        let head = stream.head();
-        self.stream = Some((format, stream));
+        let shape = Shape {
+            channels: format.channels,
+            sample_rate: format.sample_rate,
+            bits_per_sample: format.bits_per_sample,
+            block_size: BLOCK_SIZE,
+        };
+        let mask = mask_to_tell(format.channels, format.channel_mask);
+        let head = head(&StreamInfo::of_unknown_length(&shape), mask);
+        let encoder = StreamEncoder::new(&shape, self.level)?;
+        self.stream = Some(Stream { format, unpacker: Unpacker::new(&format), encoder, samples: Vec::new() });
         self.bytes_out += head.len() as u64;
         out.head(&head).map_err(ConvertError::Output)
     }
 
     fn audio(&mut self, pcm: &[u8], out: &mut dyn Output) -> Result<(), ConvertError> {
-        let (_, stream) = self.stream.as_mut().ok_or(ConvertError::Finished)?;
+        let stream = self.stream.as_mut().ok_or(ConvertError::Finished)?;
         let bytes_out = &mut self.bytes_out;
-        stream.push(pcm, &mut |frame| {
+        stream.samples.clear();
+        stream.unpacker.unpack(pcm, &mut stream.samples);
+        stream.encoder.push(&stream.samples, &mut |frame| {
             *bytes_out += frame.len() as u64;
             out.frame(frame)
         })?;

@@ -8,7 +8,8 @@
 pub struct Block<'a> {
     /// Its number from the start of the stream, from 0.
     pub number: u64,
-    /// Interleaved samples: signed, little-endian, one, two or three bytes each.
+    /// Interleaved samples as STREAMINFO's MD5 sees them (RFC 9639 §8.2): signed, little-endian, each in as few bytes
+    /// as hold its bits (1 to 4), the sign extended to fill them.
     pub pcm: &'a [u8],
 }
 

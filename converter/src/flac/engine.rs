@@ -23,8 +23,8 @@ use flacenc::error::{Verified, Verify as _};
 use flacenc::source::{Fill as _, FrameBuf};
 
 use super::encoder::{Block, EncodeError, FrameEncoder};
-use super::level::{BLOCK_SIZE, Effort, Level, Stereo};
-use crate::wav::Format;
+use super::level::{Effort, Level, Stereo};
+use super::shape::Shape;
 
 /// The highest rate that flacenc admits to.
 const HIGHEST_CHECKED_RATE: u32 = 96_000;
@@ -40,8 +40,7 @@ pub struct FlacencEncoder {
     /// The samples as they are.
     verbatim: Settings,
     scratch: Scratch,
-    channels: usize,
-    bytes_per_sample: usize,
+    shape: Shape,
 }
 
 type Settings = Verified<config::Encoder>;
@@ -54,17 +53,16 @@ struct Scratch {
 }
 
 impl FlacencEncoder {
-    /// An encoder for blocks of this format.
-    pub fn new(format: &Format, level: Level) -> Result<Self, EncodeError> {
-        let channels = usize::from(format.channels);
-        let samples = FrameBuf::with_size(channels, BLOCK_SIZE).map_err(|error| refused(&error))?;
+    /// An encoder for blocks of this shape.
+    pub fn new(shape: &Shape, level: Level) -> Result<Self, EncodeError> {
+        let block_size = usize::from(shape.block_size);
+        let samples = FrameBuf::with_size(usize::from(shape.channels), block_size).map_err(|error| refused(&error))?;
         Ok(Self {
-            tries: tries(level.effort())?,
-            fixed: settings(Stereo::Any, Some(4), None)?,
-            verbatim: settings(Stereo::Independent, None, None)?,
-            scratch: Scratch { info: stream_info(format)?, samples, sink: ByteSink::new() },
-            channels,
-            bytes_per_sample: format.bytes_per_sample(),
+            tries: tries(block_size, level.effort())?,
+            fixed: settings(block_size, Stereo::Any, Some(4), None)?,
+            verbatim: settings(block_size, Stereo::Independent, None, None)?,
+            scratch: Scratch { info: stream_info(shape)?, samples, sink: ByteSink::new() },
+            shape: *shape,
         })
     }
 }
@@ -73,9 +71,9 @@ impl FrameEncoder for FlacencEncoder {
     fn encode(&mut self, block: Block<'_>, frame: &mut Vec<u8>) -> Result<(), EncodeError> {
         let number = usize::try_from(block.number).map_err(|error| refused(&error))?;
         let scratch = &mut self.scratch;
-        scratch.samples.fill_le_bytes(block.pcm, self.bytes_per_sample).map_err(|error| refused(&error))?;
+        scratch.samples.fill_le_bytes(block.pcm, self.shape.bytes_per_sample()).map_err(|error| refused(&error))?;
         let start = frame.len();
-        if scratch.samples.filled_size() == BLOCK_SIZE {
+        if scratch.samples.filled_size() == usize::from(self.shape.block_size) {
             for settings in &self.tries {
                 match scratch.run(number, settings) {
                     Ok(bytes) if frame.len() == start || bytes.len() < frame.len() - start => {
@@ -90,7 +88,7 @@ impl FrameEncoder for FlacencEncoder {
         if frame.len() == start {
             frame.extend_from_slice(scratch.run(number, &self.fixed)?);
         }
-        if frame.len() - start > block.pcm.len() + FRAME_OVERHEAD + self.channels {
+        if frame.len() - start > block.pcm.len() + FRAME_OVERHEAD + usize::from(self.shape.channels) {
             frame.truncate(start);
             frame.extend_from_slice(scratch.run(number, &self.verbatim)?);
         }
@@ -115,16 +113,21 @@ impl Scratch {
 }
 
 /// What a level asks, as settings to try one after the other. Fixed predictors need to be tried only once.
-fn tries(effort: Effort) -> Result<Vec<Settings>, EncodeError> {
-    let first = settings(effort.stereo, Some(effort.fixed_order), effort.linear_orders.first().copied());
-    let more = effort.linear_orders.iter().skip(1).map(|order| settings(effort.stereo, None, Some(*order)));
+fn tries(block_size: usize, effort: Effort) -> Result<Vec<Settings>, EncodeError> {
+    let first = settings(block_size, effort.stereo, Some(effort.fixed_order), effort.linear_orders.first().copied());
+    let more = effort.linear_orders.iter().skip(1).map(|order| settings(block_size, effort.stereo, None, Some(*order)));
     std::iter::once(first).chain(more).collect()
 }
 
 /// flacenc's settings for these predictors; without any, subframes are constant or verbatim.
-fn settings(stereo: Stereo, fixed: Option<usize>, linear: Option<usize>) -> Result<Settings, EncodeError> {
+fn settings(
+    block_size: usize,
+    stereo: Stereo,
+    fixed: Option<usize>,
+    linear: Option<usize>,
+) -> Result<Settings, EncodeError> {
     let mut encoder = config::Encoder::default();
-    encoder.block_size = BLOCK_SIZE;
+    encoder.block_size = block_size;
     encoder.multithread = false;
     encoder.stereo_coding.use_leftside = stereo == Stereo::Any;
     encoder.stereo_coding.use_rightside = stereo == Stereo::Any;
@@ -138,18 +141,18 @@ fn settings(stereo: Stereo, fixed: Option<usize>, linear: Option<usize>) -> Resu
 }
 
 /// What flacenc needs to know of the stream to write frame headers.
-fn stream_info(format: &Format) -> Result<StreamInfo, EncodeError> {
-    let channels = usize::from(format.channels);
-    let bits = usize::from(format.bits_per_sample);
-    let checked = format.sample_rate.min(HIGHEST_CHECKED_RATE);
+fn stream_info(shape: &Shape) -> Result<StreamInfo, EncodeError> {
+    let channels = usize::from(shape.channels);
+    let bits = usize::from(shape.bits_per_sample);
+    let checked = shape.sample_rate.min(HIGHEST_CHECKED_RATE);
     let info = StreamInfo::new(usize::try_from(checked).map_err(|error| refused(&error))?, channels, bits)
         .map_err(|error| refused(&error))?;
-    if checked == format.sample_rate {
+    if checked == shape.sample_rate {
         return Ok(info);
     }
     let mut plain = serde_json::to_value(&info).map_err(|error| refused(&error))?;
     let rate = plain.get_mut("sample_rate").ok_or_else(|| refused(&"flacenc's StreamInfo has no sample_rate"))?;
-    *rate = format.sample_rate.into();
+    *rate = shape.sample_rate.into();
     serde_json::from_value(plain).map_err(|error| refused(&error))
 }
 
@@ -170,8 +173,10 @@ mod tests {
     use crate::support::{music, noise, signed_pcm};
     use md5::{Digest as _, Md5};
 
-    fn format(channels: u8, sample_rate: u32, bits_per_sample: u8) -> Format {
-        Format { channels, sample_rate, bits_per_sample, channel_mask: None, declared_samples: None }
+    const BLOCK_SIZE: usize = 4096;
+
+    fn shape(channels: u8, sample_rate: u32, bits_per_sample: u8) -> Shape {
+        Shape { channels, sample_rate, bits_per_sample, block_size: 4096 }
     }
 
     fn frame(encoder: &mut FlacencEncoder, number: u64, pcm: &[u8]) -> Vec<u8> {
@@ -181,25 +186,25 @@ mod tests {
     }
 
     /// One frame as a file of its own decodes to its samples.
-    fn assert_decodes(format: &Format, frame: &[u8], pcm: &[u8]) {
-        let mut file = head(&Info::of_unknown_length(format, 4096), None);
+    fn assert_decodes(shape: &Shape, frame: &[u8], pcm: &[u8]) {
+        let mut file = head(&Info::of_unknown_length(shape), None);
         file.extend_from_slice(frame);
         let decoded = decode(file.as_slice()).unwrap();
         assert_eq!(decoded.md5, <[u8; 16]>::from(Md5::digest(pcm)));
-        assert_eq!(decoded.sample_rate, format.sample_rate);
+        assert_eq!(decoded.sample_rate, shape.sample_rate);
     }
 
     #[test]
     fn frames_depend_on_nothing_but_their_block() {
-        let format = format(2, 44_100, 16);
+        let shape = shape(2, 44_100, 16);
         let first = signed_pcm(&music(BLOCK_SIZE, 2, 16, 1), 16);
         let second = signed_pcm(&noise(BLOCK_SIZE, 2, 16, 2), 16);
-        let mut encoder = FlacencEncoder::new(&format, Level::default()).unwrap();
+        let mut encoder = FlacencEncoder::new(&shape, Level::default()).unwrap();
         let before = frame(&mut encoder, 7, &first);
         frame(&mut encoder, 8, &second);
         frame(&mut encoder, 9, &first[..400]);
         assert_eq!(frame(&mut encoder, 7, &first), before);
-        assert_eq!(frame(&mut FlacencEncoder::new(&format, Level::default()).unwrap(), 7, &first), before);
+        assert_eq!(frame(&mut FlacencEncoder::new(&shape, Level::default()).unwrap(), 7, &first), before);
         assert_ne!(frame(&mut encoder, 8, &first), before, "the number is part of the frame");
     }
 
@@ -207,11 +212,11 @@ mod tests {
     fn noise_never_grows_beyond_verbatim() {
         for (channels, bits) in [(1, 8), (1, 16), (2, 16), (2, 24), (8, 24)] {
             for level in [Level::FASTEST, Level::SMALLEST] {
-                let format = format(channels, 48_000, bits);
+                let shape = shape(channels, 48_000, bits);
                 let pcm = signed_pcm(&noise(BLOCK_SIZE, channels.into(), bits.into(), 3), bits.into());
-                let frame = frame(&mut FlacencEncoder::new(&format, level).unwrap(), 0, &pcm);
+                let frame = frame(&mut FlacencEncoder::new(&shape, level).unwrap(), 0, &pcm);
                 assert!(frame.len() <= pcm.len() + FRAME_OVERHEAD + usize::from(channels), "{channels} {bits} {level}");
-                assert_decodes(&format, &frame, &pcm);
+                assert_decodes(&shape, &frame, &pcm);
             }
         }
     }
@@ -232,24 +237,24 @@ mod tests {
             (65_537, 0b0000),
             (1_048_575, 0b0000),
         ] {
-            let format = format(1, rate, 16);
+            let shape = shape(1, rate, 16);
             let pcm = signed_pcm(&music(BLOCK_SIZE, 1, 16, 4), 16);
-            let frame = frame(&mut FlacencEncoder::new(&format, Level::default()).unwrap(), 0, &pcm);
+            let frame = frame(&mut FlacencEncoder::new(&shape, Level::default()).unwrap(), 0, &pcm);
             assert_eq!(frame[2] & 0xF, code, "{rate}");
-            assert_decodes(&format, &frame, &pcm);
+            assert_decodes(&shape, &frame, &pcm);
         }
     }
 
     #[test]
     fn a_panic_is_caught_and_the_block_coded_without_linear_prediction() {
-        let format = format(2, 44_100, 16);
+        let shape = shape(2, 44_100, 16);
         let mut broken = config::Encoder::default();
         broken.multithread = false;
         broken.subframe_coding.fixed.order_sel = config::OrderSel::ApproxEnt { partitions: 0 }; // divides by it
-        let mut encoder = FlacencEncoder::new(&format, Level::default()).unwrap();
+        let mut encoder = FlacencEncoder::new(&shape, Level::default()).unwrap();
         encoder.tries = vec![broken.into_verified().unwrap()];
         let pcm = signed_pcm(&music(BLOCK_SIZE, 2, 16, 5), 16);
-        assert_decodes(&format, &frame(&mut encoder, 0, &pcm), &pcm);
+        assert_decodes(&shape, &frame(&mut encoder, 0, &pcm), &pcm);
 
         std::mem::swap(&mut encoder.tries[0], &mut encoder.fixed);
         let error = encoder.encode(Block { number: 0, pcm: &pcm[..4000] }, &mut Vec::new()).unwrap_err();

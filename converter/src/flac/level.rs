@@ -30,7 +30,7 @@ pub(super) enum Stereo {
 }
 
 /// Samples per channel in each block but the last. Of the streamable subset, and the reference encoder's default.
-pub(super) const BLOCK_SIZE: usize = 4096;
+pub const BLOCK_SIZE: u16 = 4096;
 
 /// Levels 0 to 8. Each tries all that the one before tries and something more, so that no frame gets larger. The orders
 /// stay within the streamable subset (12 up to 48 kHz).

@@ -1,6 +1,6 @@
 //! Metadata blocks: STREAMINFO and VORBIS_COMMENT (RFC 9639 §8).
 
-use crate::wav::Format;
+use super::shape::Shape;
 
 /// Where the body of STREAMINFO lies in a FLAC file: after the marker and the block's header.
 pub const STREAM_INFO_AT: std::ops::Range<usize> = 8..42;
@@ -39,15 +39,15 @@ pub struct StreamInfo {
 }
 
 impl StreamInfo {
-    /// The block of a stream of which only the format is known.
-    pub fn of_unknown_length(format: &Format, block_size: u16) -> Self {
+    /// The block of a stream of which only the shape is known.
+    pub fn of_unknown_length(shape: &Shape) -> Self {
         Self {
-            block_size,
+            block_size: shape.block_size,
             min_frame_size: 0,
             max_frame_size: 0,
-            sample_rate: format.sample_rate,
-            channels: format.channels,
-            bits_per_sample: format.bits_per_sample,
+            sample_rate: shape.sample_rate,
+            channels: shape.channels,
+            bits_per_sample: shape.bits_per_sample,
             total_samples: 0,
             md5: [0; 16],
         }
@@ -77,7 +77,7 @@ impl StreamInfo {
 
 /// Everything before the first frame: the marker, STREAMINFO, and a Vorbis comment with the writer's name and, where
 /// FLAC's own channel orders do not fit, the speakers.
-pub(super) fn head(info: &StreamInfo, channel_mask: Option<u32>) -> Vec<u8> {
+pub fn head(info: &StreamInfo, channel_mask: Option<u32>) -> Vec<u8> {
     let mut bytes = MARKER.to_vec();
     push_block(&mut bytes, TYPE_STREAM_INFO, &info.to_bytes());
     let mask = channel_mask.map(|mask| format!("WAVEFORMATEXTENSIBLE_CHANNEL_MASK={mask:#X}").replace("0X", "0x"));
@@ -114,7 +114,7 @@ fn short(length: usize) -> u32 {
 
 /// The speaker mask that has to be told by a tag: one that differs from what FLAC takes for granted (RFC 9639 §9.1.3,
 /// with the back and side pairs that its table calls alike).
-pub(super) fn mask_to_tell(channels: u8, mask: Option<u32>) -> Option<u32> {
+pub fn mask_to_tell(channels: u8, mask: Option<u32>) -> Option<u32> {
     let mask = mask?;
     let usual: &[u32] = match channels {
         // Writers call mono's only channel front centre or front left, and leave the mask of mono and stereo empty,

@@ -8,12 +8,14 @@ mod encoder;
 mod engine;
 mod level;
 mod metadata;
+mod shape;
 mod stream;
 mod verify;
 
 pub use encoder::{Block, EncodeError, FrameEncoder};
 pub use engine::FlacencEncoder;
-pub use level::{Level, LevelError};
-pub use metadata::{STREAM_INFO_AT, StreamInfo};
+pub use level::{BLOCK_SIZE, Level, LevelError};
+pub use metadata::{STREAM_INFO_AT, StreamInfo, head, mask_to_tell};
+pub use shape::Shape;
 pub use stream::{Figures, StreamEncoder, StreamError};
 pub use verify::{Decoded, VerifyError, decode};

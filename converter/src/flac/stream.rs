@@ -9,15 +9,14 @@ use md5::{Digest as _, Md5};
 
 use super::encoder::{Block, EncodeError, FrameEncoder};
 use super::engine::FlacencEncoder;
-use super::level::{BLOCK_SIZE, Level};
-use super::metadata::{MAX_SAMPLES, StreamInfo, head, mask_to_tell};
-use crate::wav::Format;
+use super::level::Level;
+use super::metadata::{MAX_SAMPLES, StreamInfo};
+use super::shape::Shape;
 
 /// Encodes one stream.
 pub struct StreamEncoder {
     encoder: Box<dyn FrameEncoder>,
-    format: Format,
-    told_mask: Option<u32>,
+    shape: Shape,
     /// The block that is being filled: interleaved, signed.
     block: Vec<u8>,
     block_bytes: usize,
@@ -52,34 +51,23 @@ pub enum StreamError {
 
 impl StreamEncoder {
     /// Starts a stream.
-    pub fn new(format: &Format, level: Level) -> Result<Self, EncodeError> {
-        Ok(Self::with_encoder(format, Box::new(FlacencEncoder::new(format, level)?)))
+    pub fn new(shape: &Shape, level: Level) -> Result<Self, EncodeError> {
+        Ok(Self::with_encoder(shape, Box::new(FlacencEncoder::new(shape, level)?)))
     }
 
     /// Starts a stream whose frames `encoder` makes.
-    fn with_encoder(format: &Format, encoder: Box<dyn FrameEncoder>) -> Self {
-        let block_bytes = BLOCK_SIZE * format.block_align();
+    fn with_encoder(shape: &Shape, encoder: Box<dyn FrameEncoder>) -> Self {
+        let block_bytes = shape.bytes_per_block();
         Self {
             encoder,
-            format: *format,
-            told_mask: mask_to_tell(format.channels, format.channel_mask),
+            shape: *shape,
             block: Vec::with_capacity(block_bytes),
             block_bytes,
             frame: Vec::new(),
             md5: Md5::new(),
-            info: StreamInfo::of_unknown_length(format, u16::try_from(BLOCK_SIZE).unwrap_or(u16::MAX)),
+            info: StreamInfo::of_unknown_length(shape),
             frames: 0,
         }
-    }
-
-    /// The marker and the metadata blocks, with 0 for what only the end will tell.
-    pub fn head(&self) -> Vec<u8> {
-        head(&StreamInfo::of_unknown_length(&self.format, self.info.block_size), self.told_mask)
-    }
-
-    /// The speaker mask that a tag has to tell, if FLAC's own channel orders do not fit.
-    pub fn told_mask(&self) -> Option<u32> {
-        self.told_mask
     }
 
     /// Samples per channel in the frames so far.
@@ -87,17 +75,12 @@ impl StreamEncoder {
         self.info.total_samples
     }
 
-    /// Takes PCM as WAV files hold it (8 bits are unsigned), split anywhere, and passes on every frame that it
-    /// completes.
+    /// Takes PCM as [`Block::pcm`] has it, split anywhere, and passes on every frame that it completes.
     pub fn push(&mut self, mut pcm: &[u8], take: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> Result<(), StreamError> {
         while !pcm.is_empty() {
             let used = pcm.len().min(self.block_bytes - self.block.len());
             let (now, later) = pcm.split_at(used);
-            if self.format.bits_per_sample == 8 {
-                self.block.extend(now.iter().map(|byte| byte ^ 0x80));
-            } else {
-                self.block.extend_from_slice(now);
-            }
+            self.block.extend_from_slice(now);
             pcm = later;
             if self.block.len() == self.block_bytes {
                 self.encode_block(take)?;
@@ -108,7 +91,7 @@ impl StreamEncoder {
 
     /// Ends the audio: encodes what is left as the last, shorter block.
     pub fn finish(mut self, take: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> Result<Figures, StreamError> {
-        let leftover = self.block.len() % self.format.block_align();
+        let leftover = self.block.len() % self.shape.bytes_per_step();
         self.block.truncate(self.block.len() - leftover);
         if !self.block.is_empty() {
             self.encode_block(take)?;
@@ -118,7 +101,7 @@ impl StreamEncoder {
     }
 
     fn encode_block(&mut self, take: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> Result<(), StreamError> {
-        let samples = self.info.total_samples + (self.block.len() / self.format.block_align()) as u64;
+        let samples = self.info.total_samples + (self.block.len() / self.shape.bytes_per_step()) as u64;
         if samples > MAX_SAMPLES {
             return Err(StreamError::TooLong);
         }
@@ -163,8 +146,10 @@ mod tests {
         }
     }
 
-    fn mono_8_bits() -> Format {
-        Format { channels: 1, sample_rate: 8_000, bits_per_sample: 8, channel_mask: None, declared_samples: None }
+    const BLOCK_SIZE: usize = 4096;
+
+    fn mono_8_bits() -> Shape {
+        Shape { channels: 1, sample_rate: 8_000, bits_per_sample: 8, block_size: 4096 }
     }
 
     #[test]
@@ -186,18 +171,17 @@ mod tests {
         let seen = seen.lock().unwrap();
         let lengths: Vec<_> = seen.iter().map(|(number, block)| (*number, block.len())).collect();
         assert_eq!(lengths, [(0, BLOCK_SIZE), (1, BLOCK_SIZE), (2, 5)]);
-        let signed: Vec<u8> = pcm.iter().map(|byte| byte ^ 0x80).collect();
-        assert_eq!(seen.iter().flat_map(|(_, block)| block.clone()).collect::<Vec<_>>(), signed);
+        assert_eq!(seen.iter().flat_map(|(_, block)| block.clone()).collect::<Vec<_>>(), pcm);
         let info = figures.info;
         assert_eq!((info.block_size, info.min_frame_size, info.max_frame_size), (4096, 10, 12));
         assert_eq!((info.total_samples, figures.leftover), (2 * BLOCK_SIZE as u64 + 5, 0));
-        assert_eq!(info.md5, <[u8; 16]>::from(Md5::digest(&signed)));
+        assert_eq!(info.md5, <[u8; 16]>::from(Md5::digest(&pcm)));
     }
 
     #[test]
     fn buffers_stay_as_large_as_one_block() {
-        let format = Format { channels: 8, bits_per_sample: 24, ..mono_8_bits() };
-        let mut stream = StreamEncoder::new(&format, Level::FASTEST).unwrap();
+        let shape = Shape { channels: 8, bits_per_sample: 24, ..mono_8_bits() };
+        let mut stream = StreamEncoder::new(&shape, Level::FASTEST).unwrap();
         let pcm = crate::support::signed_pcm(&crate::support::music(20 * BLOCK_SIZE, 8, 24, 1), 24);
         let mut frame_capacity = Vec::new();
         for _ in 0..10 {
@@ -210,8 +194,8 @@ mod tests {
 
     #[test]
     fn bytes_that_make_no_whole_sample_are_left_over() {
-        let format = Format { channels: 2, bits_per_sample: 24, ..mono_8_bits() };
-        let mut stream = StreamEncoder::new(&format, Level::default()).unwrap();
+        let shape = Shape { channels: 2, bits_per_sample: 24, ..mono_8_bits() };
+        let mut stream = StreamEncoder::new(&shape, Level::default()).unwrap();
         stream.push(&[1; 17], &mut |_| Ok(())).unwrap();
         let figures = stream.finish(&mut |_| Ok(())).unwrap();
         assert_eq!((figures.info.total_samples, figures.leftover), (2, 5));

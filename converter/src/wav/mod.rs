@@ -9,8 +9,10 @@ mod chunk;
 mod error;
 mod format;
 mod parser;
+mod samples;
 mod sniff;
 
 pub use error::{WavError, WavErrorClass, WavWarning};
 pub use format::{Format, check_format};
 pub use parser::{Length, Parser, Piece};
+pub use samples::Unpacker;

@@ -24,13 +24,31 @@ pub enum Length {
     Eof,
 }
 
-/// What the parser found.
+/// What the parser found. Every byte of the input is in exactly one piece, in the input's order, so that whoever puts
+/// the bytes of all pieces together has the input again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Piece<'a> {
-    /// The audio's format. Comes once, before any audio.
+    /// The bytes of the container's own header (RIFF, RF64, BW64: 12 bytes; Wave64: 40). Comes once and first.
+    Header(&'a [u8]),
+    /// A chunk begins.
+    Chunk {
+        /// Its name; for Wave64 the first four bytes of its GUID.
+        name: [u8; 4],
+        /// The bytes of its header (8; Wave64: 24).
+        header: &'a [u8],
+        /// Bytes of its body that its header claims, padding not counted. A claim, not a fact.
+        size: u64,
+    },
+    /// The next bytes of the latest chunk's body, unless it is the data chunk.
+    Body(&'a [u8]),
+    /// The audio's format. Has no bytes; comes once, after the data chunk's [`Piece::Chunk`] and before any audio.
     Format(Format),
-    /// The next bytes of the audio, not aligned to anything.
+    /// The next bytes of the data chunk's body, not aligned to anything.
     Audio(&'a [u8]),
+    /// Bytes after a chunk's body that fill it up to its alignment.
+    Padding(&'a [u8]),
+    /// Bytes that are no chunk, after the last one.
+    Junk(&'a [u8]),
 }
 
 /// An incremental RIFF WAVE parser.

@@ -28,6 +28,7 @@ fn parse<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, length: Length) -> Resu
                 assert!(audio.is_empty(), "and before any audio");
             }
             Piece::Audio(bytes) => audio.extend_from_slice(bytes),
+            _ => {}
         }
         Ok(())
     };
