@@ -192,8 +192,8 @@ impl Sink {
             block_size: BLOCK_SIZE,
         };
         let mask = mask_to_tell(format.channels, format.channel_mask);
-        let head = head(&StreamInfo::of_unknown_length(&shape), mask);
-        let encoder = StreamEncoder::new(&shape, self.level)?;
+        let head = head(&StreamInfo::of_unknown_length(shape), mask);
+        let encoder = StreamEncoder::new(shape, self.level)?;
         self.stream = Some(Stream { format, unpacker: Unpacker::new(&format), encoder, samples: Vec::new() });
         self.bytes_out += head.len() as u64;
         out.head(&head).map_err(ConvertError::Output)

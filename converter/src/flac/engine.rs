@@ -54,7 +54,7 @@ struct Scratch {
 
 impl FlacencEncoder {
     /// An encoder for blocks of this shape.
-    pub fn new(shape: &Shape, level: Level) -> Result<Self, EncodeError> {
+    pub fn new(shape: Shape, level: Level) -> Result<Self, EncodeError> {
         let block_size = usize::from(shape.block_size);
         let samples = FrameBuf::with_size(usize::from(shape.channels), block_size).map_err(|error| refused(&error))?;
         Ok(Self {
@@ -62,7 +62,7 @@ impl FlacencEncoder {
             fixed: settings(block_size, Stereo::Any, Some(4), None)?,
             verbatim: settings(block_size, Stereo::Independent, None, None)?,
             scratch: Scratch { info: stream_info(shape)?, samples, sink: ByteSink::new() },
-            shape: *shape,
+            shape,
         })
     }
 }
@@ -141,7 +141,7 @@ fn settings(
 }
 
 /// What flacenc needs to know of the stream to write frame headers.
-fn stream_info(shape: &Shape) -> Result<StreamInfo, EncodeError> {
+fn stream_info(shape: Shape) -> Result<StreamInfo, EncodeError> {
     let channels = usize::from(shape.channels);
     let bits = usize::from(shape.bits_per_sample);
     let checked = shape.sample_rate.min(HIGHEST_CHECKED_RATE);
@@ -186,7 +186,7 @@ mod tests {
     }
 
     /// One frame as a file of its own decodes to its samples.
-    fn assert_decodes(shape: &Shape, frame: &[u8], pcm: &[u8]) {
+    fn assert_decodes(shape: Shape, frame: &[u8], pcm: &[u8]) {
         let mut file = head(&Info::of_unknown_length(shape), None);
         file.extend_from_slice(frame);
         let decoded = decode(file.as_slice()).unwrap();
@@ -199,12 +199,12 @@ mod tests {
         let shape = shape(2, 44_100, 16);
         let first = signed_pcm(&music(BLOCK_SIZE, 2, 16, 1), 16);
         let second = signed_pcm(&noise(BLOCK_SIZE, 2, 16, 2), 16);
-        let mut encoder = FlacencEncoder::new(&shape, Level::default()).unwrap();
+        let mut encoder = FlacencEncoder::new(shape, Level::default()).unwrap();
         let before = frame(&mut encoder, 7, &first);
         frame(&mut encoder, 8, &second);
         frame(&mut encoder, 9, &first[..400]);
         assert_eq!(frame(&mut encoder, 7, &first), before);
-        assert_eq!(frame(&mut FlacencEncoder::new(&shape, Level::default()).unwrap(), 7, &first), before);
+        assert_eq!(frame(&mut FlacencEncoder::new(shape, Level::default()).unwrap(), 7, &first), before);
         assert_ne!(frame(&mut encoder, 8, &first), before, "the number is part of the frame");
     }
 
@@ -214,9 +214,9 @@ mod tests {
             for level in [Level::FASTEST, Level::SMALLEST] {
                 let shape = shape(channels, 48_000, bits);
                 let pcm = signed_pcm(&noise(BLOCK_SIZE, channels.into(), bits.into(), 3), bits.into());
-                let frame = frame(&mut FlacencEncoder::new(&shape, level).unwrap(), 0, &pcm);
+                let frame = frame(&mut FlacencEncoder::new(shape, level).unwrap(), 0, &pcm);
                 assert!(frame.len() <= pcm.len() + FRAME_OVERHEAD + usize::from(channels), "{channels} {bits} {level}");
-                assert_decodes(&shape, &frame, &pcm);
+                assert_decodes(shape, &frame, &pcm);
             }
         }
     }
@@ -239,9 +239,9 @@ mod tests {
         ] {
             let shape = shape(1, rate, 16);
             let pcm = signed_pcm(&music(BLOCK_SIZE, 1, 16, 4), 16);
-            let frame = frame(&mut FlacencEncoder::new(&shape, Level::default()).unwrap(), 0, &pcm);
+            let frame = frame(&mut FlacencEncoder::new(shape, Level::default()).unwrap(), 0, &pcm);
             assert_eq!(frame[2] & 0xF, code, "{rate}");
-            assert_decodes(&shape, &frame, &pcm);
+            assert_decodes(shape, &frame, &pcm);
         }
     }
 
@@ -251,10 +251,10 @@ mod tests {
         let mut broken = config::Encoder::default();
         broken.multithread = false;
         broken.subframe_coding.fixed.order_sel = config::OrderSel::ApproxEnt { partitions: 0 }; // divides by it
-        let mut encoder = FlacencEncoder::new(&shape, Level::default()).unwrap();
+        let mut encoder = FlacencEncoder::new(shape, Level::default()).unwrap();
         encoder.tries = vec![broken.into_verified().unwrap()];
         let pcm = signed_pcm(&music(BLOCK_SIZE, 2, 16, 5), 16);
-        assert_decodes(&shape, &frame(&mut encoder, 0, &pcm), &pcm);
+        assert_decodes(shape, &frame(&mut encoder, 0, &pcm), &pcm);
 
         std::mem::swap(&mut encoder.tries[0], &mut encoder.fixed);
         let error = encoder.encode(Block { number: 0, pcm: &pcm[..4000] }, &mut Vec::new()).unwrap_err();

@@ -40,7 +40,7 @@ pub struct StreamInfo {
 
 impl StreamInfo {
     /// The block of a stream of which only the shape is known.
-    pub fn of_unknown_length(shape: &Shape) -> Self {
+    pub fn of_unknown_length(shape: Shape) -> Self {
         Self {
             block_size: shape.block_size,
             min_frame_size: 0,

@@ -51,16 +51,16 @@ pub enum StreamError {
 
 impl StreamEncoder {
     /// Starts a stream.
-    pub fn new(shape: &Shape, level: Level) -> Result<Self, EncodeError> {
+    pub fn new(shape: Shape, level: Level) -> Result<Self, EncodeError> {
         Ok(Self::with_encoder(shape, Box::new(FlacencEncoder::new(shape, level)?)))
     }
 
     /// Starts a stream whose frames `encoder` makes.
-    fn with_encoder(shape: &Shape, encoder: Box<dyn FrameEncoder>) -> Self {
+    fn with_encoder(shape: Shape, encoder: Box<dyn FrameEncoder>) -> Self {
         let block_bytes = shape.bytes_per_block();
         Self {
             encoder,
-            shape: *shape,
+            shape,
             block: Vec::with_capacity(block_bytes),
             block_bytes,
             frame: Vec::new(),
@@ -181,7 +181,7 @@ mod tests {
     #[test]
     fn buffers_stay_as_large_as_one_block() {
         let shape = Shape { channels: 8, bits_per_sample: 24, ..mono_8_bits() };
-        let mut stream = StreamEncoder::new(&shape, Level::FASTEST).unwrap();
+        let mut stream = StreamEncoder::new(shape, Level::FASTEST).unwrap();
         let pcm = crate::support::signed_pcm(&crate::support::music(20 * BLOCK_SIZE, 8, 24, 1), 24);
         let mut frame_capacity = Vec::new();
         for _ in 0..10 {
@@ -195,7 +195,7 @@ mod tests {
     #[test]
     fn bytes_that_make_no_whole_sample_are_left_over() {
         let shape = Shape { channels: 2, bits_per_sample: 24, ..mono_8_bits() };
-        let mut stream = StreamEncoder::new(&shape, Level::default()).unwrap();
+        let mut stream = StreamEncoder::new(shape, Level::default()).unwrap();
         stream.push(&[1; 17], &mut |_| Ok(())).unwrap();
         let figures = stream.finish(&mut |_| Ok(())).unwrap();
         assert_eq!((figures.info.total_samples, figures.leftover), (2, 5));
