@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn cuts_blocks_and_keeps_stream_info() {
         let seen = Blocks::default();
-        let mut stream = StreamEncoder::with_encoder(&mono_8_bits(), Box::new(Recorder(Arc::clone(&seen))));
+        let mut stream = StreamEncoder::with_encoder(mono_8_bits(), Box::new(Recorder(Arc::clone(&seen))));
         let pcm: Vec<u8> = (0..2 * BLOCK_SIZE + 5).map(|at| u8::try_from(at % 251).unwrap()).collect();
         let mut frames = Vec::new();
         let mut take = |frame: &[u8]| {
@@ -204,7 +204,7 @@ mod tests {
 
     #[test]
     fn no_samples_make_no_frame() {
-        let stream = StreamEncoder::new(&mono_8_bits(), Level::default()).unwrap();
+        let stream = StreamEncoder::new(mono_8_bits(), Level::default()).unwrap();
         let figures = stream.finish(&mut |_| unreachable!("no frame")).unwrap();
         let info = figures.info;
         assert_eq!((info.total_samples, info.min_frame_size, info.max_frame_size), (0, 0, 0));
@@ -213,7 +213,7 @@ mod tests {
 
     #[test]
     fn refuses_to_count_beyond_stream_info() {
-        let mut stream = StreamEncoder::new(&mono_8_bits(), Level::default()).unwrap();
+        let mut stream = StreamEncoder::new(mono_8_bits(), Level::default()).unwrap();
         stream.info.total_samples = MAX_SAMPLES - BLOCK_SIZE as u64;
         stream.push(&[0; BLOCK_SIZE], &mut |_| Ok(())).unwrap();
         assert_eq!(stream.samples(), MAX_SAMPLES);
@@ -223,10 +223,10 @@ mod tests {
 
     #[test]
     fn failures_of_encoder_and_output_come_out() {
-        let mut broken = StreamEncoder::with_encoder(&mono_8_bits(), Box::new(Broken));
+        let mut broken = StreamEncoder::with_encoder(mono_8_bits(), Box::new(Broken));
         let error = broken.push(&[0; BLOCK_SIZE], &mut |_| Ok(())).unwrap_err();
         assert!(error.to_string().contains("on purpose"));
-        let mut stream = StreamEncoder::new(&mono_8_bits(), Level::default()).unwrap();
+        let mut stream = StreamEncoder::new(mono_8_bits(), Level::default()).unwrap();
         let full = &mut |_: &[u8]| Err(io::ErrorKind::StorageFull.into());
         let error = stream.push(&[0; BLOCK_SIZE], full).unwrap_err();
         assert!(matches!(error, StreamError::Output(error) if error.kind() == io::ErrorKind::StorageFull));
