@@ -9,6 +9,7 @@ pub mod cli;
 pub mod convert;
 pub mod file;
 pub mod flac;
+pub mod interrupt;
 pub mod serve;
 pub mod wav;
 
