@@ -12,12 +12,12 @@ pub const LONGEST_BLOCK: u32 = (1 << 24) - 1;
 
 const EXAMPLES: &str = "\
 Examples:
-  converter convert take1.wav                        writes take1.flac beside it
+  converter convert take1.wav                      writes take1.flac beside it
   converter convert take1.wav -o /archive/one.flac
-  converter convert *.wav -o /archive --verify       each decoded again and compared
-  converter convert -r Recordings -o Archive         a folder and all below it, as a tree of the same shape
-  converter convert -8 --threads 2 long.wav          smallest file, two of the cores
-  converter convert --keep-foreign-metadata -V a.wav to give back the identical WAV file later
+  converter convert *.wav -o /archive --verify     each decoded again and compared
+  converter convert -r Recordings -o Archive       a folder as a tree of the same shape
+  converter convert -8 --threads 2 long.wav        smallest file, two of the cores
+  converter convert --keep-foreign-metadata a.wav  the identical WAV can be made again
   converter convert -T ARTIST=Bird --picture cover.jpg song.wav
   converter convert --json -r . | jq -r 'select(.status == \"failed\") | .input'
 
@@ -26,17 +26,16 @@ Pipes:
   arecord -f cd -d 60 | converter convert - -o mic.flac
   converter convert --pcm 48000:2:s16be - -o raw.flac < raw.pcm
 
-A FLAC file sent to standard output cannot be gone back to: its header then says \"length unknown\" and has no MD5.
-Prefer -o FILE where you can.
+A FLAC file sent to standard output cannot be gone back to: its header then says \"length unknown\" and has no MD5. Prefer -o FILE where you can.
 
-While a file is written its name ends in .flac.part; it gets its own name when it is whole. Ctrl-C, SIGTERM and SIGHUP
-give the file at hand up and remove what there is of it; files that were finished before stay. To stop a recorder at the
-head of a pipe by Ctrl-C and keep what it recorded, let the converter ignore Ctrl-C:
-  arecord -f cd | (trap '' INT; converter convert - -o mic.flac)
+While a file is written its name ends in .flac.part; it gets its own name when it is whole. Ctrl-C, SIGTERM and SIGHUP give up the file at hand and remove what there is of it; files that were finished before stay. To stop a recorder by Ctrl-C and keep what it recorded, let the converter ignore Ctrl-C:
+  arecord -f cd | (trap '' INT; exec converter convert - -o mic.flac)
 
-Exit codes: 0 everything was converted; 1 an input failed, or was skipped since its FLAC file is there already (the
-others were still converted); 2 the command line is wrong, and nothing was done; 130, 143, 129 stopped by Ctrl-C,
-SIGTERM, SIGHUP.";
+Exit codes:
+  0              everything was converted
+  1              an input failed, or was skipped since its FLAC file is there already; the others were converted
+  2              the command line is wrong; nothing was done
+  130, 143, 129  stopped by Ctrl-C, SIGTERM, SIGHUP";
 
 /// Convert WAV files, folders of them, or standard input to FLAC
 #[derive(Debug, clap::Args)]
@@ -179,6 +178,9 @@ pub struct MetadataArgs {
 #[command(next_help_heading = "Report")]
 pub struct ReportArgs {
     /// Write one JSON object a line to standard output: one for each input, and a summary if there are several
+    ///
+    /// The status of an input is converted, failed, skipped (its FLAC file is there already), or not_converted (a signal
+    /// came before it was). The summary comes last, as {"summary": …}, where a folder or more than one input is named.
     #[arg(long)]
     pub json: bool,
 
