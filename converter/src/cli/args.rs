@@ -33,7 +33,7 @@ While a file is written its name ends in .flac.part; it gets its own name when i
 
 Exit codes:
   0              everything was converted
-  1              an input failed, or was skipped since its FLAC file is there already; the others were converted
+  1              an input failed, or its FLAC file is there already; all others were converted
   2              the command line is wrong; nothing was done
   130, 143, 129  stopped by Ctrl-C, SIGTERM, SIGHUP";
 
