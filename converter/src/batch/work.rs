@@ -13,12 +13,12 @@ use std::time::{Duration, Instant};
 
 use crate::convert::{self, Level};
 use crate::file::{Existing, FileOptions, Verify, convert_file};
+use crate::interrupt::Interrupt;
 
 use super::console::{Bar, Console, Extent};
 use super::decide::{Decision, Overwrite, SkipReason, Target, decide};
 use super::error::{ConfigReason, Error};
 use super::folders::{Folders, io_failure};
-use super::interrupt::Interrupt;
 use super::journal::Journal;
 use super::path::RecordPath;
 use super::places::{Places, make_folder};
@@ -66,8 +66,10 @@ pub fn run(args: &Args, console: &Console) -> Result<WorkSummary, Error> {
             format!("the plan has {} shards, counted from 0, so there is no shard {}", plan.order.shards, args.shard),
         ));
     };
-    let interrupt = Interrupt::watch(Duration::from_secs(args.grace_seconds.into()))
-        .map_err(Error::io("taking signals for", layout.root()))?;
+    let interrupt = Interrupt::watch(Duration::from_secs(args.grace_seconds.into()), |stop| {
+        tracing::info!(signal = stop.name(), "stopped by a signal; a further run of this shard goes on from here");
+    })
+    .map_err(Error::io("taking signals for", layout.root()))?;
 
     make_folder(&layout.results_folder())?;
     let path = layout.results(args.shard);
@@ -124,7 +126,7 @@ impl Worker<'_> {
     fn handle(&mut self, planned: &Planned, recorded: Option<(Outcome, Stamp)>) -> Result<(), Error> {
         let size = planned.stamp.size;
         let began = Instant::now();
-        let busy = self.interrupt.begin(self.partial(&planned.path))?;
+        let busy = self.interrupt.begin()?;
         let verdict = self.result(planned, recorded);
         busy.still_wanted();
         let outcome = match verdict {
@@ -221,11 +223,6 @@ impl Worker<'_> {
                 "the converter broke on this file, which is a fault of ours: please report it with the log",
             )),
         }
-    }
-
-    /// Where [`convert_file`] writes before the FLAC gets its name.
-    fn partial(&self, path: &RecordPath) -> PathBuf {
-        self.folders.part(path.flac().as_path())
     }
 }
 

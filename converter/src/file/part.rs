@@ -1,7 +1,7 @@
 //! The partial file: `<target>.part`, locked while it is written, removed unless it is published.
 
 use std::ffi::OsString;
-use std::fs::{self, File, FileTimes, OpenOptions, TryLockError};
+use std::fs::{File, FileTimes, OpenOptions, TryLockError};
 use std::io::{self, BufWriter, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use super::error::FileError;
 use crate::convert::{Output, Summary};
 use crate::flac::STREAM_INFO_AT;
+use crate::interrupt::PARTIALS;
 
 /// Bytes gathered before they are written.
 const BUFFER: usize = 256 * 1024;
@@ -26,7 +27,7 @@ impl PartFile {
         let mut name = target.file_name().map(OsString::from).unwrap_or_default();
         name.push(".part");
         let path = target.with_file_name(name);
-        let file = claim(&path)?;
+        let file = PARTIALS.create(&path, || claim(&path))?;
         Ok(Self { path, file: BufWriter::with_capacity(BUFFER, file), published: false })
     }
 
@@ -48,8 +49,7 @@ impl PartFile {
 
     /// Gives the file its name and syncs the folder.
     pub fn publish(mut self, target: &Path) -> Result<(), FileError> {
-        let renamed = fs::rename(&self.path, target);
-        renamed.map_err(|error| FileError::writing(target, error))?;
+        PARTIALS.publish(&self.path, target).map_err(|error| FileError::writing(target, error))?;
         self.published = true;
         let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         match File::open(folder).and_then(|folder| folder.sync_all()) {
@@ -75,7 +75,7 @@ impl Drop for PartFile {
     fn drop(&mut self) {
         if !self.published {
             // The lock is still held, so this is our own file; if it cannot be removed, the next run takes it over.
-            let _ = fs::remove_file(&self.path);
+            PARTIALS.discard(&self.path);
         }
     }
 }

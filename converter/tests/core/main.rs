@@ -9,6 +9,10 @@
 mod support;
 
 mod cli;
+mod cli_folders;
+mod cli_report;
+mod cli_shell;
+mod cli_stop;
 mod file;
 mod reference;
 mod roundtrip;
