@@ -3,6 +3,7 @@
 
 mod error;
 mod part;
+mod room;
 
 use std::fs::{File, FileTimes, Metadata};
 use std::io::{self, BufReader, Read};

@@ -7,12 +7,15 @@
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader};
+use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::convert::{self, Level};
-use crate::file::{Existing, FileOptions, Verify, convert_file};
+use crate::convert::{self, Float, Level, Metadata};
+use crate::file::{Existing, FileOptions, Times, Verify, convert_file};
+use crate::flac::BLOCK_SIZE;
 use crate::interrupt::Interrupt;
 
 use super::console::{Bar, Console, Extent};
@@ -43,6 +46,22 @@ pub struct Args {
     /// Compression level, 0 (fastest) to 8 (smallest)
     #[arg(long, value_name = "0..8", default_value_t)]
     level: Level,
+
+    /// Samples per channel in each FLAC frame, 16 to 65535
+    #[arg(long, value_name = "N", default_value_t = BLOCK_SIZE, value_parser = clap::value_parser!(u16).range(16..))]
+    block_size: u16,
+
+    /// What is kept of a WAV file beside its audio: tags, or foreign for every byte of it
+    #[arg(long, value_name = "tags|foreign", default_value_t)]
+    metadata: Metadata,
+
+    /// What becomes of floating-point samples: refuse, or quantise to 16 or 24 bits
+    #[arg(long, value_name = "refuse|16|24", default_value_t)]
+    float: Float,
+
+    /// Threads that encode; 0 is one for each core
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    threads: u16,
 
     /// Decode each FLAC and compare it with its source before it gets its name
     #[arg(long, value_name = "true|false", action = clap::ArgAction::Set, default_value_t = true)]
@@ -84,9 +103,10 @@ pub fn run(args: &Args, console: &Console) -> Result<WorkSummary, Error> {
         root,
         overwrite: args.overwrite,
         options: FileOptions {
-            convert: convert::Options { level: args.level, ..convert::Options::default() },
+            convert: conversion(args),
             verify: if args.verify { Verify::Yes } else { Verify::No },
             existing: Existing::Refuse,
+            times: Times::Source,
         },
         interrupt: &interrupt,
         journal,
@@ -107,6 +127,15 @@ pub fn run(args: &Args, console: &Console) -> Result<WorkSummary, Error> {
     worker.bar.finish();
     tracing::info!(shard = args.shard, converted, skipped, failed, "the shard is done");
     Ok(WorkSummary { shard: args.shard, counts: worker.counts })
+}
+
+fn conversion(args: &Args) -> convert::Options {
+    let mut options = convert::Options { level: args.level, block_size: args.block_size, ..convert::Options::default() };
+    let cores = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    options.threads = NonZeroUsize::new(args.threads.into()).unwrap_or_else(cores);
+    options.metadata.keep = args.metadata;
+    options.rules.float = args.float;
+    options
 }
 
 /// What a worker has at hand.
@@ -192,7 +221,7 @@ impl Worker<'_> {
         target: &Path,
         existing: Existing,
     ) -> Result<Verdict, Failure> {
-        let options = FileOptions { existing, ..self.options };
+        let options = FileOptions { existing, ..self.options.clone() };
         let bar = &mut self.bar;
         let mut progress = |progress: convert::Progress| bar.within(progress.bytes_in);
         // One file that the converter chokes on must not cost the shard.

@@ -11,9 +11,11 @@ use super::args::{
 };
 use super::pcm::{ByteOrder, PcmSpec, Sign};
 use super::tag::Tag;
-use crate::convert::{Input, Length, Options, PcmFormat};
-use crate::file::{Existing, FileOptions, Verify};
-use crate::flac::Level;
+use crate::convert::{
+    Float, HeadPlace, Input, Length, Metadata, MetadataOptions, Options, PcmFormat, Picture, Rules, Subset, ValidBits,
+};
+use crate::file::{Existing, FileOptions, Times, Verify};
+use crate::flac::{BLOCK_SIZE, Level, PictureError};
 use crate::wav::WavError;
 
 /// All that was chosen about how inputs are converted: the flags without their contradictions, pictures read.
@@ -88,9 +90,14 @@ pub enum ChoiceError {
     /// No audio can have this format.
     #[error("--pcm: {0}")]
     Pcm(#[from] WavError),
-    /// Until the engine can do it.
-    #[error("{0} cannot be done yet")]
-    NotYet(&'static str),
+    /// It is no picture that players show.
+    #[error("the picture {}: {source}", path.display())]
+    NoPicture {
+        /// Its file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: PictureError,
+    },
 }
 
 impl Chosen {
@@ -140,49 +147,57 @@ fn read_picture(path: &Path) -> Result<PictureFile, ChoiceError> {
 
 /// The settings of every conversion of a run.
 pub fn options(chosen: &Chosen) -> Result<FileOptions, ChoiceError> {
-    not_yet(chosen)?;
-    Ok(FileOptions {
-        convert: Options {
-            level: chosen.level,
-            input: chosen.pcm.map(pcm_format).transpose()?.map_or(Input::Auto, Input::Pcm),
-            length: match chosen.length {
-                LengthRule::Auto => Length::Auto,
-                LengthRule::Header => Length::Header,
-                LengthRule::Eof => Length::Eof,
-            },
+    let rules = Rules {
+        length: match chosen.length {
+            LengthRule::Auto => Length::Auto,
+            LengthRule::Header => Length::Header,
+            LengthRule::Eof => Length::Eof,
         },
-        verify: chosen.verify,
-        existing: chosen.existing,
-    })
-}
-
-fn pcm_format(pcm: PcmSpec) -> Result<PcmFormat, WavError> {
-    PcmFormat::new(pcm.sample_rate, pcm.channels, pcm.bits.into())
-}
-
-/// Refuses what the engine on this branch cannot do.
-fn not_yet(chosen: &Chosen) -> Result<(), ChoiceError> {
-    let plain = |pcm: &PcmSpec| {
-        let sign = if pcm.container_bytes == 1 { Sign::Unsigned } else { Sign::Signed };
-        pcm.bits == 8 * pcm.container_bytes && pcm.sign == sign && pcm.order == ByteOrder::Little
+        valid_bits: match chosen.valid_bits {
+            None => ValidBits::Declared,
+            Some(ValidBitsRule::Container) => ValidBits::Container,
+            Some(ValidBitsRule::Low) => ValidBits::Low,
+        },
+        float: match chosen.float {
+            None => Float::Refuse,
+            Some(FloatRule::To16) => Float::To16,
+            Some(FloatRule::To24) => Float::To24,
+        },
     };
-    let asked = [
-        ("--block-size", chosen.block_size.is_some_and(|size| size != 4096)),
-        ("--subset strict", chosen.subset == SubsetRule::Strict),
-        ("--valid-bits", chosen.valid_bits.is_some()),
-        ("--float", chosen.float.is_some()),
-        ("this --pcm format", chosen.pcm.as_ref().is_some_and(|pcm| !plain(pcm))),
-        ("--metadata foreign", chosen.metadata == MetadataRule::Foreign),
-        ("--tag", !chosen.tags.is_empty()),
-        ("--picture", !chosen.pictures.is_empty()),
-        ("--padding", chosen.padding != 8192),
-        ("--max-metadata", chosen.max_metadata.is_some()),
-        ("--no-preserve-modtime", chosen.modification_time == ModificationTime::Own),
-    ];
-    match asked.iter().find(|(_, asked)| *asked) {
-        Some((what, _)) => Err(ChoiceError::NotYet(what)),
-        None => Ok(()),
-    }
+    let metadata = MetadataOptions {
+        keep: match chosen.metadata {
+            MetadataRule::Tags => Metadata::Tags,
+            MetadataRule::Foreign => Metadata::Foreign,
+        },
+        limit: chosen.max_metadata.unwrap_or(MetadataOptions::LIMIT),
+        padding: chosen.padding,
+        tags: chosen.tags.iter().map(|tag| (tag.name.clone(), tag.value.clone())).collect(),
+        pictures: chosen.pictures.iter().map(picture).collect::<Result<_, _>>()?,
+    };
+    let convert = Options {
+        level: chosen.level,
+        block_size: chosen.block_size.unwrap_or(BLOCK_SIZE),
+        input: chosen.pcm.map(|pcm| pcm_format(pcm, rules.valid_bits)).transpose()?.map_or(Input::Auto, Input::Pcm),
+        rules,
+        subset: match chosen.subset {
+            SubsetRule::Prefer => Subset::Prefer,
+            SubsetRule::Strict => Subset::Strict,
+        },
+        threads: chosen.threads,
+        verify: chosen.verify,
+        metadata,
+        head: HeadPlace::default(),
+    };
+    let times = match chosen.modification_time {
+        ModificationTime::Kept => Times::Source,
+        ModificationTime::Own => Times::Own,
+    };
+    Ok(FileOptions { convert, verify: chosen.verify, existing: chosen.existing, times })
+}
+
+fn picture(file: &PictureFile) -> Result<Picture, ChoiceError> {
+    Picture::from_image(Picture::FRONT_COVER, "", file.bytes.clone())
+        .map_err(|source| ChoiceError::NoPicture { path: file.path.clone(), source })
 }
 
 #[cfg(test)]

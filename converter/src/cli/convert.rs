@@ -18,7 +18,7 @@ use super::find::{Folders, Found, UnexpectedFolder, find};
 use super::ledger::Ledger;
 use super::report::{self, Failure, Names};
 use super::targets::{Place, PlanError, Task, There, plan_tasks};
-use crate::convert::{ConvertError, Options, Output, Progress, Summary, convert_reader};
+use crate::convert::{Conversion, ConvertError, HeadPlace, Options, Output, Progress, Scan, Summary};
 use crate::file::{FileError, FileOptions, convert_file, convert_to_file};
 use crate::interrupt::{Interrupt, Stop};
 
@@ -31,8 +31,6 @@ enum UsageError {
     Plan(#[from] PlanError),
     #[error(transparent)]
     Choice(#[from] ChoiceError),
-    #[error("--verify needs a file that it can read again: name one with -o")]
-    VerifyStandard,
     #[error("--json and the FLAC file cannot both go to standard output: name a file with -o")]
     JsonStandard,
     #[error("standard output is a terminal: send it to a file or a program, or name a file with -o")]
@@ -183,9 +181,6 @@ impl Job {
 }
 
 fn check_standard_output(args: &Args) -> Result<(), UsageError> {
-    if args.encoding.verify {
-        return Err(UsageError::VerifyStandard);
-    }
     if args.report.json {
         return Err(UsageError::JsonStandard);
     }
@@ -240,21 +235,33 @@ fn convert_task(task: &Task, options: &FileOptions, progress: &mut dyn FnMut(Pro
             convert_to_file(io::stdin().lock(), Path::new("standard input"), target, options, progress)
         }
         (Place::File(source), Place::Standard) => {
-            let file = fs::File::open(source)
-                .map_err(|error| FileError::SourceUnreadable { path: source.clone(), source: error })?;
-            to_stdout(file, &options.convert, progress)
+            let unreadable = |error| FileError::SourceUnreadable { path: source.clone(), source: error };
+            let mut file = fs::File::open(source).map_err(unreadable)?;
+            let options = streamed(options);
+            // What stands behind the audio goes into the head too, which cannot be written again.
+            let scan = match file.metadata().map_err(unreadable)?.is_file() {
+                true => Scan::of(&mut file, &options).map_err(FileError::Convert)?,
+                false => None,
+            };
+            to_stdout(Conversion::after(scan, &options), file, progress)
         }
-        (Place::Standard, Place::Standard) => to_stdout(io::stdin().lock(), &options.convert, progress),
+        (Place::Standard, Place::Standard) => {
+            to_stdout(Conversion::new(&streamed(options)), io::stdin().lock(), progress)
+        }
     }
 }
 
+fn streamed(options: &FileOptions) -> Options {
+    Options { head: HeadPlace::Final, ..options.convert.clone() }
+}
+
 fn to_stdout(
+    conversion: Conversion,
     reader: impl io::Read,
-    options: &Options,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Summary, FileError> {
     let mut out = Pipe(BufWriter::with_capacity(1 << 16, io::stdout().lock()));
-    let summary = convert_reader(reader, &mut out, options, progress).map_err(FileError::Convert)?;
+    let summary = conversion.run(reader, &mut out, progress).map_err(FileError::Convert)?;
     out.0.flush().map_err(|error| FileError::Convert(ConvertError::Output(error)))?;
     Ok(summary)
 }

@@ -98,6 +98,8 @@ pub fn object(names: &Names, summary: &Summary, took: Duration) -> Value {
         "ratio": ratio(summary.bytes_in, summary.bytes_out),
         "md5": hex(summary.md5),
         "subset": summary.subset,
+        "clipped": summary.clipped,
+        "left_out": summary.left_out,
         "warnings": summary.warnings.iter().map(warning).collect::<Vec<_>>(),
         "seconds": took.as_secs_f64(),
     })

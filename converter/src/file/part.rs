@@ -7,8 +7,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::error::FileError;
+use super::room::make_room;
 use crate::convert::{Output, Summary};
-use crate::flac::STREAM_INFO_AT;
 use crate::interrupt::PARTIALS;
 
 /// Bytes gathered before they are written.
@@ -35,12 +35,15 @@ impl PartFile {
         &self.path
     }
 
-    /// Writes what is buffered and the final STREAMINFO, sets the times, and syncs.
+    /// Writes what is buffered and the final head, sets the times, and syncs.
     pub fn complete(&mut self, summary: &Summary, times: Option<FileTimes>) -> io::Result<()> {
-        self.file.seek(SeekFrom::Start(STREAM_INFO_AT.start as u64))?;
-        self.file.write_all(&summary.streaminfo)?;
         self.file.flush()?;
-        let file = self.file.get_ref();
+        let file = self.file.get_mut();
+        if summary.head.len() != summary.head_sent {
+            make_room(file, summary.head_sent as u64, summary.head.len() as u64)?;
+        }
+        file.seek(SeekFrom::Start(0))?;
+        file.write_all(&summary.head)?;
         if let Some(times) = times {
             file.set_times(times)?;
         }
