@@ -8,7 +8,7 @@ use std::io;
 use md5::{Digest as _, Md5};
 
 use super::encoder::{Block, EncodeError, FrameEncoder};
-use super::engine::FlacencEncoder;
+use super::engine::frame_encoder;
 use super::level::Level;
 use super::metadata::{MAX_SAMPLES, StreamInfo};
 use super::shape::Shape;
@@ -52,7 +52,7 @@ pub enum StreamError {
 impl StreamEncoder {
     /// Starts a stream.
     pub fn new(shape: Shape, level: Level) -> Result<Self, EncodeError> {
-        Ok(Self::with_encoder(shape, Box::new(FlacencEncoder::new(shape, level)?)))
+        Ok(Self::with_encoder(shape, frame_encoder(shape, level)?))
     }
 
     /// Starts a stream whose frames `encoder` makes.
