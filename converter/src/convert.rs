@@ -10,6 +10,7 @@ mod options;
 mod summary;
 
 use std::io::{self, Read};
+use std::num::NonZeroUsize;
 
 pub use error::{ConvertError, ErrorClass};
 pub use options::{Input, Options, PcmFormat};
@@ -18,7 +19,7 @@ pub use summary::{Progress, Summary, Warning};
 pub use crate::flac::{Level, LevelError};
 pub use crate::wav::{Format, Length};
 
-use crate::flac::{BLOCK_SIZE, Shape, StreamEncoder, StreamInfo, head, mask_to_tell};
+use crate::flac::{BLOCK_SIZE, Shape, StreamEncoder, StreamInfo, StreamOptions, Verify, head, mask_to_tell};
 use crate::wav::{Parser, Piece, Unpacker, WavError};
 
 /// Where a conversion's bytes go.
@@ -193,7 +194,8 @@ impl Sink {
         };
         let mask = mask_to_tell(format.channels, format.channel_mask);
         let head = head(&StreamInfo::of_unknown_length(shape), mask);
-        let encoder = StreamEncoder::new(shape, self.level)?;
+        let options = StreamOptions { level: self.level, threads: NonZeroUsize::MIN, verify: Verify::No };
+        let encoder = StreamEncoder::new(shape, &options)?;
         self.stream = Some(Stream { format, unpacker: Unpacker::new(&format), encoder, samples: Vec::new() });
         self.bytes_out += head.len() as u64;
         out.head(&head).map_err(ConvertError::Output)

@@ -11,6 +11,7 @@ use std::path::Path;
 pub use error::FileError;
 
 use crate::convert::{ConvertError, Options, Progress, Summary, convert_reader};
+pub use crate::flac::Verify;
 use crate::flac::decode;
 use part::PartFile;
 
@@ -23,15 +24,6 @@ pub struct FileOptions {
     pub verify: Verify,
     /// What happens to a target that is already there.
     pub existing: Existing,
-}
-
-/// Whether a written file is decoded again and compared with the source's samples.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verify {
-    /// Decode and compare.
-    Yes,
-    /// Trust the encoder.
-    No,
 }
 
 /// What happens to a target file that is already there.

@@ -55,6 +55,7 @@ impl ConvertError {
             Self::TooLong => "too_long",
             Self::Input(_) => "input",
             Self::Output(_) => "output",
+            Self::Encoder(EncodeError::Verify { .. }) => "verify_failed",
             Self::Encoder(_) | Self::Finished => "internal",
         }
     }
