@@ -14,6 +14,7 @@ mod subset;
 mod summary;
 
 use std::io::{self, Read};
+use std::num::NonZeroUsize;
 
 pub use error::{ConvertError, ErrorClass};
 <<<<<<< HEAD
@@ -29,6 +30,7 @@ pub use crate::meta::Metadata;
 pub use crate::wav::{Float, Format, Length, PcmFormat, Rules, ValidBits};
 
 <<<<<<< HEAD
+<<<<<<< HEAD
 use sink::Sink;
 
 use crate::meta::Collector;
@@ -37,6 +39,10 @@ use crate::wav::{Parser, WavError};
 use crate::flac::{BLOCK_SIZE, Shape, StreamEncoder, StreamInfo, head, mask_to_tell};
 use crate::wav::{Parser, Piece, Rules, Unpacker, WavError};
 >>>>>>> issue4-wav
+=======
+use crate::flac::{BLOCK_SIZE, Shape, StreamEncoder, StreamInfo, StreamOptions, Verify, head, mask_to_tell};
+use crate::wav::{Parser, Piece, Unpacker, WavError};
+>>>>>>> issue4-pipe
 
 /// Where a conversion's bytes go.
 ///
@@ -215,7 +221,17 @@ impl Sink {
             block_size: BLOCK_SIZE,
 >>>>>>> issue4-wav
         };
+<<<<<<< HEAD
         sink.finish(self.bytes_in, warnings.into_iter().map(Warning::from).collect(), out)
+=======
+        let mask = mask_to_tell(format.channels, format.channel_mask);
+        let head = head(&StreamInfo::of_unknown_length(shape), mask);
+        let options = StreamOptions { level: self.level, threads: NonZeroUsize::MIN, verify: Verify::No };
+        let encoder = StreamEncoder::new(shape, &options)?;
+        self.stream = Some(Stream { format, unpacker: Unpacker::new(&format), encoder, samples: Vec::new() });
+        self.bytes_out += head.len() as u64;
+        out.head(&head).map_err(ConvertError::Output)
+>>>>>>> issue4-pipe
     }
 
 <<<<<<< HEAD

@@ -11,7 +11,12 @@ use std::path::Path;
 
 pub use error::FileError;
 
+<<<<<<< HEAD
 use crate::convert::{Conversion, ConvertError, HeadPlace, Options, Progress, Scan, Summary, Warning};
+=======
+use crate::convert::{ConvertError, Options, Progress, Summary, convert_reader};
+pub use crate::flac::Verify;
+>>>>>>> issue4-pipe
 use crate::flac::decode;
 pub use crate::flac::Verify;
 use part::PartFile;
@@ -29,6 +34,7 @@ pub struct FileOptions {
     pub times: Times,
 }
 
+<<<<<<< HEAD
 /// Which modification time a result gets.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Times {
@@ -39,6 +45,8 @@ pub enum Times {
     Own,
 }
 
+=======
+>>>>>>> issue4-pipe
 /// What happens to a target file that is already there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Existing {

@@ -1,15 +1,24 @@
 //! The FLAC side (RFC 9639): metadata blocks, frames, and the verifier.
 //!
+<<<<<<< HEAD
 //! [`StreamEncoder`] cuts PCM into blocks and keeps STREAMINFO; a [`FrameEncoder`] makes one frame of one block;
 //! [`engine`] has the encoders behind it, and nothing else knows which one runs; [`frame`] writes the headers for all of
 //! them; [`level`] says what each compression level asks of them;
 //! [`verify`](mod@verify) decodes what was written.
+=======
+//! [`StreamEncoder`] cuts PCM into blocks and keeps STREAMINFO; its `pipeline` has several threads make the frames, in
+//! order; a [`FrameEncoder`] makes one frame of one block, and is the only place that knows a particular encoder;
+//! [`level`] says what each compression level asks of it; [`decode`](mod@decode) reads FLAC, and
+//! [`verify`](mod@verify) checks with it what was written.
+>>>>>>> issue4-pipe
 
+pub mod decode;
 mod encoder;
 mod engine;
 mod frame;
 mod level;
 mod metadata;
+mod pipeline;
 mod shape;
 mod stream;
 mod verify;
@@ -20,5 +29,5 @@ pub use frame::{tells_depth, tells_rate};
 pub use level::{BLOCK_SIZE, Level, LevelError};
 pub use metadata::{STREAM_INFO_AT, StreamInfo, head, mask_to_tell};
 pub use shape::Shape;
-pub use stream::{Figures, StreamEncoder, StreamError};
-pub use verify::{Decoded, VerifyError, decode};
+pub use stream::{Figures, StreamEncoder, StreamError, StreamOptions};
+pub use verify::{Decoded, Verify, decode};
