@@ -27,7 +27,11 @@ pub use encoder::{Block, EncodeError, FrameEncoder};
 pub use engine::frame_encoder;
 pub use frame::{tells_depth, tells_rate};
 pub use level::{BLOCK_SIZE, Level, LevelError};
-pub use metadata::{STREAM_INFO_AT, StreamInfo, head, mask_to_tell};
+pub use metadata::{
+    Application, BlockHeader, BlockType, CueSheet, FieldNameError, Fit, Head, HeadParts, LARGEST_BODY, LeftOut, MARKER,
+    MAX_CUE_TRACKS, Picture, PictureError, SMALLEST_HEAD, STREAM_INFO_AT, SeekPoint, SeekTable, StreamInfo, build_head,
+    check_field_name, head, mask_tag, mask_to_tell, points_for,
+};
 pub use shape::Shape;
 pub use stream::{Figures, StreamEncoder, StreamError, StreamOptions};
 pub use verify::{Decoded, Verify, decode};
