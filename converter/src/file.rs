@@ -7,16 +7,12 @@ mod room;
 
 use std::fs::{File, FileTimes, Metadata};
 use std::io::{self, BufReader, Read};
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 pub use error::FileError;
 
-<<<<<<< HEAD
 use crate::convert::{Conversion, ConvertError, HeadPlace, Options, Progress, Scan, Summary, Warning};
-=======
-use crate::convert::{ConvertError, Options, Progress, Summary, convert_reader};
-pub use crate::flac::Verify;
->>>>>>> issue4-pipe
 use crate::flac::decode;
 pub use crate::flac::Verify;
 use part::PartFile;
@@ -34,7 +30,6 @@ pub struct FileOptions {
     pub times: Times,
 }
 
-<<<<<<< HEAD
 /// Which modification time a result gets.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Times {
@@ -45,8 +40,6 @@ pub enum Times {
     Own,
 }
 
-=======
->>>>>>> issue4-pipe
 /// What happens to a target file that is already there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Existing {
@@ -150,6 +143,11 @@ pub fn verify(written: &File, summary: &Summary) -> Result<(), String> {
     let bytes = written.metadata().map_err(|error| error.to_string())?.len();
     if bytes != summary.bytes_out {
         return Err(format!("{bytes} bytes on disk, {} written", summary.bytes_out));
+    }
+    let mut head = vec![0; summary.head.len()];
+    written.read_exact_at(&mut head, 0).map_err(|error| error.to_string())?;
+    if head != summary.head {
+        return Err("the metadata on disk is not what was written".to_owned());
     }
     let decoded = decode(BufReader::with_capacity(1 << 16, written)).map_err(|error| error.to_string())?;
     let format = &summary.format;

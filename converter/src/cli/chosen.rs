@@ -16,7 +16,7 @@ use crate::convert::{
 };
 use crate::file::{Existing, FileOptions, Times, Verify};
 use crate::flac::{BLOCK_SIZE, Level, PictureError};
-use crate::wav::WavError;
+use crate::wav::{self, Endian, Justify, WavError};
 
 /// All that was chosen about how inputs are converted: the flags without their contradictions, pictures read.
 #[derive(Debug, Clone)]
@@ -193,6 +193,32 @@ pub fn options(chosen: &Chosen) -> Result<FileOptions, ChoiceError> {
         ModificationTime::Own => Times::Own,
     };
     Ok(FileOptions { convert, verify: chosen.verify, existing: chosen.existing, times })
+}
+
+/// In a wider container the bits are the highest, unless the user says otherwise.
+fn pcm_format(pcm: PcmSpec, valid_bits: ValidBits) -> Result<PcmFormat, WavError> {
+    let justify = match valid_bits {
+        ValidBits::Declared => Justify::High,
+        ValidBits::Low => Justify::Low,
+        ValidBits::Container => {
+            let bits = u16::from(pcm.container_bytes) * 8;
+            return Ok(with_order(PcmFormat::new(pcm.sample_rate, pcm.channels, bits)?, pcm));
+        }
+    };
+    let format = PcmFormat::new(pcm.sample_rate, pcm.channels, pcm.bits.into())?.in_containers(pcm.container_bytes)?;
+    Ok(with_order(format.justified(justify), pcm))
+}
+
+fn with_order(format: PcmFormat, pcm: PcmSpec) -> PcmFormat {
+    let sign = match pcm.sign {
+        Sign::Signed => wav::Sign::Signed,
+        Sign::Unsigned => wav::Sign::Unsigned,
+    };
+    let endian = match pcm.order {
+        ByteOrder::Little => Endian::Little,
+        ByteOrder::Big => Endian::Big,
+    };
+    format.with_sign(sign).with_endian(endian)
 }
 
 fn picture(file: &PictureFile) -> Result<Picture, ChoiceError> {

@@ -2,21 +2,22 @@
 
 use super::options::{HeadPlace, MetadataOptions, Options};
 use super::scan::Scan;
-use crate::flac::{Fit, Head, HeadParts, LeftOut, SeekTable, StreamInfo, build_head, channel_mask_field, mask_to_tell};
-use crate::meta::Collected;
+use crate::flac::{Fit, Head, HeadParts, LeftOut, SeekTable, StreamInfo, build_head, mask_tag, mask_to_tell, points_for, seek_table_bytes};
+use crate::meta::{Collected, with_user_tags};
 use crate::wav::Format;
 
 /// The head that goes out before the frames, if one does.
 ///
 /// Where it is only reserved its words do not matter, but its length does: after a scan it is the final one's.
 pub(super) fn first(options: &Options, format: &Format, info: StreamInfo, known: &Collected, scan: Option<&Scan>) -> Vec<u8> {
-    let mut parts = parts(&options.metadata, format, info, known);
+    let head = build_head(&parts(&options.metadata, format, info, known), Fit::Padding(options.metadata.padding)).bytes;
     let samples = scan.map_or(0, |scan| scan.samples(format));
-    if options.head == HeadPlace::Rewritable && samples > 0 {
-        parts.seek_table = Some(SeekTable::reserved(format.sample_rate, samples, info.block_size));
-        parts.info.total_samples = 0;
+    if options.head != HeadPlace::Rewritable || samples == 0 {
+        return head;
     }
-    build_head(&parts, Fit::Padding(options.metadata.padding)).bytes
+    let points = points_for(format.sample_rate, samples, info.block_size);
+    let parts = parts(&options.metadata, format, info, known);
+    build_head(&parts, Fit::Exactly(head.len() + seek_table_bytes(points))).bytes
 }
 
 /// The head that tells everything; `sent` is the length of the one that went out.
@@ -29,7 +30,7 @@ pub(super) fn last(
     sent: usize,
 ) -> Head {
     let mut parts = parts(&options.metadata, format, info, collected);
-    parts.seek_table = Some(seek_table).filter(|table| !table.is_empty());
+    parts.seek_table = Some(seek_table).filter(|table| !table.points().is_empty());
     let padded = || build_head(&parts, Fit::Padding(options.metadata.padding));
     match options.head {
         HeadPlace::Held => padded(),
@@ -45,7 +46,7 @@ pub(super) fn last(
 /// Fields and metadata that a head which went out first cannot tell.
 pub(super) fn untold(first: &Collected, last: &Collected, seek_table: &SeekTable) -> Vec<&'static str> {
     let mut untold = vec!["frame_sizes", "total_samples", "md5"];
-    if !seek_table.is_empty() {
+    if !seek_table.points().is_empty() {
         untold.push(LeftOut::SeekTable.as_str());
     }
     if first.tags != last.tags {
@@ -61,17 +62,15 @@ pub(super) fn untold(first: &Collected, last: &Collected, seek_table: &SeekTable
 }
 
 fn parts(options: &MetadataOptions, format: &Format, info: StreamInfo, collected: &Collected) -> HeadParts {
-    let mask = mask_to_tell(format.channels, format.channel_mask).map(channel_mask_field);
-    let tags = collected.tags.iter().filter(|(name, _)| {
-        let replaced = options.tags.iter().any(|(other, _)| other.eq_ignore_ascii_case(name));
-        !replaced && mask.as_ref().is_none_or(|(other, _)| !other.eq_ignore_ascii_case(name))
-    });
+    let Collected { tags, pictures, foreign, .. } = collected;
+    let told = mask_to_tell(format.channels, format.channel_mask);
+    let mask = told.or(foreign.as_ref().and_then(|foreign| foreign.channel_mask)).map(mask_tag);
     HeadParts {
         info,
         seek_table: None,
-        comments: tags.chain(&options.tags).cloned().chain(mask.clone()).collect(),
-        applications: collected.applications.clone(),
+        comments: with_user_tags(tags, &options.tags).into_iter().chain(mask).collect(),
+        applications: foreign.as_ref().map(|foreign| foreign.applications.clone()).unwrap_or_default(),
         cue_sheet: collected.cue_sheet(info.total_samples),
-        pictures: collected.pictures.iter().chain(&options.pictures).cloned().collect(),
+        pictures: pictures.iter().chain(&options.pictures).cloned().collect(),
     }
 }

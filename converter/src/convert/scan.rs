@@ -1,6 +1,7 @@
 //! A first look through an input that can seek: everything but the audio, which is passed over. It tells what stands
 //! behind the audio before the first frame is made, and refuses a file that contradicts itself before anything is written.
 
+use std::cell::RefCell;
 use std::io::{self, Read, Seek, SeekFrom};
 
 use super::error::ConvertError;
@@ -36,13 +37,13 @@ fn look(input: &mut (impl Read + Seek), options: &Options) -> Result<Scan, Conve
     let length = input.seek(SeekFrom::End(0)).map_err(ConvertError::Input)?;
     input.rewind().map_err(ConvertError::Input)?;
     let mut parser = Parser::new(options.rules);
-    let mut collector = Collector::new(options.metadata.keep, options.metadata.limit);
+    let collector = RefCell::new(Collector::new(options.metadata.keep, options.metadata.limit));
     let mut audio_bytes = 0;
     let mut take = |piece: Piece<'_>| -> Result<(), ConvertError> {
         if let Piece::Audio(bytes) = piece {
             audio_bytes += bytes.len() as u64;
         } else {
-            collector.take(&piece)?;
+            collector.borrow_mut().take(&piece)?;
         }
         Ok(())
     };
@@ -67,9 +68,10 @@ fn look(input: &mut (impl Read + Seek), options: &Options) -> Result<Scan, Conve
         if skip > 0 {
             at = input.seek(SeekFrom::Start(at + skip)).map_err(ConvertError::Input)?;
             parser.skip(skip);
+            collector.borrow_mut().skip_audio(skip);
             skipped += skip;
         }
     }
     parser.finish(&mut take)?;
-    Ok(Scan { collected: collector.collected(), audio_bytes: audio_bytes + skipped })
+    Ok(Scan { collected: collector.into_inner().finish()?, audio_bytes: audio_bytes + skipped })
 }

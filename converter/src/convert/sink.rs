@@ -8,7 +8,7 @@ use super::summary::{Summary, Warning};
 use super::{Output, head, subset};
 use crate::flac::{Shape, StreamEncoder, StreamInfo, StreamOptions};
 use crate::meta::{Collected, Collector, Metadata};
-use crate::wav::{Format, Piece, Unpacker};
+use crate::wav::{Format, Kind, Piece, Unpacker};
 
 pub(super) struct Sink {
     options: Options,
@@ -84,7 +84,7 @@ impl Sink {
         let encoder = StreamEncoder::new(shape, &stream_options(options))?;
         let known = match &scan {
             Some(scan) => scan.collected.clone(),
-            None => self.collector.as_ref().map(Collector::collected).unwrap_or_default(),
+            None => self.collector.as_ref().map(Collector::so_far).unwrap_or_default(),
         };
         let head_sent = if options.head == HeadPlace::Held {
             Vec::new()
@@ -129,14 +129,14 @@ impl Sink {
         if leftover > 0 {
             warnings.push(Warning::PartialSample { bytes: leftover });
         }
-        if format.encoding.is_float() {
+        if format.encoding.kind == Kind::Float {
             warnings.push(Warning::Quantised { bits_per_sample: format.bits_per_sample, clipped });
         }
         let outside = subset::reasons(&format, options.block_size);
         let subset = outside.is_empty();
         warnings.extend(outside);
-        let collected = collector.map(Collector::finish).unwrap_or_default();
-        warnings.extend(collected.warnings.iter().cloned().map(Warning::from));
+        let collected = collector.map(Collector::finish).transpose()?.unwrap_or_default();
+        warnings.extend(collected.warnings.iter().cloned().map(Warning::Metadata));
         let info = figures.info;
         let (head, left_out) = if options.head == HeadPlace::Final {
             let untold = head::untold(&told, &collected, &figures.seek_table);

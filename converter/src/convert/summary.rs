@@ -52,8 +52,8 @@ pub enum Warning {
     #[error(transparent)]
     Wav(#[from] WavWarning),
     /// About the input's metadata.
-    #[error(transparent)]
-    Metadata(#[from] MetaWarning),
+    #[error("{0}")]
+    Metadata(MetaWarning),
     /// Something had no place in the head.
     #[error(
         "{} left out: the head that was reserved for it is too small. Write to a file, or reserve more with --padding",

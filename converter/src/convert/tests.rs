@@ -4,7 +4,7 @@ use super::*;
 use crate::support::{Wav, music, wav_pcm};
 
 fn options(length: Length) -> Options {
-    Options { length, ..Options::default() }
+    Options { rules: Rules { length, ..Rules::default() }, ..Options::default() }
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn raw_pcm_is_what_the_same_wav_is() {
     }
     assert_eq!(PcmFormat::new(44_100, 9, 16).unwrap_err().code(), "unsupported_channels");
     assert_eq!(PcmFormat::new(0, 1, 16).unwrap_err().code(), "unsupported_rate");
-    assert_eq!(PcmFormat::new(44_100, 1, 12).unwrap_err().code(), "unsupported_bits");
+    assert_eq!(PcmFormat::new(44_100, 1, 33).unwrap_err().code(), "unsupported_bits");
 }
 
 #[test]
@@ -147,13 +147,93 @@ fn classes_follow_codes() {
         (vec![], "empty_input", ErrorClass::Malformed),
         (b"RIFF".to_vec(), "truncated_header", ErrorClass::Malformed),
         (b"hello, world!".to_vec(), "not_wav", ErrorClass::NotWav),
-        (b"RF64\0\0\0\0WAVE".to_vec(), "unsupported_encoding", ErrorClass::Unsupported),
+        (b"RF64\0\0\0\0WAVE".to_vec(), "truncated_header", ErrorClass::Malformed),
+        (b"RIFX\0\0\0\0WAVE".to_vec(), "unsupported_encoding", ErrorClass::Unsupported),
         (Wav::pcm(9, 44_100, 16, &[]), "unsupported_channels", ErrorClass::Unsupported),
         (Wav::pcm(1, 0, 16, &[]), "unsupported_rate", ErrorClass::Unsupported),
-        (Wav::pcm(1, 44_100, 32, &[]), "unsupported_bits", ErrorClass::Unsupported),
+        (Wav::pcm(1, 44_100, 40, &[]), "unsupported_bits", ErrorClass::Unsupported),
         (Wav::new().head(b"data", 0).build(), "contradicting_header", ErrorClass::Contradiction),
     ] {
         let error = convert_reader(file.as_slice(), &mut Vec::new(), &Options::default(), &mut |_| {}).unwrap_err();
         assert_eq!((error.code(), error.class()), (code, class), "{error}");
     }
+}
+
+#[test]
+fn a_held_head_comes_last_and_is_the_one_that_a_file_gets() {
+    let pcm = wav_pcm(&music(50_000, 2, 16, 9), 16);
+    let file = Wav::new().fmt(2, 44_100, 16).chunk(b"data", &pcm).chunk(b"LIST", b"INFOINAM\x04\0\0\0Tape").build();
+    let run = |head, scan: bool| {
+        let options = Options { head, ..Options::default() };
+        let scan = if scan { Scan::of(&mut io::Cursor::new(&file), &options).unwrap() } else { None };
+        let mut out = Vec::new();
+        let summary = Conversion::after(scan, &options).run(file.as_slice(), &mut out, &mut |_| {}).unwrap();
+        let frames = out.split_off(if head == HeadPlace::Held { 0 } else { summary.head_sent });
+        assert_eq!(summary.bytes_out, (summary.head.len() + frames.len()) as u64);
+        (summary, out, frames)
+    };
+    let (held, nothing, frames) = run(HeadPlace::Held, false);
+    assert!(nothing.is_empty() && held.left_out.is_empty());
+    assert!(String::from_utf8_lossy(&held.head).contains("TITLE=Tape"));
+    let (scanned, first, same) = run(HeadPlace::Rewritable, true);
+    assert_eq!((&scanned.head, &same), (&held.head, &frames), "a scan reserves exactly what is needed");
+    assert_eq!(first.len(), scanned.head.len());
+    for (head, scan, fits) in [(HeadPlace::Rewritable, false, true), (HeadPlace::Reserved, false, true)] {
+        let (summary, first, same) = run(head, scan);
+        assert_eq!((first.len() == summary.head.len(), &same), (fits, &frames));
+        assert!(String::from_utf8_lossy(&summary.head).contains("TITLE=Tape"));
+    }
+    let (piped, first, same) = run(HeadPlace::Final, false);
+    assert_eq!((&piped.head, &same), (&first, &frames));
+    assert_eq!(piped.left_out, ["frame_sizes", "total_samples", "md5", "seek_table", "tags"]);
+    let (piped, first, _) = run(HeadPlace::Final, true);
+    assert_eq!(piped.left_out, ["frame_sizes", "total_samples", "md5", "seek_table"]);
+    assert!(String::from_utf8_lossy(&first).contains("TITLE=Tape"));
+}
+
+#[test]
+fn a_head_that_proves_too_small_grows_or_says_what_it_left_out() {
+    let pcm = wav_pcm(&music(5_000, 1, 16, 9), 16);
+    let mut comment = b"INFOICMT\0\x10\0\0".to_vec();
+    comment.extend([b'x'; 4096]);
+    let file = Wav::new().fmt(1, 44_100, 16).chunk(b"data", &pcm).chunk(b"LIST", &comment).build();
+    for (head, left_out) in [(HeadPlace::Rewritable, &[][..]), (HeadPlace::Reserved, &["seek_table", "tags"])] {
+        let mut options = Options { head, ..Options::default() };
+        options.metadata.padding = 1024;
+        let summary = convert_reader(file.as_slice(), &mut Vec::new(), &options, &mut |_| {}).unwrap();
+        assert_eq!(summary.left_out, left_out);
+        assert_eq!(summary.head.len() > summary.head_sent, head == HeadPlace::Rewritable);
+        let told = summary.warnings.iter().map(Warning::code).collect::<Vec<_>>();
+        assert_eq!(told.contains(&"left_out"), head == HeadPlace::Reserved);
+    }
+}
+
+#[test]
+fn any_number_of_threads_gives_the_same_bytes() {
+    let file = Wav::pcm(2, 44_100, 24, &wav_pcm(&music(100_000, 2, 24, 3), 24));
+    let run = |threads| {
+        let threads = std::num::NonZeroUsize::new(threads).unwrap();
+        let options = Options { threads, verify: Verify::Yes, ..Options::default() };
+        let mut out = Vec::new();
+        let summary = convert_reader(file.as_slice(), &mut out, &options, &mut |_| {}).unwrap();
+        (summary, out)
+    };
+    let one = run(1);
+    for threads in [2, 3, 16] {
+        assert!(run(threads) == one, "{threads} threads");
+    }
+}
+
+#[test]
+fn what_the_subset_cannot_tell_is_refused_if_nothing_else_is_wanted() {
+    let options = |block_size, subset| Options { block_size, subset, ..Options::default() };
+    let code = |file: &[u8], options: &Options| {
+        convert_reader(file, &mut Vec::new(), options, &mut |_| {}).map(|summary| summary.subset).map_err(|error| error.code())
+    };
+    let plain = Wav::pcm(1, 44_100, 16, &[0; 100]);
+    assert_eq!(code(&plain, &options(4096, Subset::Strict)), Ok(true));
+    assert_eq!(code(&plain, &options(8192, Subset::Strict)), Err("outside_subset"));
+    assert_eq!(code(&plain, &options(8192, Subset::Prefer)), Ok(false));
+    let odd = Wav::pcm(1, 44_100, 14, &[0; 100]);
+    assert_eq!(code(&odd, &options(4096, Subset::Strict)), Err("outside_subset"));
 }

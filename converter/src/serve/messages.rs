@@ -152,11 +152,7 @@ mod tests {
             bits_per_sample: 16,
             channel_mask: None,
             declared_samples: None,
-<<<<<<< HEAD
             ..Format::from(PcmFormat::new(48_000, 2, 16).unwrap())
-=======
-            encoding: crate::wav::Encoding::wav(16),
->>>>>>> issue4-wav
         };
         assert_eq!(
             Say::format(&format).to_json().unwrap(),

@@ -11,12 +11,14 @@ mod ds64;
 mod error;
 mod format;
 mod parser;
+mod pcm;
 mod rules;
 mod samples;
 mod sniff;
 
 pub use error::{WavError, WavErrorClass, WavWarning};
 pub use format::{Encoding, Endian, Format, Kind, MAX_BITS, MIN_BITS, check_format};
+pub use pcm::{Justify, PcmFormat, Sign};
 pub use parser::{Parser, Piece, Skip};
 pub use rules::{Float, Length, Rules, UnknownChoice, ValidBits};
 pub use samples::Unpacker;

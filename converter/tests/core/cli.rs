@@ -136,7 +136,6 @@ fn mistakes_on_the_command_line_are_told_apart() {
         (vec!["a.wav", "b.wav", "-o", "c.flac"], "several inputs need a folder"),
         (vec!["a.wav", "b.wav", "-o", "-"], "several inputs cannot go to one standard output"),
         (vec!["a.wav", "--level", "9"], "from 0 (fastest) to 8"),
-        (vec!["a.wav", "-o", "-", "--verify"], "--verify needs a file"),
         (vec!["a.wav", "-o", "-", "--json"], "--json and the FLAC file"),
         (vec!["a.wav", "./a.wav"], "would both become"),
         (vec!["a.wav", "--pcm", "48000"], "RATE:CHANNELS:FORMAT"),

@@ -1,5 +1,7 @@
 //! SEEKTABLE (RFC 9639 §8.5), filled while the frames pass.
 
+use super::block::HEADER;
+
 /// Seconds between two points.
 const SPACING: u64 = 10;
 /// The most points that are kept; beyond it, every other goes.
@@ -98,6 +100,11 @@ pub fn points_for(sample_rate: u32, total_samples: u64, block_size: u16) -> usiz
             _ => spacing = spacing.saturating_mul(2),
         }
     }
+}
+
+/// Bytes of the whole block of a table of so many points.
+pub fn seek_table_bytes(points: usize) -> usize {
+    if points == 0 { 0 } else { HEADER + points * POINT }
 }
 
 fn points_at(spacing: u64, total: u64, block: u64) -> u64 {
