@@ -4,6 +4,7 @@
 pub mod convert;
 mod level;
 mod report;
+pub mod restore;
 mod targets;
 
 use clap::{Parser, Subcommand};
@@ -22,6 +23,8 @@ pub struct Cli {
 pub enum Command {
     /// Convert WAV files, or standard input, to FLAC
     Convert(convert::Args),
+    /// Build the WAV file again that a FLAC file with foreign metadata was made from
+    Restore(restore::Args),
     /// Run the service: the page, `POST /convert`, live streams
     Serve(crate::serve::Args),
     /// Run one stage of a batch conversion over volumes (Flacship's jobs do this)

@@ -14,7 +14,7 @@ use crate::flac::STREAM_INFO_AT;
 const BUFFER: usize = 256 * 1024;
 
 /// A FLAC file on its way to its name. Dropping it removes it.
-pub(super) struct PartFile {
+pub(crate) struct PartFile {
     path: PathBuf,
     file: BufWriter<File>,
     published: bool,
@@ -38,6 +38,11 @@ impl PartFile {
     pub fn complete(&mut self, summary: &Summary, times: Option<FileTimes>) -> io::Result<()> {
         self.file.seek(SeekFrom::Start(STREAM_INFO_AT.start as u64))?;
         self.file.write_all(&summary.streaminfo)?;
+        self.sync(times)
+    }
+
+    /// Writes what is buffered, sets the times, and syncs.
+    pub fn sync(&mut self, times: Option<FileTimes>) -> io::Result<()> {
         self.file.flush()?;
         let file = self.file.get_ref();
         if let Some(times) = times {
@@ -58,6 +63,16 @@ impl PartFile {
             Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
             Err(error) => Err(FileError::writing(target, error)),
         }
+    }
+}
+
+impl io::Write for PartFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
     }
 }
 

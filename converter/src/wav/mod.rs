@@ -8,11 +8,13 @@
 mod chunk;
 mod error;
 mod format;
+mod pack;
 mod parser;
 mod samples;
 mod sniff;
 
 pub use error::{WavError, WavErrorClass, WavWarning};
 pub use format::{Format, check_format};
+pub use pack::{Encoding, Endian, Kind, Packer, Packing, Spare, SpareBits};
 pub use parser::{Length, Parser, Piece};
 pub use samples::Unpacker;
