@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use super::RestoreError;
 use crate::flac::{BlockHeader, BlockType, MARKER, StreamInfo};
 use crate::meta::foreign::{ID, Identity, Part, Place, RIFF_ID, WAVE64_ID};
-use crate::wav::{Format, Length, Packing, Parser, Piece, Spare, WavError};
+use crate::wav::{Format, Length, Packing, Parser, Piece, Rules, Spare, WavError};
 
 /// The file that is to be built.
 pub(super) struct Plan {
@@ -159,7 +159,7 @@ impl Blocks {
         let wave64 = self.flac.first().is_some_and(|block| block.0);
         let (before, _) = self.clone_flac().flac_parts(wave64, 0)?;
         let format = format_of(&before).ok_or(RestoreError::NotProvable)?;
-        let packing = Packing { encoding: Packing::encoding_of(&format), spare: Spare::Sign };
+        let packing = Packing { encoding: format.encoding, spare: Spare::Sign };
         let audio = info.total_samples.checked_mul(format.block_align() as u64).ok_or(RestoreError::NotProvable)?;
         let (before, after) = self.flac_parts(wave64, audio)?;
         let length = after.iter().fold(before.len() as u64, |length, bytes| length.saturating_add(bytes.len() as u64));
@@ -184,7 +184,7 @@ impl Blocks {
 /// The format that a WAV file's bytes up to its audio tell.
 fn format_of(before: &[u8]) -> Option<Format> {
     let mut found = None;
-    let mut parser = Parser::new(Length::Header);
+    let mut parser = Parser::new(Rules { length: Length::Header, ..Rules::default() });
     let pushed: Result<(), WavError> = parser.push(before, &mut |piece| {
         if let Piece::Format(format) = piece {
             found = Some(format);

@@ -1,50 +1,12 @@
 //! From the samples of FLAC back to those of a WAV file: the inverse of [`Unpacker`](super::Unpacker).
 
-use super::Format;
-
-// INTEGRATOR: `Encoding`, `Kind` and `Endian` have the shape of those in `format.rs` on the branch of the WAV side; drop
-// them here and let `encoding_of` return `format.encoding` once both are merged.
-
-/// How the bytes of one sample of one channel mean a number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Encoding {
-    /// Bytes of each sample in the input, 1 to 8.
-    pub container_bytes: u8,
-    /// What their bits mean.
-    pub kind: Kind,
-    /// The order of the bytes.
-    pub endian: Endian,
-}
-
-/// What the bits of a container mean.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// The highest bits are the sample, in two's complement; the others are zero.
-    Signed,
-    /// The highest bits are the sample plus half its range; the others are zero.
-    Unsigned,
-    /// The lowest bits are the sample, in two's complement; the others repeat its sign or are zero.
-    SignedLow,
-    /// The lowest bits are the sample plus half its range; the others are zero.
-    UnsignedLow,
-    /// A number of IEEE 754 in 4 or 8 bytes, where -1 to 1 is the full range.
-    Float,
-}
-
-/// The order of a number's bytes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Endian {
-    /// The lowest byte comes first, as in WAV files.
-    #[default]
-    Little,
-    /// The highest byte comes first.
-    Big,
-}
+use super::{Encoding, Endian, Kind};
 
 /// What is above a sample that is in the lowest bits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Spare {
     /// Its sign.
+    #[default]
     Sign,
     /// Zeros.
     Zero,
@@ -57,15 +19,6 @@ pub struct Packing {
     pub encoding: Encoding,
     /// What is above it.
     pub spare: Spare,
-}
-
-impl Packing {
-    /// The encoding of a format's samples.
-    pub fn encoding_of(format: &Format) -> Encoding {
-        let container_bytes = format.bits_per_sample.div_ceil(8);
-        let kind = if container_bytes <= 1 { Kind::Unsigned } else { Kind::Signed };
-        Encoding { container_bytes, kind, endian: Endian::Little }
-    }
 }
 
 /// Turns samples as [`Unpacker`](super::Unpacker) makes them (signed, little-endian, each in as few bytes as hold its

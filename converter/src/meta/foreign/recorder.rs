@@ -64,7 +64,7 @@ impl Recorder {
             Piece::Body(bytes) => store.keep(Part::Body, bytes),
             Piece::Padding(bytes) => store.keep(Part::Padding, bytes),
             Piece::Format(format) => {
-                let encoding = Packing::encoding_of(format);
+                let encoding = format.encoding;
                 if encoding.kind == Kind::Float {
                     return Err(MetaError::Float);
                 }
@@ -107,7 +107,7 @@ impl Recorder {
             None => crate::wav::Spare::Sign,
             Some(spare) => spare.found().ok_or(MetaError::MixedHighBits)?,
         };
-        let packing = Packing { encoding: Packing::encoding_of(format), spare };
+        let packing = Packing { encoding: format.encoding, spare };
         let (split, chunks_before) = self.split.unwrap_or_default();
         let (before, after) = store.bytes().split_at_checked(split).unwrap_or((store.bytes(), &[]));
         let audio = self.audio.saturating_sub(self.partial.len() as u64);
