@@ -10,6 +10,7 @@ mod ledger;
 mod level;
 mod pcm;
 mod report;
+pub mod restore;
 mod tag;
 mod targets;
 
@@ -29,6 +30,8 @@ pub struct Cli {
 pub enum Command {
     /// Convert WAV files, folders of them, or standard input to FLAC
     Convert(Box<convert::Args>),
+    /// Build the WAV file again that a FLAC file with foreign metadata was made from
+    Restore(restore::Args),
     /// Run the service: the page, `POST /convert`, live streams
     Serve(crate::serve::Args),
     /// Run one stage of a batch conversion over volumes (Flacship's jobs do this)

@@ -15,7 +15,7 @@ pub use error::FileError;
 use crate::convert::{Conversion, ConvertError, HeadPlace, Options, Progress, Scan, Summary, Warning};
 use crate::flac::decode;
 pub use crate::flac::Verify;
-use part::PartFile;
+pub(crate) use part::PartFile;
 
 /// Settings of [`convert_file`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -170,7 +170,7 @@ pub fn verify(written: &File, summary: &Summary) -> Result<(), String> {
 }
 
 /// Refuses a target that must not be replaced, and a target that is the source.
-fn check_target(source: &Path, target: &Path, existing: Existing) -> Result<(), FileError> {
+pub(crate) fn check_target(source: &Path, target: &Path, existing: Existing) -> Result<(), FileError> {
     match target.symlink_metadata() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(FileError::writing(target, error)),

@@ -15,7 +15,7 @@ use crate::interrupt::PARTIALS;
 const BUFFER: usize = 256 * 1024;
 
 /// A FLAC file on its way to its name. Dropping it removes it.
-pub(super) struct PartFile {
+pub(crate) struct PartFile {
     path: PathBuf,
     file: BufWriter<File>,
     published: bool,
@@ -44,6 +44,13 @@ impl PartFile {
         }
         file.seek(SeekFrom::Start(0))?;
         file.write_all(&summary.head)?;
+        self.sync(times)
+    }
+
+    /// Writes what is buffered, sets the times, and syncs.
+    pub fn sync(&mut self, times: Option<FileTimes>) -> io::Result<()> {
+        self.file.flush()?;
+        let file = self.file.get_ref();
         if let Some(times) = times {
             file.set_times(times)?;
         }
@@ -61,6 +68,16 @@ impl PartFile {
             Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
             Err(error) => Err(FileError::writing(target, error)),
         }
+    }
+}
+
+impl io::Write for PartFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
     }
 }
 
