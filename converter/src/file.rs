@@ -13,8 +13,8 @@ use std::path::Path;
 pub use error::FileError;
 
 use crate::convert::{Conversion, ConvertError, HeadPlace, Options, Progress, Scan, Summary, Warning};
-use crate::flac::decode;
 pub use crate::flac::Verify;
+use crate::flac::decode;
 pub(crate) use part::PartFile;
 
 /// Settings of [`convert_file`].

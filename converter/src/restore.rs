@@ -12,13 +12,12 @@ use std::path::Path;
 
 pub use error::{RestoreError, RestoreFileError};
 
-use flac_codec::byteorder::LittleEndian;
-use flac_codec::decode::FlacByteReader;
 use md5::{Digest as _, Md5};
 use plan::Plan;
 use sha2::Sha256;
 
 use crate::file::{Existing, FileError, PartFile, check_target};
+use crate::flac::decode::{DecodeError, Decoder};
 use crate::flac::{BlockHeader, BlockType, MARKER, StreamInfo};
 use crate::wav::Packer;
 
@@ -53,12 +52,12 @@ pub fn restore(flac: impl Read, out: &mut dyn Write) -> Result<Restored, Restore
     output.write(&plan.before)?;
     let mut packer = Packer::new(plan.packing, info.bits_per_sample);
     let mut samples = Md5::new();
-    let mut packed = Vec::new();
+    let mut bytes = Vec::new();
     decode(&info, flac, &mut |pcm| {
         samples.update(pcm);
-        packed.clear();
-        packer.pack(pcm, &mut packed);
-        output.write(&packed)
+        bytes.clear();
+        packer.pack(pcm, &mut bytes);
+        output.write(&bytes)
     })?;
     if info.md5 != [0; 16] && info.md5 != <[u8; 16]>::from(samples.finalize()) {
         return Err(RestoreError::Damaged("its samples are not those that its header tells the MD5 of"));
@@ -122,10 +121,8 @@ impl Digesting<'_> {
     }
 }
 
-/// Decodes the frames that `frames` yields, and passes on samples: signed, little-endian, interleaved.
-///
-/// INTEGRATOR: to be replaced by the decoder of `flac::decode`. flac-codec wants the stream from its start, so it gets
-/// its STREAMINFO again.
+/// Decodes the frames that `frames` yields, and passes on samples: signed, little-endian, interleaved. The decoder wants
+/// the stream from its start, so it gets its STREAMINFO again.
 fn decode(
     info: &StreamInfo,
     frames: impl Read,
@@ -133,16 +130,15 @@ fn decode(
 ) -> Result<(), RestoreError> {
     let header = BlockHeader { kind: BlockType::StreamInfo, last: true, length: 34 };
     let head = [&MARKER[..], &header.to_bytes(), &info.to_bytes()].concat();
-    let failed = |error: &dyn std::fmt::Display| RestoreError::Decode(error.to_string());
-    let mut reader = FlacByteReader::endian(head.chain(frames), LittleEndian).map_err(|error| failed(&error))?;
-    let mut buffer = vec![0; BUFFER];
-    loop {
-        match reader.read(&mut buffer) {
-            Ok(0) => return Ok(()),
-            Ok(read) => take(buffer.get(..read).unwrap_or_default())?,
-            Err(error) => return Err(failed(&error)),
-        }
+    let failed = |error: DecodeError| RestoreError::Decode(error.to_string());
+    let mut decoder = Decoder::new(head.chain(frames), 0).map_err(failed)?;
+    let mut pcm = Vec::new();
+    while let Some(block) = decoder.next_block().map_err(failed)? {
+        pcm.clear();
+        block.append_pcm(&mut pcm);
+        take(&pcm)?;
     }
+    Ok(())
 }
 
 /// Restores to an output that cannot go back, standard output for example.

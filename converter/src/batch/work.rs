@@ -130,7 +130,8 @@ pub fn run(args: &Args, console: &Console) -> Result<WorkSummary, Error> {
 }
 
 fn conversion(args: &Args) -> convert::Options {
-    let mut options = convert::Options { level: args.level, block_size: args.block_size, ..convert::Options::default() };
+    let mut options =
+        convert::Options { level: args.level, block_size: args.block_size, ..convert::Options::default() };
     let cores = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     options.threads = NonZeroUsize::new(args.threads.into()).unwrap_or_else(cores);
     options.metadata.keep = args.metadata;

@@ -239,9 +239,10 @@ fn convert_task(task: &Task, options: &FileOptions, progress: &mut dyn FnMut(Pro
             let mut file = fs::File::open(source).map_err(unreadable)?;
             let options = streamed(options);
             // What stands behind the audio goes into the head too, which cannot be written again.
-            let scan = match file.metadata().map_err(unreadable)?.is_file() {
-                true => Scan::of(&mut file, &options).map_err(FileError::Convert)?,
-                false => None,
+            let scan = if file.metadata().map_err(unreadable)?.is_file() {
+                Scan::of(&mut file, &options).map_err(FileError::Convert)?
+            } else {
+                None
             };
             to_stdout(Conversion::after(scan, &options), file, progress)
         }

@@ -85,7 +85,9 @@ impl ConvertError {
                 WavErrorClass::Unsupported => ErrorClass::Unsupported,
                 WavErrorClass::Contradiction => ErrorClass::Contradiction,
             },
-            Self::Metadata(_) | Self::OutsideSubset(_) | Self::ForeignNeedsFile | Self::TooLong => ErrorClass::Unsupported,
+            Self::Metadata(_) | Self::OutsideSubset(_) | Self::ForeignNeedsFile | Self::TooLong => {
+                ErrorClass::Unsupported
+            }
             Self::Input(_) => ErrorClass::Input,
             Self::Output(_) => ErrorClass::Output,
             Self::Encoder(_) | Self::Finished => ErrorClass::Internal,

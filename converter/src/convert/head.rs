@@ -2,14 +2,23 @@
 
 use super::options::{HeadPlace, MetadataOptions, Options};
 use super::scan::Scan;
-use crate::flac::{Fit, Head, HeadParts, LeftOut, SeekTable, StreamInfo, build_head, mask_tag, mask_to_tell, points_for, seek_table_bytes};
+use crate::flac::{
+    Fit, Head, HeadParts, LeftOut, SeekTable, StreamInfo, build_head, mask_tag, mask_to_tell, points_for,
+    seek_table_bytes,
+};
 use crate::meta::{Collected, with_user_tags};
 use crate::wav::Format;
 
 /// The head that goes out before the frames, if one does.
 ///
 /// Where it is only reserved its words do not matter, but its length does: after a scan it is the final one's.
-pub(super) fn first(options: &Options, format: &Format, info: StreamInfo, known: &Collected, scan: Option<&Scan>) -> Vec<u8> {
+pub(super) fn first(
+    options: &Options,
+    format: &Format,
+    info: StreamInfo,
+    known: &Collected,
+    scan: Option<&Scan>,
+) -> Vec<u8> {
     let head = build_head(&parts(&options.metadata, format, info, known), Fit::Padding(options.metadata.padding)).bytes;
     let samples = scan.map_or(0, |scan| scan.samples(format));
     if options.head != HeadPlace::Rewritable || samples == 0 {

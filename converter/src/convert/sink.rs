@@ -116,7 +116,12 @@ impl Sink {
     }
 
     /// Encodes the last block and tells everything; `warnings` are those that the parser had.
-    pub fn finish(self, bytes_in: u64, mut warnings: Vec<Warning>, out: &mut dyn Output) -> Result<Summary, ConvertError> {
+    pub fn finish(
+        self,
+        bytes_in: u64,
+        mut warnings: Vec<Warning>,
+        out: &mut dyn Output,
+    ) -> Result<Summary, ConvertError> {
         let Self { options, collector, stream, mut bytes_out, .. } = self;
         // The parser ends without an error only after the format.
         let Stream { format, unpacker, encoder, head_sent, told, .. } = stream.ok_or(ConvertError::Finished)?;

@@ -17,8 +17,7 @@ fn a_conversion_can_move_between_threads() {
 #[test]
 fn every_split_gives_the_same_bytes() {
     let pcm = wav_pcm(&music(10_000, 2, 16, 1), 16);
-    let file =
-        Wav::new().fmt(2, 44_100, 16).chunk(b"LIST", b"odd").chunk(b"data", &pcm).chunk(b"id3 ", b"x").build();
+    let file = Wav::new().fmt(2, 44_100, 16).chunk(b"LIST", b"odd").chunk(b"data", &pcm).chunk(b"id3 ", b"x").build();
     let mut whole = Vec::new();
     let summary = convert_reader(file.as_slice(), &mut whole, &Options::default(), &mut |_| {}).unwrap();
     assert_eq!(whole.len() as u64, summary.bytes_out);
@@ -228,7 +227,9 @@ fn any_number_of_threads_gives_the_same_bytes() {
 fn what_the_subset_cannot_tell_is_refused_if_nothing_else_is_wanted() {
     let options = |block_size, subset| Options { block_size, subset, ..Options::default() };
     let code = |file: &[u8], options: &Options| {
-        convert_reader(file, &mut Vec::new(), options, &mut |_| {}).map(|summary| summary.subset).map_err(|error| error.code())
+        convert_reader(file, &mut Vec::new(), options, &mut |_| {})
+            .map(|summary| summary.subset)
+            .map_err(|error| error.code())
     };
     let plain = Wav::pcm(1, 44_100, 16, &[0; 100]);
     assert_eq!(code(&plain, &options(4096, Subset::Strict)), Ok(true));

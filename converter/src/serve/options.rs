@@ -224,7 +224,11 @@ mod tests {
 
     #[test]
     fn convert_reads_what_it_knows() {
-        let found = convert(&uri("level=8&filename=na%C3%AFve+x.wav&length=eof&metadata=foreign&float=24&block_size=1152"), &args()).unwrap();
+        let found = convert(
+            &uri("level=8&filename=na%C3%AFve+x.wav&length=eof&metadata=foreign&float=24&block_size=1152"),
+            &args(),
+        )
+        .unwrap();
         assert_eq!(found.options.level.get(), 8);
         assert_eq!(found.options.rules.length, Length::Eof);
         assert_eq!(found.filename.as_deref(), Some("naïve x.wav"));

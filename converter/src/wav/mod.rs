@@ -20,7 +20,7 @@ mod sniff;
 pub use error::{WavError, WavErrorClass, WavWarning};
 pub use format::{Encoding, Endian, Format, Kind, MAX_BITS, MIN_BITS, check_format};
 pub use pack::{Packer, Packing, Spare, SpareBits};
-pub use pcm::{Justify, PcmFormat, Sign};
 pub use parser::{Parser, Piece, Skip};
+pub use pcm::{Justify, PcmFormat, Sign};
 pub use rules::{Float, Length, Rules, UnknownChoice, ValidBits};
 pub use samples::Unpacker;

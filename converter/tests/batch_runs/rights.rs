@@ -31,7 +31,13 @@ impl Guarded {
         let binary = tree.path("converter");
         // Not by this process: a program that another test starts just then would hold the copy open for writing, and
         // it could not be run.
-        assert!(Command::new("cp").args([env!("CARGO_BIN_EXE_converter").as_ref(), binary.as_os_str()]).status().unwrap().success());
+        assert!(
+            Command::new("cp")
+                .args([env!("CARGO_BIN_EXE_converter").as_ref(), binary.as_os_str()])
+                .status()
+                .unwrap()
+                .success()
+        );
         mode(&tree.path(""), 0o755);
         mode(&binary, 0o755);
         let work = tree.path("work");
