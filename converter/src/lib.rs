@@ -17,6 +17,10 @@ pub mod restore;
 pub mod serve;
 pub mod wav;
 
+// The tests' fixtures name this crate as they do from outside.
+#[cfg(test)]
+extern crate self as converter;
+
 #[cfg(test)]
 #[path = "../tests/support/mod.rs"]
 mod support;

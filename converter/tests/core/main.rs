@@ -14,6 +14,7 @@ mod cli_report;
 mod cli_shell;
 mod cli_stop;
 mod file;
+mod fixtures;
 mod reference;
 mod roundtrip;
 mod tools;
