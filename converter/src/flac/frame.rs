@@ -264,12 +264,12 @@ const fn crc16_tables() -> [[u16; 256]; SLICES] {
 fn crc16(bytes: &[u8]) -> u16 {
     let (steps, rest) = bytes.as_chunks::<SLICES>();
     let crc = steps.iter().fold(0_u16, |crc, step| {
-        let [high, low] = crc.to_be_bytes();
-        let [a, b, c, d, e, f, g, h] = *step;
-        [a ^ high, b ^ low, c, d, e, f, g, h]
-            .iter()
-            .zip(CRC16.iter().rev())
-            .fold(0, |sum, (byte, table)| sum ^ table[usize::from(*byte)])
+        // The sum so far goes into the first two of the bytes, and each of the eight has its own table.
+        let mut step = *step;
+        for (byte, crc) in step.iter_mut().zip(crc.to_be_bytes()) {
+            *byte ^= crc;
+        }
+        step.iter().zip(CRC16.iter().rev()).fold(0, |sum, (byte, table)| sum ^ table[usize::from(*byte)])
     });
     rest.iter().fold(crc, |crc, byte| {
         let [high, low] = crc.to_be_bytes();
@@ -295,9 +295,13 @@ mod tests {
 
     #[test]
     fn another_reader_takes_every_header_of_the_subset() {
-        for (rate, bits) in [(8_000, 8), (44_100, 16), (192_000, 24), (1, 12), (65_535, 20), (655_350, 32), (255_000, 16)] {
+        for (rate, bits) in
+            [(8_000, 8), (44_100, 16), (192_000, 24), (1, 12), (65_535, 20), (655_350, 32), (255_000, 16)]
+        {
             for samples in [1, 15, 16, 192, 255, 256, 257, 576, 4096, 4608, 32_767, 32_768, 65_535] {
-                for number in [0, 127, 128, 2047, 2048, 65_535, 65_536, 0x1F_FFFF, 0x20_0000, 0x3FF_FFFF, 0x400_0000, MAX_NUMBER] {
+                for number in
+                    [0, 127, 128, 2047, 2048, 65_535, 65_536, 0x1F_FFFF, 0x20_0000, 0x3FF_FFFF, 0x400_0000, MAX_NUMBER]
+                {
                     let bytes = header(shape(rate, bits), number, samples, Assignment::MidSide);
                     let read = FrameHeader::read_subset(&mut bytes.as_slice()).unwrap();
                     assert_eq!(u32::from(read.sample_rate), rate);

@@ -9,6 +9,7 @@
 mod support;
 
 mod cli;
+mod engines;
 mod file;
 mod reference;
 mod roundtrip;
