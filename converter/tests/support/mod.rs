@@ -39,7 +39,7 @@ impl Random {
 /// Interleaved samples that behave like music: decaying partials, a little noise, related channels.
 pub fn music(samples: usize, channels: usize, bits: u32, seed: u64) -> Vec<i32> {
     let mut random = Random::new(seed);
-    let peak = ((1_i64 << (bits - 1)) - 1) as f64;
+    let peak = f64::from(i32::MAX >> (32 - bits));
     let mut partials = [(0.0, 0.0); 6];
     let mut out = Vec::with_capacity(samples * channels);
     for time in 0..samples {
