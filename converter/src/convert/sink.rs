@@ -130,12 +130,13 @@ impl Sink {
             out.frame(frame)
         })?;
         let clipped = unpacker.clipped();
+        warnings.extend(unpacker.warnings().into_iter().map(Warning::from));
         let leftover = unpacker.leftover().len() as u64;
         if leftover > 0 {
             warnings.push(Warning::PartialSample { bytes: leftover });
         }
         if format.encoding.kind == Kind::Float {
-            warnings.push(Warning::Quantised { bits_per_sample: format.bits_per_sample, clipped });
+            warnings.push(Warning::Quantised { bits_per_sample: format.bits_per_sample });
         }
         let outside = subset::reasons(&format, options.block_size);
         let subset = outside.is_empty();

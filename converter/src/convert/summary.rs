@@ -61,14 +61,10 @@ pub enum Warning {
     )]
     LeftOut(Vec<LeftOut>),
     /// Floating-point samples became integers.
-    #[error(
-        "the floating-point samples were quantised to {bits_per_sample} bits, which is not lossless; {clipped} of them were          out of range and were clipped"
-    )]
+    #[error("the floating-point samples were quantised to {bits_per_sample} bits, which is not lossless")]
     Quantised {
         /// Bits of each sample now.
         bits_per_sample: u8,
-        /// Samples clipped, over all channels.
-        clipped: u64,
     },
     /// The source file changed between the first look and the end.
     #[error("the file changed while it was read: it may still be being written, convert it again when it is whole")]

@@ -116,3 +116,54 @@ impl From<PcmFormat> for Format {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wav::Unpacker;
+
+    fn samples(format: PcmFormat, pcm: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        Unpacker::new(&format.into()).unpack(pcm, &mut out).unwrap();
+        out
+    }
+
+    #[test]
+    fn headerless_pcm_is_what_wav_files_hold_unless_said_otherwise() {
+        for (bits, bytes, kind) in [(8, 1, Kind::Unsigned), (12, 2, Kind::Signed), (24, 3, Kind::Signed)] {
+            let format = Format::from(PcmFormat::new(48_000, 2, bits).unwrap());
+            assert_eq!(format.encoding, Encoding { container_bytes: bytes, kind, endian: Endian::Little });
+        }
+    }
+
+    #[test]
+    fn every_form_of_headerless_pcm_can_be_told() {
+        let twelve = PcmFormat::new(48_000, 1, 12).unwrap();
+        assert_eq!(samples(twelve, &[0x10, 0x80]), [0x01, 0xF8]);
+        let low = twelve.justified(Justify::Low);
+        assert_eq!(samples(low, &[0x01, 0xF8]), [0x01, 0xF8]);
+        assert_eq!(samples(low.with_endian(Endian::Big), &[0xF8, 0x01]), [0x01, 0xF8]);
+        assert_eq!(samples(low.with_sign(Sign::Unsigned), &[0x01, 0x00]), [0x01, 0xF8]);
+        assert_eq!(samples(twelve.with_sign(Sign::Unsigned), &[0x10, 0x00]), [0x01, 0xF8]);
+        assert_eq!(samples(low.justified(Justify::High), &[0x10, 0x80]), [0x01, 0xF8]);
+        let signed_bytes = PcmFormat::new(8_000, 1, 8).unwrap().with_sign(Sign::Signed);
+        assert_eq!(samples(signed_bytes, &[0x81]), [0x81]);
+        let wide = PcmFormat::new(48_000, 1, 24).unwrap().in_containers(4).unwrap();
+        assert_eq!(samples(wide.justified(Justify::Low), &[1, 2, 3, 0]), [1, 2, 3]);
+        assert_eq!(samples(wide, &[0, 1, 2, 3]), [1, 2, 3]);
+    }
+
+    #[test]
+    fn formats_that_flac_cannot_hold_are_refused() {
+        for (result, code) in [
+            (PcmFormat::new(44_100, 9, 16), "unsupported_channels"),
+            (PcmFormat::new(0, 1, 16), "unsupported_rate"),
+            (PcmFormat::new(44_100, 1, 33), "unsupported_bits"),
+            (PcmFormat::new(44_100, 1, 3), "unsupported_bits"),
+            (PcmFormat::new(44_100, 1, 24).and_then(|pcm| pcm.in_containers(2)), "contradicting_header"),
+            (PcmFormat::new(44_100, 1, 24).and_then(|pcm| pcm.in_containers(9)), "contradicting_header"),
+        ] {
+            assert_eq!(result.unwrap_err().code(), code);
+        }
+    }
+}
