@@ -53,12 +53,12 @@ pub fn restore(flac: impl Read, out: &mut dyn Write) -> Result<Restored, Restore
     output.write(&plan.before)?;
     let mut packer = Packer::new(plan.packing, info.bits_per_sample);
     let mut samples = Md5::new();
-    let mut packed = Vec::new();
+    let mut bytes = Vec::new();
     decode(&info, flac, &mut |pcm| {
         samples.update(pcm);
-        packed.clear();
-        packer.pack(pcm, &mut packed);
-        output.write(&packed)
+        bytes.clear();
+        packer.pack(pcm, &mut bytes);
+        output.write(&bytes)
     })?;
     if info.md5 != [0; 16] && info.md5 != <[u8; 16]>::from(samples.finalize()) {
         return Err(RestoreError::Damaged("its samples are not those that its header tells the MD5 of"));

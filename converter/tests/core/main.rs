@@ -10,6 +10,7 @@ mod support;
 
 mod cli;
 mod file;
+mod metadata;
 mod reference;
 mod roundtrip;
 mod tools;
