@@ -72,12 +72,13 @@ pub(super) fn untold(first: &Collected, last: &Collected, seek_table: &SeekTable
 
 fn parts(options: &MetadataOptions, format: &Format, info: StreamInfo, collected: &Collected) -> HeadParts {
     let Collected { tags, pictures, foreign, .. } = collected;
-    let told = mask_to_tell(format.channels, format.channel_mask);
-    let mask = told.or(foreign.as_ref().and_then(|foreign| foreign.channel_mask)).map(mask_tag);
+    let stored = foreign.as_ref().and_then(|foreign| foreign.channel_mask);
+    // First, since the last ones go where there is no room.
+    let mask = stored.or(mask_to_tell(format.channels, format.channel_mask)).map(mask_tag);
     HeadParts {
         info,
         seek_table: None,
-        comments: with_user_tags(tags, &options.tags).into_iter().chain(mask).collect(),
+        comments: mask.into_iter().chain(with_user_tags(tags, &options.tags)).collect(),
         applications: foreign.as_ref().map(|foreign| foreign.applications.clone()).unwrap_or_default(),
         cue_sheet: collected.cue_sheet(info.total_samples),
         pictures: pictures.iter().chain(&options.pictures).cloned().collect(),

@@ -45,17 +45,13 @@ impl Collector {
         if let Piece::Format(format) = piece {
             self.format = Some(*format);
         }
-        match &mut self.recorder {
-            Some(recorder) => {
-                let limit = self.store.limit();
-                recorder.hash(piece);
-                recorder.take(&mut self.store, piece)?.map_err(|Full| MetaError::TooLarge { limit })
-            }
-            None => {
-                self.keep_readable(piece);
-                Ok(())
-            }
-        }
+        let Some(recorder) = &mut self.recorder else {
+            self.keep_readable(piece);
+            return Ok(());
+        };
+        let limit = self.store.limit();
+        recorder.hash(piece);
+        recorder.take(&mut self.store, piece)?.map_err(|Full| MetaError::TooLarge { limit })
     }
 
     /// So many bytes of audio were passed over: their digest stays unknown. For a first look at a file that is read
@@ -69,15 +65,14 @@ impl Collector {
     /// Without the foreign metadata, only the chunks that can be read are kept.
     fn keep_readable(&mut self, piece: &Piece<'_>) {
         match *piece {
-            Piece::Chunk { name, size, .. } => {
+            Piece::Chunk { name, .. } => {
                 self.state = match &name {
-                    b"LIST" => State::List,
-                    // Wave64's chunks have the names of RIFF's in lower case.
-                    b"list" => State::List,
+                    // in lower case it is Wave64's
+                    b"LIST" | b"list" => State::List,
                     b"cue " | b"bext" | b"id3 " | b"ID3 " => State::Keep,
                     _ => State::Pass,
                 };
-                if self.state != State::Pass && self.store.chunk(name, size).is_err() {
+                if self.state != State::Pass && self.store.chunk(name).is_err() {
                     self.too_large(name);
                 }
             }
@@ -95,7 +90,7 @@ impl Collector {
     }
 
     fn decide_on_list(&mut self) {
-        let latest = self.store.chunks().last().map(super::store::Chunk::body);
+        let latest = self.store.chunks().last().map(|chunk| chunk.body.clone());
         let Some(body) = latest.filter(|body| self.state == State::List && body.len() >= 4) else {
             return;
         };
@@ -131,7 +126,7 @@ impl Collector {
         }
         sources.info.extend(cue::chapters(&cue_points, format.map_or(0, |format| format.sample_rate)));
         let foreign = match (recorder, &format) {
-            (Some(recorder), Some(format)) => Some(recorder.finish(store, format)?),
+            (Some(recorder), Some(format)) => Some(recorder.finish(&store, format)?),
             _ => None,
         };
         let tags = merge([sources.id3, sources.info, sources.bext]);
@@ -154,7 +149,7 @@ impl Sources {
     fn read(store: &Store, warnings: &mut Vec<MetaWarning>) -> Self {
         let mut sources = Self::default();
         for chunk in store.chunks() {
-            let body = store.get(chunk.body());
+            let body = store.get(chunk.body.clone());
             match (&chunk.name, body.split_first_chunk()) {
                 (b"LIST" | b"list", Some((b"INFO", list))) => sources.info.extend(info::read_info(list)),
                 (b"LIST" | b"list", Some((b"adtl", list))) => sources.labels.extend(cue::read_adtl(list)),

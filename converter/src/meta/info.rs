@@ -65,7 +65,7 @@ fn name_of(id: [u8; 4], value: &str) -> Option<String> {
     }
     match NAMES.iter().find(|(known, _)| **known == upper) {
         Some((_, name)) => Some((*name).to_owned()),
-        None => id.iter().all(|byte| byte.is_ascii_alphanumeric()).then(|| upper.map(char::from).iter().collect()),
+        None => id.iter().all(u8::is_ascii_alphanumeric).then(|| upper.map(char::from).iter().collect()),
     }
 }
 
@@ -82,8 +82,8 @@ fn is_isrc(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn item(id: &[u8; 4], value: &[u8]) -> Vec<u8> {
-        let mut bytes = [&id[..], &u32::try_from(value.len()).unwrap().to_le_bytes(), value].concat();
+    fn item(id: &[u8], value: &[u8]) -> Vec<u8> {
+        let mut bytes = [id, &u32::try_from(value.len()).unwrap().to_le_bytes(), value].concat();
         bytes.resize(bytes.len().next_multiple_of(2), 0);
         bytes
     }

@@ -5,46 +5,21 @@ use std::ops::Range;
 /// What one chunk costs beside its bytes: a file of many empty chunks shall not cost more than it may.
 const COST: u64 = 64;
 
-/// A chunk whose bytes are kept, all or some.
+/// A chunk whose body is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Chunk {
     pub name: [u8; 4],
-    /// Bytes of its body that its header claims.
-    pub claimed: u64,
-    /// Where its kept bytes begin.
-    start: usize,
-    /// Kept bytes of header, body and padding.
-    header: usize,
-    body: usize,
-    padding: usize,
+    /// Where its body is.
+    pub body: Range<usize>,
 }
 
-impl Chunk {
-    pub fn header(&self) -> Range<usize> {
-        self.start..self.start + self.header
-    }
-
-    pub fn body(&self) -> Range<usize> {
-        self.header().end..self.header().end + self.body
-    }
-
-    pub fn padding(&self) -> Range<usize> {
-        self.body().end..self.body().end + self.padding
-    }
-
-    pub fn whole(&self) -> Range<usize> {
-        self.start..self.padding().end
-    }
-}
-
-/// Which part of the latest chunk some bytes are.
+/// What some bytes are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
-    Header,
+    /// The latest chunk's body.
     Body,
-    Padding,
-    /// None: they stand outside chunks.
-    Outside,
+    /// Anything else.
+    Other,
 }
 
 /// There is no room for more.
@@ -81,12 +56,12 @@ impl Store {
         self.bytes.get(range).unwrap_or_default()
     }
 
-    /// Begins a chunk.
-    pub fn chunk(&mut self, name: [u8; 4], claimed: u64) -> Result<(), Full> {
+    /// Begins a chunk, whose body comes next.
+    pub fn chunk(&mut self, name: [u8; 4]) -> Result<(), Full> {
         if self.cost().saturating_add(COST) > self.limit {
             return Err(Full);
         }
-        self.chunks.push(Chunk { name, claimed, start: self.bytes.len(), header: 0, body: 0, padding: 0 });
+        self.chunks.push(Chunk { name, body: self.bytes.len()..self.bytes.len() });
         Ok(())
     }
 
@@ -96,21 +71,16 @@ impl Store {
             return Err(Full);
         }
         self.bytes.extend_from_slice(bytes);
-        if let Some(chunk) = self.chunks.last_mut() {
-            match part {
-                Part::Header => chunk.header += bytes.len(),
-                Part::Body => chunk.body += bytes.len(),
-                Part::Padding => chunk.padding += bytes.len(),
-                Part::Outside => {}
-            }
+        if let Some(chunk) = self.chunks.last_mut().filter(|_| part == Part::Body) {
+            chunk.body.end = self.bytes.len();
         }
         Ok(())
     }
 
-    /// Forgets the latest chunk.
+    /// Forgets the latest chunk's body.
     pub fn forget(&mut self) {
         if let Some(chunk) = self.chunks.pop() {
-            self.bytes.truncate(chunk.start);
+            self.bytes.truncate(chunk.body.start);
         }
     }
 

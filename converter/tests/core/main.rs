@@ -16,6 +16,7 @@ mod cli_stop;
 mod engines;
 mod file;
 mod fixtures;
+mod metadata;
 mod reference;
 mod roundtrip;
 mod tools;

@@ -228,12 +228,13 @@ impl<'a> Plan<'a> {
         if let Some(table) = &self.seek_table {
             writer.block(BlockType::SeekTable, &table.to_body());
         }
+        // Before the comments: ffmpeg makes chapters of both, and only so the comments' names stay.
+        if let Some(body) = &self.cue_sheet {
+            writer.block(BlockType::CueSheet, body);
+        }
         writer.block(BlockType::VorbisComment, &vorbis_comment(&self.comments, spaces));
         for application in self.applications {
             writer.block(BlockType::Application, &application.to_body());
-        }
-        if let Some(body) = &self.cue_sheet {
-            writer.block(BlockType::CueSheet, body);
         }
         for picture in &self.pictures {
             writer.block(BlockType::Picture, &picture.to_body());

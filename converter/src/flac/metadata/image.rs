@@ -90,7 +90,7 @@ fn jpeg(data: &[u8]) -> Option<Image> {
         at += 2;
         match marker {
             // markers without a segment
-            0x01 | 0xD0..=0xD8 => continue,
+            0x01 | 0xD0..=0xD8 => {}
             // every frame header but those that are none: huffman tables, an extension, arithmetic coding
             0xC0..=0xCF if !matches!(marker, 0xC4 | 0xC8 | 0xCC) => {
                 let [_, _, bits, height1, height0, width1, width0, components] = take(data, at)?;
@@ -162,7 +162,7 @@ mod tests {
         let lossy = webp_file(b"VP8 \x20\0\0\0\x10\0\0\x9D\x01\x2A\x40\x01\xF0\x40");
         let expected = Image { mime: "image/webp", width: 320, height: 240, depth: 24, colors: 0 };
         assert_eq!(read_image(&lossy), Ok(expected));
-        let bits = 319_u32 | 239 << 14 | 1 << 28;
+        let bits = 0x13F_u32 | 0xEF << 14 | 1 << 28;
         let lossless = webp_file(&[b"VP8L\x20\0\0\0\x2F".as_slice(), &bits.to_le_bytes()].concat());
         assert_eq!(read_image(&lossless), Ok(Image { depth: 32, ..expected }));
         let extended = webp_file(b"VP8X\x0A\0\0\0\0\0\0\0\x3F\x01\0\xEF\0\0");

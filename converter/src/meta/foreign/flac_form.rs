@@ -7,7 +7,6 @@
 
 use std::ops::Range;
 
-use super::super::store::{Chunk, Store};
 use crate::flac::Application;
 use crate::wav::{Encoding, Endian, Format, Kind, Packing};
 
@@ -27,14 +26,12 @@ pub(super) struct Facts<'a> {
     pub packing: Packing,
     /// Bytes of audio, all of them in whole samples.
     pub audio: u64,
-    /// Chunks up to the data chunk, it included.
-    pub chunks_before: usize,
 }
 
 /// How the file is stored in `flac`'s form.
 pub(super) struct FlacForm {
     pub wave64: bool,
-    /// Where in the store the blocks are.
+    /// Where in the bytes that are no audio the blocks are.
     pub blocks: Vec<Range<usize>>,
     /// The speakers that a tag must tell.
     pub channel_mask: Option<u32>,
@@ -53,68 +50,91 @@ impl Container {
         if self == Self::Wave64 { 40 } else { 12 }
     }
 
+    /// Bytes of a chunk's header.
+    fn chunk_header(self) -> usize {
+        if self == Self::Wave64 { 24 } else { 8 }
+    }
+
     /// What a chunk's or the audio's length is rounded up to.
     fn alignment(self) -> u64 {
         if self == Self::Wave64 { 8 } else { 2 }
     }
 }
 
-/// The file in `flac`'s form, if `flac` builds the same file from it.
-pub(super) fn by_flac(store: &Store, facts: &Facts<'_>) -> Option<FlacForm> {
-    let container = match store.bytes().first_chunk()? {
+/// A chunk as `flac` walks over it: the data chunk without its audio.
+struct Chunk {
+    name: [u8; 4],
+    range: Range<usize>,
+}
+
+/// The file in `flac`'s form, if `flac` builds the same file from it. `bytes` are all that are no audio, which stands
+/// at `split`.
+pub(super) fn by_flac(bytes: &[u8], split: usize, facts: &Facts<'_>) -> Option<FlacForm> {
+    let container = match bytes.first_chunk()? {
         b"RIFF" => Container::Riff,
         b"RF64" => Container::Rf64,
         b"riff" => Container::Wave64,
         _ => return None,
     };
-    let chunks = store.chunks();
-    let data_at = facts.chunks_before.checked_sub(1)?;
-    let data = chunks.get(data_at)?;
+    if !samples_as_flac_writes(facts) || facts.audio == 0 {
+        return None;
+    }
+    let padding = facts.audio.checked_next_multiple_of(container.alignment())? - facts.audio;
+    let after = split.checked_add(usize::try_from(padding).ok()?)?;
+    let mut chunks = walk(container, bytes.get(..split)?, container.header())?;
+    let data_at = chunks.len().checked_sub(1)?;
+    chunks.extend(walk(container, bytes, after)?);
     let only = |name: [u8; 4]| {
         let mut found = chunks.iter().enumerate().filter(|(_, chunk)| chunk.name == name).map(|(at, _)| at);
         found.next().filter(|_| found.next().is_none())
     };
     let fmt_at = only(*b"fmt ")?;
-    let fmt = chunks.get(fmt_at)?;
-    let whole = chunks.iter().enumerate().all(|(at, chunk)| at == data_at || is_whole(container, chunk));
-    if chunks.len() > MAX_CHUNKS
-        || only(*b"data") != Some(data_at)
-        || !whole
-        || !samples_as_flac_writes(facts)
-        || facts.audio == 0
-    {
+    if only(*b"data") != Some(data_at) || fmt_at > data_at {
         return None;
     }
-    let header = 0..container.header();
-    let first_copied = if container == Container::Rf64 { 1 } else { 0 };
+    let get = |range: &Range<usize>| bytes.get(range.clone()).unwrap_or_default();
+    let chunk = |at: usize| chunks.get(at).map_or(&[][..], |chunk| get(&chunk.range));
+    let first_copied = usize::from(container == Container::Rf64);
     let copied = |at: usize| at >= first_copied && at != fmt_at && at != data_at;
-    let copied_bytes: u64 =
-        chunks.iter().enumerate().filter(|(at, _)| copied(*at)).map(|(_, chunk)| chunk.whole().len() as u64).sum();
-    let body = store.get(fmt.body());
-    let written = Written { container, facts, speakers: Speakers::of(facts.format, body)?, copied_bytes };
-    let padding = facts.audio.next_multiple_of(container.alignment()) - facts.audio;
-    let same = store.get(header.clone()) == written.header()?
-        && (container != Container::Rf64
-            || chunks.first().is_some_and(|ds64| store.get(ds64.whole()) == written.ds64()))
-        && store.get(fmt.whole()) == written.fmt()
-        && store.get(data.header()) == written.data()?
-        && store.get(data.padding()) == vec![0; usize::try_from(padding).unwrap_or(0)];
-    if !same {
-        return None;
-    }
-    // The data chunk's padding, which stands before the next chunk's bytes, is written anew.
-    let chunk_range = |(at, chunk): (usize, &Chunk)| if at == data_at { chunk.header() } else { chunk.whole() };
-    let blocks: Vec<_> = std::iter::once(header).chain(chunks.iter().enumerate().map(chunk_range)).collect();
+    let copied_bytes: usize =
+        chunks.iter().enumerate().filter(|(at, _)| copied(*at)).map(|(_, chunk)| chunk.range.len()).sum();
+    let body = chunk(fmt_at).get(container.chunk_header()..).unwrap_or_default();
+    let speakers = Speakers::of(facts.format, body)?;
+    let written = Written { container, facts, speakers, copied_bytes: copied_bytes as u64 };
+    let header = 0..container.header();
+    let same = get(&header) == written.header()?
+        && (container != Container::Rf64 || chunk(0) == written.ds64())
+        && chunk(fmt_at) == written.fmt()
+        && chunk(data_at) == written.data()?
+        && bytes.get(split..after)?.iter().all(|byte| *byte == 0);
+    let blocks: Vec<_> = std::iter::once(header).chain(chunks.into_iter().map(|chunk| chunk.range)).collect();
     let fits = blocks.iter().all(|range| range.len() <= Application::MAX_DATA);
-    fits.then_some(FlacForm { wave64: container == Container::Wave64, blocks, channel_mask: written.speakers.to_tell })
+    let wave64 = container == Container::Wave64;
+    (same && fits).then_some(FlacForm { wave64, blocks, channel_mask: written.speakers.to_tell })
 }
 
-/// Whether a chunk has all that its header claims, and the padding that belongs to it: `flac` reads no other files.
-fn is_whole(container: Container, chunk: &Chunk) -> bool {
-    let body = chunk.body().len() as u64;
-    let header: u64 = if container == Container::Wave64 { 24 } else { 8 };
-    let end = (header + body).next_multiple_of(container.alignment());
-    chunk.claimed == body && chunk.whole().len() as u64 == end
+/// The chunks from `at` to the end of `bytes`, the data chunk's header being the end of it; none if they do not end
+/// there. `flac` reads no other files.
+fn walk(container: Container, bytes: &[u8], mut at: usize) -> Option<Vec<Chunk>> {
+    let mut chunks = Vec::new();
+    while at < bytes.len() {
+        let header = bytes.get(at..)?.get(..container.chunk_header())?;
+        let name = *header.first_chunk()?;
+        let size = match container {
+            // counts the header too
+            Container::Wave64 => u64::from_le_bytes(*header.last_chunk()?),
+            _ => u64::from(u32::from_le_bytes(*header.last_chunk()?)).checked_add(8)?,
+        };
+        let size = usize::try_from(size.checked_next_multiple_of(container.alignment())?).ok()?;
+        let whole = if name == *b"data" { header.len() } else { size.max(header.len()) };
+        let end = at.checked_add(whole)?;
+        if end > bytes.len() || chunks.len() == MAX_CHUNKS {
+            return None;
+        }
+        chunks.push(Chunk { name, range: at..end });
+        at = end;
+    }
+    (at == bytes.len()).then_some(chunks)
 }
 
 /// Whether `flac` writes samples as the file had them: in as few bytes as hold them, in the highest bits, unsigned up

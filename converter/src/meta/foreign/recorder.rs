@@ -24,10 +24,8 @@ pub(in crate::meta) struct Recorder {
     partial: Vec<u8>,
     /// What is above samples that are in the lowest bits.
     spare: Option<SpareBits>,
-    /// Where in the store the audio stands, and how many chunks begin before it.
-    split: Option<(usize, usize)>,
-    /// There were bytes that are no chunk.
-    junk: bool,
+    /// Where among the other bytes the audio stands.
+    split: usize,
 }
 
 impl Recorder {
@@ -53,16 +51,9 @@ impl Recorder {
     /// Keeps a piece, but for audio.
     pub fn take(&mut self, store: &mut Store, piece: &Piece<'_>) -> Result<Result<(), Full>, MetaError> {
         Ok(match piece {
-            Piece::Header(bytes) => store.keep(Part::Outside, bytes),
-            Piece::Junk(bytes) => {
-                self.junk = true;
-                store.keep(Part::Outside, bytes)
-            }
-            Piece::Chunk { name, header, size } => {
-                store.chunk(*name, *size).and_then(|()| store.keep(Part::Header, header))
-            }
+            Piece::Header(bytes) | Piece::Padding(bytes) | Piece::Junk(bytes) => store.keep(Part::Other, bytes),
+            Piece::Chunk { name, header, .. } => store.keep(Part::Other, header).and_then(|()| store.chunk(*name)),
             Piece::Body(bytes) => store.keep(Part::Body, bytes),
-            Piece::Padding(bytes) => store.keep(Part::Padding, bytes),
             Piece::Format(format) => {
                 let encoding = format.encoding;
                 if encoding.kind == Kind::Float {
@@ -70,7 +61,7 @@ impl Recorder {
                 }
                 self.step = format.block_align();
                 self.spare = SpareBits::new(encoding, format.bits_per_sample);
-                self.split = Some((store.bytes().len(), store.chunks().len()));
+                self.split = store.bytes().len();
                 Ok(())
             }
             Piece::Audio(bytes) => {
@@ -87,32 +78,27 @@ impl Recorder {
         }
         let step = self.step.max(1);
         let rest = (self.partial.len() + bytes.len()) % step;
-        match bytes.len().checked_sub(rest) {
-            Some(whole) => {
-                self.partial.clear();
-                self.partial.extend_from_slice(bytes.get(whole..).unwrap_or_default());
-            }
-            None => {
-                // Both together are shorter than two samples of every channel.
-                self.partial.extend_from_slice(bytes);
-                let whole = self.partial.len().saturating_sub(rest);
-                self.partial.drain(..whole);
-            }
+        if let Some(whole) = bytes.len().checked_sub(rest) {
+            self.partial.clear();
+            self.partial.extend_from_slice(bytes.get(whole..).unwrap_or_default());
+        } else {
+            // It does not complete what is held.
+            self.partial.extend_from_slice(bytes);
         }
     }
 
     /// The blocks that hold it all.
-    pub fn finish(self, store: Store, format: &Format) -> Result<Foreign, MetaError> {
+    pub fn finish(self, store: &Store, format: &Format) -> Result<Foreign, MetaError> {
         let spare = match &self.spare {
             None => crate::wav::Spare::Sign,
             Some(spare) => spare.found().ok_or(MetaError::MixedHighBits)?,
         };
         let packing = Packing { encoding: format.encoding, spare };
-        let (split, chunks_before) = self.split.unwrap_or_default();
-        let (before, after) = store.bytes().split_at_checked(split).unwrap_or((store.bytes(), &[]));
+        let (before, after) = store.bytes().split_at_checked(self.split).unwrap_or((store.bytes(), &[]));
         let audio = self.audio.saturating_sub(self.partial.len() as u64);
-        let facts = Facts { format, packing, audio, chunks_before };
-        let by_flac = if self.junk || !self.partial.is_empty() { None } else { flac_form::by_flac(&store, &facts) };
+        let facts = Facts { format, packing, audio };
+        let whole = self.partial.is_empty();
+        let by_flac = if whole { flac_form::by_flac(store.bytes(), self.split, &facts) } else { None };
         let mut identity = Identity {
             place: Place::Own,
             packing,

@@ -105,8 +105,11 @@ pub(super) fn after_extended_header(version: Version, frames: &[u8]) -> &[u8] {
     frames.get(size..).unwrap_or_default()
 }
 
+/// Who is told a frame's name, and its body or why that cannot be read.
+type Take<'a> = dyn FnMut(&str, Result<&[u8], &'static str>) + 'a;
+
 /// Passes on each frame's name and body, or why the body cannot be read.
-pub(super) fn each(version: Version, mut frames: &[u8], take: &mut dyn FnMut(&str, Result<&[u8], &'static str>)) {
+pub(super) fn each(version: Version, mut frames: &[u8], take: &mut Take<'_>) {
     loop {
         let header = match version {
             Version::V2 => frames.split_first_chunk::<6>().map(|([a, b, c, size @ ..], rest)| {
