@@ -16,6 +16,7 @@ mod cli_stop;
 mod engines;
 mod file;
 mod fixtures;
+mod foreign;
 mod metadata;
 mod reference;
 mod roundtrip;
