@@ -27,7 +27,17 @@ pub enum EncodeError {
     /// The encoder refused its input or settings.
     #[error("{0}")]
     Refused(String),
-    /// The encoder panicked.
+    /// The encoder panicked. What a crate behind it makes of a block is caught and done without.
     #[error("the frame encoder panicked: {0}")]
     Panicked(String),
+    /// The frame does not decode to its block.
+    #[error("frame {frame}, from sample {first_sample} on, does not decode to what was encoded: {detail}")]
+    Verify {
+        /// The frame's number, from 0.
+        frame: u64,
+        /// The number of its first sample.
+        first_sample: u64,
+        /// What differs.
+        detail: String,
+    },
 }

@@ -1,36 +1,57 @@
 //! PCM into a stream of frames: cuts blocks, counts, and keeps what STREAMINFO needs in the end.
 //!
 //! Knows no container and no particular encoder. Blocks are independent of each other, and only the MD5, the counts
-//! and the order of output tie them together: they all live here.
+//! and the places of frames tie them together: they all live here. Who makes a frame when is the pipeline's business.
 
 use std::io;
+use std::num::NonZeroUsize;
 
 use md5::{Digest as _, Md5};
 
-use super::encoder::{Block, EncodeError, FrameEncoder};
-use super::engine::FlacencEncoder;
+use super::encoder::{EncodeError, FrameEncoder};
+use super::engine;
 use super::level::Level;
-use super::metadata::{MAX_SAMPLES, StreamInfo};
+use super::metadata::{MAX_SAMPLES, SeekTable, StreamInfo};
+use super::pipeline::{MakeEncoder, Pipeline, Slot};
 use super::shape::Shape;
+use super::verify::{Verify, VerifyingEncoder};
+
+/// How a stream is encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StreamOptions {
+    /// How hard the encoder tries.
+    pub level: Level,
+    /// How many threads may encode, the caller's included. The bytes do not depend on it.
+    pub threads: NonZeroUsize,
+    /// Whether each frame is decoded and compared with its block.
+    pub verify: Verify,
+}
 
 /// Encodes one stream.
 pub struct StreamEncoder {
-    encoder: Box<dyn FrameEncoder>,
+    pipeline: Pipeline,
     shape: Shape,
-    /// The block that is being filled: interleaved, signed.
-    block: Vec<u8>,
     block_bytes: usize,
-    frame: Vec<u8>,
+    /// The block that is being filled: interleaved, signed.
+    block: Option<Slot>,
+    /// Of all full blocks.
     md5: Md5,
+    /// Samples per channel in all full blocks.
+    samples_in: u64,
+    /// Of the frames that were passed on.
     info: StreamInfo,
     frames: u64,
+    bytes: u64,
+    seek_table: SeekTable,
 }
 
 /// What a finished stream came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Figures {
     /// STREAMINFO with every field known.
     pub info: StreamInfo,
+    /// Where frames begin.
+    pub seek_table: SeekTable,
     /// Bytes at the end of the audio that made no whole sample of every channel.
     pub leftover: u64,
 }
@@ -51,71 +72,131 @@ pub enum StreamError {
 
 impl StreamEncoder {
     /// Starts a stream.
-    pub fn new(shape: Shape, level: Level) -> Result<Self, EncodeError> {
-        Ok(Self::with_encoder(shape, Box::new(FlacencEncoder::new(shape, level)?)))
+    pub fn new(shape: Shape, options: &StreamOptions) -> Result<Self, EncodeError> {
+        let StreamOptions { level, threads, verify } = *options;
+        Self::with_encoders(shape, threads, Box::new(move || frame_encoder(shape, level, verify)))
     }
 
-    /// Starts a stream whose frames `encoder` makes.
-    fn with_encoder(shape: Shape, encoder: Box<dyn FrameEncoder>) -> Self {
+    /// Starts a stream whose frames the encoders of `make` make.
+    fn with_encoders(shape: Shape, threads: NonZeroUsize, make: MakeEncoder) -> Result<Self, EncodeError> {
         let block_bytes = shape.bytes_per_block();
-        Self {
-            encoder,
+        Ok(Self {
+            pipeline: Pipeline::new(make, threads, block_bytes)?,
             shape,
-            block: Vec::with_capacity(block_bytes),
             block_bytes,
-            frame: Vec::new(),
+            block: None,
             md5: Md5::new(),
+            samples_in: 0,
             info: StreamInfo::of_unknown_length(shape),
             frames: 0,
-        }
+            bytes: 0,
+            seek_table: SeekTable::new(shape.sample_rate),
+        })
     }
 
-    /// Samples per channel in the frames so far.
+    /// Samples per channel in the frames that were passed on so far.
     pub fn samples(&self) -> u64 {
         self.info.total_samples
     }
 
-    /// Takes PCM as [`Block::pcm`] has it, split anywhere, and passes on every frame that it completes.
+    /// Takes PCM as [`Block::pcm`](super::Block::pcm) has it, split anywhere, and passes on every frame that is made
+    /// by then, in order. With one thread these are all that `pcm` completes; with more, some come with a later call.
+    ///
+    /// After an error the stream is over.
     pub fn push(&mut self, mut pcm: &[u8], take: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> Result<(), StreamError> {
         while !pcm.is_empty() {
-            let used = pcm.len().min(self.block_bytes - self.block.len());
-            let (now, later) = pcm.split_at(used);
-            self.block.extend_from_slice(now);
-            pcm = later;
-            if self.block.len() == self.block_bytes {
-                self.encode_block(take)?;
+            let mut slot = self.empty_or_begun(take)?;
+            if slot.pcm.is_empty() {
+                slot.pcm.reserve_exact(self.block_bytes);
             }
+            let used = pcm.len().min(self.block_bytes - slot.pcm.len());
+            let (now, later) = pcm.split_at(used);
+            slot.pcm.extend_from_slice(now);
+            pcm = later;
+            if slot.pcm.len() == self.block_bytes {
+                self.put(slot, take)?;
+                // Now, so that the frame comes as soon as it can.
+                slot = self.empty_or_begun(take)?;
+            }
+            self.block = Some(slot);
         }
         Ok(())
     }
 
-    /// Ends the audio: encodes what is left as the last, shorter block.
+    /// Ends the audio: encodes what is left as the last, shorter block, and passes on all frames that are left.
     pub fn finish(mut self, take: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> Result<Figures, StreamError> {
-        let leftover = self.block.len() % self.shape.bytes_per_step();
-        self.block.truncate(self.block.len() - leftover);
-        if !self.block.is_empty() {
-            self.encode_block(take)?;
+        let mut leftover = 0;
+        if let Some(mut slot) = self.block.take() {
+            leftover = slot.pcm.len() % self.shape.bytes_per_step();
+            slot.pcm.truncate(slot.pcm.len() - leftover);
+            if !slot.pcm.is_empty() {
+                self.put(slot, take)?;
+            }
         }
+        self.pass_all(take)?;
         self.info.md5 = self.md5.finalize().into();
-        Ok(Figures { info: self.info, leftover: leftover as u64 })
+        Ok(Figures { info: self.info, seek_table: self.seek_table, leftover: leftover as u64 })
     }
 
-    fn encode_block(&mut self, take: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> Result<(), StreamError> {
-        let samples = self.info.total_samples + (self.block.len() / self.shape.bytes_per_step()) as u64;
+    /// The block that is being filled, or a new one.
+    fn empty_or_begun(&mut self, take: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> Result<Slot, StreamError> {
+        loop {
+            if let Some(slot) = self.block.take().or_else(|| self.pipeline.slot()) {
+                return Ok(slot);
+            }
+            if let Some(slot) = self.pipeline.take()? {
+                self.pass(slot, take)?;
+            }
+        }
+    }
+
+    /// Sends a block into the pipeline, and passes on what is made by then.
+    fn put(&mut self, slot: Slot, take: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> Result<(), StreamError> {
+        let samples = self.samples_in + (slot.pcm.len() / self.shape.bytes_per_step()) as u64;
         if samples > MAX_SAMPLES {
+            // The frames before come first, whatever made them.
+            self.pass_all(take)?;
             return Err(StreamError::TooLong);
         }
-        self.frame.clear();
-        self.encoder.encode(Block { number: self.frames, pcm: &self.block }, &mut self.frame)?;
-        self.md5.update(&self.block);
-        self.block.clear();
-        let size = u32::try_from(self.frame.len()).unwrap_or(u32::MAX);
+        self.samples_in = samples;
+        self.md5.update(&slot.pcm);
+        self.pipeline.put(slot)?;
+        while let Some(slot) = self.pipeline.take_made()? {
+            self.pass(slot, take)?;
+        }
+        Ok(())
+    }
+
+    fn pass_all(&mut self, take: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> Result<(), StreamError> {
+        while let Some(slot) = self.pipeline.take()? {
+            self.pass(slot, take)?;
+        }
+        Ok(())
+    }
+
+    /// Passes a frame on.
+    fn pass(&mut self, slot: Slot, take: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> Result<(), StreamError> {
+        let samples = slot.pcm.len() / self.shape.bytes_per_step();
+        let size = u32::try_from(slot.frame.len()).unwrap_or(u32::MAX);
         self.info.min_frame_size = if self.frames == 0 { size } else { self.info.min_frame_size.min(size) };
         self.info.max_frame_size = self.info.max_frame_size.max(size);
-        self.info.total_samples = samples;
+        self.seek_table.note(self.info.total_samples, self.bytes, u16::try_from(samples).unwrap_or(u16::MAX));
+        self.info.total_samples += samples as u64;
+        self.bytes += u64::from(size);
         self.frames += 1;
-        take(&self.frame).map_err(StreamError::Output)
+        take(&slot.frame).map_err(StreamError::Output)?;
+        self.pipeline.recycle(slot);
+        Ok(())
     }
+}
+
+/// An encoder of frames, which checks them if asked.
+fn frame_encoder(shape: Shape, level: Level, verify: Verify) -> Result<Box<dyn FrameEncoder>, EncodeError> {
+    let encoder = engine::frame_encoder(shape, level)?;
+    Ok(match verify {
+        Verify::Yes => Box::new(VerifyingEncoder::new(shape, encoder)),
+        Verify::No => encoder,
+    })
 }
 
 #[cfg(test)]
@@ -123,11 +204,16 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use super::*;
+    use crate::flac::Block;
+
+    const INLINE: StreamOptions =
+        StreamOptions { level: Level::FASTEST, threads: NonZeroUsize::MIN, verify: Verify::Yes };
 
     /// The blocks that an encoder was given: number and samples.
     type Blocks = Arc<Mutex<Vec<(u64, Vec<u8>)>>>;
 
     /// Writes down what it is asked, and makes frames of 10 bytes and the block's number.
+    #[derive(Clone)]
     struct Recorder(Blocks);
 
     impl FrameEncoder for Recorder {
@@ -138,12 +224,19 @@ mod tests {
         }
     }
 
+    #[derive(Clone)]
     struct Broken;
 
     impl FrameEncoder for Broken {
         fn encode(&mut self, _: Block<'_>, _: &mut Vec<u8>) -> Result<(), EncodeError> {
             Err(EncodeError::Panicked("on purpose".to_owned()))
         }
+    }
+
+    /// A stream on one thread with this encoder.
+    fn stream_with(encoder: impl FrameEncoder + Clone + 'static) -> StreamEncoder {
+        let make = move || -> Result<Box<dyn FrameEncoder>, _> { Ok(Box::new(encoder.clone())) };
+        StreamEncoder::with_encoders(mono_8_bits(), NonZeroUsize::MIN, Box::new(make)).unwrap()
     }
 
     const BLOCK_SIZE: usize = 4096;
@@ -155,7 +248,7 @@ mod tests {
     #[test]
     fn cuts_blocks_and_keeps_stream_info() {
         let seen = Blocks::default();
-        let mut stream = StreamEncoder::with_encoder(mono_8_bits(), Box::new(Recorder(Arc::clone(&seen))));
+        let mut stream = stream_with(Recorder(Arc::clone(&seen)));
         let pcm: Vec<u8> = (0..2 * BLOCK_SIZE + 5).map(|at| u8::try_from(at % 251).unwrap()).collect();
         let mut frames = Vec::new();
         let mut take = |frame: &[u8]| {
@@ -181,13 +274,14 @@ mod tests {
     #[test]
     fn buffers_stay_as_large_as_one_block() {
         let shape = Shape { channels: 8, bits_per_sample: 24, ..mono_8_bits() };
-        let mut stream = StreamEncoder::new(shape, Level::FASTEST).unwrap();
+        let mut stream = StreamEncoder::new(shape, &INLINE).unwrap();
         let pcm = crate::support::signed_pcm(&crate::support::music(20 * BLOCK_SIZE, 8, 24, 1), 24);
         let mut frame_capacity = Vec::new();
         for _ in 0..10 {
             stream.push(&pcm, &mut |_| Ok(())).unwrap();
-            assert_eq!(stream.block.capacity(), BLOCK_SIZE * 8 * 3);
-            frame_capacity.push(stream.frame.capacity());
+            let slot = stream.block.as_ref().unwrap();
+            assert_eq!(slot.pcm.capacity(), BLOCK_SIZE * 8 * 3);
+            frame_capacity.push(slot.frame.capacity());
         }
         assert!(frame_capacity.iter().all(|capacity| *capacity <= 2 * BLOCK_SIZE * 8 * 3), "{frame_capacity:?}");
     }
@@ -195,7 +289,7 @@ mod tests {
     #[test]
     fn bytes_that_make_no_whole_sample_are_left_over() {
         let shape = Shape { channels: 2, bits_per_sample: 24, ..mono_8_bits() };
-        let mut stream = StreamEncoder::new(shape, Level::default()).unwrap();
+        let mut stream = StreamEncoder::new(shape, &INLINE).unwrap();
         stream.push(&[1; 17], &mut |_| Ok(())).unwrap();
         let figures = stream.finish(&mut |_| Ok(())).unwrap();
         assert_eq!((figures.info.total_samples, figures.leftover), (2, 5));
@@ -204,7 +298,7 @@ mod tests {
 
     #[test]
     fn no_samples_make_no_frame() {
-        let stream = StreamEncoder::new(mono_8_bits(), Level::default()).unwrap();
+        let stream = StreamEncoder::new(mono_8_bits(), &INLINE).unwrap();
         let figures = stream.finish(&mut |_| unreachable!("no frame")).unwrap();
         let info = figures.info;
         assert_eq!((info.total_samples, info.min_frame_size, info.max_frame_size), (0, 0, 0));
@@ -213,8 +307,9 @@ mod tests {
 
     #[test]
     fn refuses_to_count_beyond_stream_info() {
-        let mut stream = StreamEncoder::new(mono_8_bits(), Level::default()).unwrap();
-        stream.info.total_samples = MAX_SAMPLES - BLOCK_SIZE as u64;
+        let mut stream = StreamEncoder::new(mono_8_bits(), &INLINE).unwrap();
+        stream.samples_in = MAX_SAMPLES - BLOCK_SIZE as u64;
+        stream.info.total_samples = stream.samples_in;
         stream.push(&[0; BLOCK_SIZE], &mut |_| Ok(())).unwrap();
         assert_eq!(stream.samples(), MAX_SAMPLES);
         let error = stream.push(&[0; BLOCK_SIZE], &mut |_| Ok(())).unwrap_err();
@@ -223,10 +318,10 @@ mod tests {
 
     #[test]
     fn failures_of_encoder_and_output_come_out() {
-        let mut broken = StreamEncoder::with_encoder(mono_8_bits(), Box::new(Broken));
+        let mut broken = stream_with(Broken);
         let error = broken.push(&[0; BLOCK_SIZE], &mut |_| Ok(())).unwrap_err();
         assert!(error.to_string().contains("on purpose"));
-        let mut stream = StreamEncoder::new(mono_8_bits(), Level::default()).unwrap();
+        let mut stream = StreamEncoder::new(mono_8_bits(), &INLINE).unwrap();
         let full = &mut |_: &[u8]| Err(io::ErrorKind::StorageFull.into());
         let error = stream.push(&[0; BLOCK_SIZE], full).unwrap_err();
         assert!(matches!(error, StreamError::Output(error) if error.kind() == io::ErrorKind::StorageFull));

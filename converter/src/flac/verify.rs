@@ -1,13 +1,64 @@
-//! The verifier: decodes a FLAC stream with the crate `flac-codec`, which shares no code with the encoder, and says
-//! what came out.
+//! The verifier: decodes what was encoded with a decoder that shares no code with the encoders, frame by frame while
+//! they are made, or whole streams.
 
-use std::io::{self, Read};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::io::Read;
 
-use flac_codec::byteorder::LittleEndian;
-use flac_codec::decode::FlacByteReader;
-use flac_codec::metadata::Metadata as _;
 use md5::{Digest as _, Md5};
+
+use super::decode::{DecodeError, Decoder, FrameDecoder, Place};
+use super::encoder::{Block, EncodeError, FrameEncoder};
+use super::shape::Shape;
+
+/// Whether what is encoded is decoded again and compared with the samples that went in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Verify {
+    /// Decode and compare.
+    Yes,
+    /// Trust the encoder.
+    #[default]
+    No,
+}
+
+/// A frame encoder that decodes each frame of another and compares it with its block.
+pub(super) struct VerifyingEncoder {
+    encoder: Box<dyn FrameEncoder>,
+    decoder: FrameDecoder,
+    shape: Shape,
+    decoded: Vec<u8>,
+}
+
+impl VerifyingEncoder {
+    /// Verifies what `encoder` makes.
+    pub fn new(shape: Shape, encoder: Box<dyn FrameEncoder>) -> Self {
+        Self { encoder, decoder: FrameDecoder::new(shape), shape, decoded: Vec::new() }
+    }
+
+    /// Whether the frame holds the block, as its whole and nothing else.
+    fn holds(&mut self, frame: &[u8], block: Block<'_>) -> Result<(), String> {
+        let facts = self.decoder.decode(frame).map_err(|error| error.to_string())?;
+        if facts.bytes != frame.len() {
+            return Err(format!("it ends after {} of {} bytes", facts.bytes, frame.len()));
+        }
+        if facts.header.place != Place::Frame(block.number) {
+            return Err("it has another number".to_owned());
+        }
+        self.decoded.clear();
+        self.decoder.append_pcm(&mut self.decoded);
+        if self.decoded == block.pcm { Ok(()) } else { Err("it decodes to other samples".to_owned()) }
+    }
+}
+
+impl FrameEncoder for VerifyingEncoder {
+    fn encode(&mut self, block: Block<'_>, frame: &mut Vec<u8>) -> Result<(), EncodeError> {
+        let start = frame.len();
+        self.encoder.encode(block, frame)?;
+        self.holds(frame.get(start..).unwrap_or_default(), block).map_err(|detail| EncodeError::Verify {
+            frame: block.number,
+            first_sample: block.number.saturating_mul(self.shape.block_size.into()),
+            detail,
+        })
+    }
+}
 
 /// What a FLAC stream decodes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,56 +79,101 @@ pub struct Decoded {
     pub told_md5: Option<[u8; 16]>,
 }
 
-/// Why a FLAC stream could not be decoded.
-#[derive(Debug, thiserror::Error)]
-pub enum VerifyError {
-    /// It is no valid FLAC, or could not be read.
-    #[error("{0}")]
-    Decode(String),
-    /// The decoder panicked on it.
-    #[error("the decoder panicked")]
-    Panicked,
-}
-
-/// Decodes a whole stream (every frame's checksums included) and tells what came out. Memory does not grow with its
-/// length.
-pub fn decode(reader: impl Read) -> Result<Decoded, VerifyError> {
-    // Nothing that the closure touches is used after a panic.
-    catch_unwind(AssertUnwindSafe(|| decode_all(reader))).map_err(|_| VerifyError::Panicked)?
-}
-
-fn decode_all(reader: impl Read) -> Result<Decoded, VerifyError> {
-    let mut reader =
-        FlacByteReader::endian(reader, LittleEndian).map_err(|error| VerifyError::Decode(error.to_string()))?;
-    let mut digest = Digest { md5: Md5::new(), bytes: 0 };
-    io::copy(&mut reader, &mut digest).map_err(|error| VerifyError::Decode(error.to_string()))?;
-    let bytes_per_sample = u64::from(reader.bits_per_sample().div_ceil(8));
-    let block_align = u64::from(reader.channel_count()) * bytes_per_sample;
+/// Decodes a whole stream (every frame's checksums, the order of frames and their number included) and tells what came
+/// out. Memory does not grow with its length.
+pub fn decode(reader: impl Read) -> Result<Decoded, DecodeError> {
+    let mut decoder = Decoder::new(reader, 0)?;
+    let mut md5 = Md5::new();
+    let mut pcm = Vec::new();
+    let mut samples = 0;
+    while let Some(block) = decoder.next_block()? {
+        pcm.clear();
+        block.append_pcm(&mut pcm);
+        md5.update(&pcm);
+        samples += u64::from(block.block_size);
+    }
+    let info = decoder.info();
     Ok(Decoded {
-        channels: reader.channel_count(),
-        sample_rate: reader.sample_rate(),
-        bits_per_sample: reader.bits_per_sample(),
-        samples: digest.bytes.checked_div(block_align).unwrap_or(0),
-        md5: digest.md5.finalize().into(),
-        told_samples: reader.total_samples(),
-        told_md5: reader.md5().copied(),
+        channels: info.channels,
+        sample_rate: info.sample_rate,
+        bits_per_sample: info.bits_per_sample.into(),
+        samples,
+        md5: md5.finalize().into(),
+        told_samples: info.total_samples,
+        told_md5: info.md5,
     })
 }
 
-/// Hashes and counts what is written to it.
-struct Digest {
-    md5: Md5,
-    bytes: u64,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flac::{Level, frame_encoder};
+    use crate::support::{music, signed_pcm};
 
-impl io::Write for Digest {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.md5.update(bytes);
-        self.bytes += bytes.len() as u64;
-        Ok(bytes.len())
+    const SHAPE: Shape = Shape { channels: 2, sample_rate: 44_100, bits_per_sample: 16, block_size: 4096 };
+
+    /// Does something to the frames of a sound encoder.
+    struct Spoiled(Box<dyn FrameEncoder>, fn(&mut Vec<u8>));
+
+    impl FrameEncoder for Spoiled {
+        fn encode(&mut self, block: Block<'_>, frame: &mut Vec<u8>) -> Result<(), EncodeError> {
+            let mut own = Vec::new();
+            self.0.encode(block, &mut own)?;
+            self.1(&mut own);
+            frame.extend(own);
+            Ok(())
+        }
     }
 
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+    fn verified(number: u64, spoil: fn(&mut Vec<u8>)) -> Result<Vec<u8>, EncodeError> {
+        let encoder = Spoiled(frame_encoder(SHAPE, Level::default()).unwrap(), spoil);
+        let mut encoder = VerifyingEncoder::new(SHAPE, Box::new(encoder));
+        let pcm = signed_pcm(&music(4096, 2, 16, 1), 16);
+        // What is there already stays and is not looked at.
+        let mut frame = vec![1, 2, 3];
+        encoder.encode(Block { number: number + 1, pcm: &pcm[..400] }, &mut Vec::new())?;
+        encoder.encode(Block { number, pcm: &pcm }, &mut frame)?;
+        assert_eq!(frame[..3], [1, 2, 3]);
+        Ok(frame)
+    }
+
+    #[test]
+    fn a_sound_frame_passes_unchanged() {
+        let mut plain = vec![1, 2, 3];
+        let pcm = signed_pcm(&music(4096, 2, 16, 1), 16);
+        let mut encoder = frame_encoder(SHAPE, Level::default()).unwrap();
+        encoder.encode(Block { number: 7, pcm: &pcm }, &mut plain).unwrap();
+        assert_eq!(verified(7, |_| {}).unwrap(), plain);
+    }
+
+    #[test]
+    fn a_frame_that_holds_anything_else_is_refused() {
+        let spoils: [fn(&mut Vec<u8>); 5] = [
+            |frame| {
+                let middle = frame.len() / 2;
+                frame[middle] ^= 0x10;
+            },
+            |frame| frame.push(0),
+            |frame| _ = frame.pop(),
+            Vec::clear,
+            // A sound frame of other samples: silence as two constant subframes.
+            |frame| {
+                let mut encoder = frame_encoder(SHAPE, Level::default()).unwrap();
+                frame.clear();
+                encoder.encode(Block { number: 7, pcm: &[0; 4096 * 4] }, frame).unwrap();
+            },
+        ];
+        for (number, spoil) in spoils.into_iter().enumerate() {
+            let error = verified(7, spoil).unwrap_err();
+            let EncodeError::Verify { frame, first_sample, detail } = error else { panic!("{number}: {error}") };
+            assert!((frame, first_sample) == (8, 8 * 4096) || (frame, first_sample) == (7, 7 * 4096), "{detail}");
+        }
+        let other_number: fn(&mut Vec<u8>) = |frame| {
+            let pcm = signed_pcm(&music(4096, 2, 16, 1), 16);
+            let mut encoder = frame_encoder(SHAPE, Level::default()).unwrap();
+            frame.clear();
+            encoder.encode(Block { number: 9, pcm: &pcm }, frame).unwrap();
+        };
+        assert!(verified(7, other_number).unwrap_err().to_string().contains("another number"));
     }
 }

@@ -203,7 +203,10 @@ mod tests {
 
     #[test]
     fn the_spec_becomes_environment() {
-        let deployment = built("{encoding: {compressionLevel: 8, blockSize: 1152, metadata: Foreign}, limits: {maxUploadSize: 3Gi}}", 0);
+        let deployment = built(
+            "{encoding: {compressionLevel: 8, blockSize: 1152, metadata: Foreign}, limits: {maxUploadSize: 3Gi}}",
+            0,
+        );
         assert_eq!(deployment["spec"]["replicas"], 0);
         let env = env(&deployment["spec"]["template"]["spec"]);
         for (name, value) in [
