@@ -3,8 +3,10 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use crate::file::Existing;
+use crate::interrupt::Interrupt;
 use crate::restore::{Proof, ending, restore_file};
 
 const EXAMPLES: &str = "\
@@ -17,7 +19,8 @@ The FLAC file must have been made with --keep-foreign-metadata, by converter or 
 the SHA-256 that converter stored (flac stores none: then with the lengths and the samples' MD5). Only a file that \
 passes gets its name, with the FLAC file's modification time; while it is written its name ends in .part.
 
-Exit codes: 0 the file was restored; 1 it was not; 2 the command line is wrong.";
+Exit codes: 0 the file was restored; 1 it was not; 2 the command line is wrong; 130, 143, 129 stopped by Ctrl-C, \
+SIGTERM, SIGHUP.";
 
 /// Build the WAV file again that a FLAC file with foreign metadata was made from
 #[derive(Debug, clap::Args)]
@@ -38,6 +41,11 @@ pub struct Args {
 
 /// Runs `converter restore`.
 pub fn run(args: &Args) -> ExitCode {
+    // A signal ends the process from here on, and takes what there is of the file with it.
+    if let Err(error) = Interrupt::watch(Duration::ZERO, |stop| eprintln!("stopped by {}", stop.name())) {
+        eprintln!("error: signals cannot be watched: {error}");
+        return ExitCode::FAILURE;
+    }
     let target = args.output.clone().unwrap_or_else(|| default_target(&args.input));
     let existing = if args.force { Existing::Replace } else { Existing::Refuse };
     match restore_file(&args.input, &target, existing) {
