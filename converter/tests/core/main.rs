@@ -13,6 +13,7 @@ mod cli_folders;
 mod cli_report;
 mod cli_shell;
 mod cli_stop;
+mod docs;
 mod engines;
 mod file;
 mod fixtures;
