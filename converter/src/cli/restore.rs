@@ -64,9 +64,9 @@ pub fn run(args: &Args) -> ExitCode {
     }
 }
 
-/// What cannot be read is told when it is restored.
+/// What cannot be read is told when it is restored; what can be read only once is left for that.
 fn default_target(flac: &Path) -> PathBuf {
-    let ending = File::open(flac).ok().and_then(|file| ending(file).ok());
+    let ending = File::open(flac).ok().filter(|_| flac.is_file()).and_then(|file| ending(file).ok());
     flac.with_extension(ending.unwrap_or("wav"))
 }
 
