@@ -154,7 +154,11 @@ fn flac_decodes_every_fixture_to_its_samples() {
         } else {
             // flac writes no raw samples of odd sizes, but it computes their MD5 anew and compares it.
             let test = Command::new("flac").args(["--test", "--silent"]).arg(&path).output().unwrap();
-            assert!(test.status.success() && test.stderr.is_empty(), "{name}: {}", String::from_utf8_lossy(&test.stderr));
+            assert!(
+                test.status.success() && test.stderr.is_empty(),
+                "{name}: {}",
+                String::from_utf8_lossy(&test.stderr)
+            );
         }
     }
     assert!(compared >= 150, "only {compared} files");

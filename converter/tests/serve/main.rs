@@ -8,6 +8,7 @@
 #[allow(clippy::pedantic)]
 mod support;
 
+mod alike;
 mod bad_input;
 mod check;
 mod convert;

@@ -86,6 +86,16 @@ pub fn signed_pcm(samples: &[i32], bits: u32) -> Vec<u8> {
     samples.iter().flat_map(|sample| sample.to_le_bytes().into_iter().take(bytes)).collect()
 }
 
+/// A WAV file of more than 10 MB with 24 bits in containers of 32, one padding bit of which is set, in the middle; and
+/// its samples with all 32 bits.
+pub fn spoiled_padding() -> (Vec<u8>, Vec<i32>) {
+    const SAMPLES: usize = 1_300_000;
+    let fmt = extensible_body(2, 48_000, 32, 24, 3, 1);
+    let mut samples: Vec<i32> = music(SAMPLES, 2, 24, 8).iter().map(|sample| sample << 8).collect();
+    samples[SAMPLES + 1] |= 1;
+    (Wav::new().chunk(b"fmt ", &fmt).chunk(b"data", &signed_pcm(&samples, 32)).build(), samples)
+}
+
 /// A WAV file in the making.
 pub struct Wav {
     bytes: Vec<u8>,
