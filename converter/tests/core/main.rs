@@ -22,4 +22,5 @@ mod metadata;
 mod padding;
 mod reference;
 mod roundtrip;
+mod signals;
 mod tools;

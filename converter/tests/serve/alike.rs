@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
+use futures::FutureExt as _;
 use serde_json::Value;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -71,6 +72,8 @@ async fn stream(service: &Service, wav: &[u8]) -> Client {
         if client.try_send(Message::binary(piece.to_vec())).await.is_err() {
             break;
         }
+        // What has come is taken, so that neither side waits for the other.
+        while client.take().now_or_never() == Some(true) {}
     }
     let _ = client.try_send(Message::text(r#"{"type":"end"}"#)).await;
     client.rest().await

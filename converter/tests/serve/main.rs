@@ -11,6 +11,7 @@ mod support;
 mod alike;
 mod bad_input;
 mod check;
+mod choices;
 mod convert;
 mod harness;
 mod page;

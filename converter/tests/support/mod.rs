@@ -1,12 +1,14 @@
 //! Fixtures made in code: sounds, and WAV files put together chunk by chunk, right and wrong ones alike.
 //! The unit tests of `src/` and the tests beside this folder share them. `containers` writes RF64, Wave64 and samples
-//! in containers of any width, `fixtures` has the catalogue of WAV files that the converter must take or refuse.
+//! in containers of any width, `fixtures` has the catalogue of WAV files that the converter must take or refuse,
+//! `signals` the sounds that xiph/flac tests with.
 
 // Numbers here are small, and no test binary uses all of it.
 #![allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, clippy::cast_precision_loss, dead_code)]
 
 mod containers;
 mod fixtures;
+pub mod signals;
 
 #[allow(unused_imports)] // no test binary uses all of them
 pub use containers::{Place, Wave64, extensible_body, fmt_fields, pack};
