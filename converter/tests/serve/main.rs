@@ -8,8 +8,10 @@
 #[allow(clippy::pedantic)]
 mod support;
 
+mod alike;
 mod bad_input;
 mod check;
+mod choices;
 mod convert;
 mod harness;
 mod page;

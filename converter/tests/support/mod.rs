@@ -1,12 +1,14 @@
 //! Fixtures made in code: sounds, and WAV files put together chunk by chunk, right and wrong ones alike.
 //! The unit tests of `src/` and the tests beside this folder share them. `containers` writes RF64, Wave64 and samples
-//! in containers of any width, `fixtures` has the catalogue of WAV files that the converter must take or refuse.
+//! in containers of any width, `fixtures` has the catalogue of WAV files that the converter must take or refuse,
+//! `signals` the sounds that xiph/flac tests with.
 
 // Numbers here are small, and no test binary uses all of it.
 #![allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, clippy::cast_precision_loss, dead_code)]
 
 mod containers;
 mod fixtures;
+pub mod signals;
 
 #[allow(unused_imports)] // no test binary uses all of them
 pub use containers::{Place, Wave64, extensible_body, fmt_fields, pack};
@@ -84,6 +86,16 @@ pub fn wav_pcm(samples: &[i32], bits: u32) -> Vec<u8> {
 pub fn signed_pcm(samples: &[i32], bits: u32) -> Vec<u8> {
     let bytes = bits.div_ceil(8) as usize;
     samples.iter().flat_map(|sample| sample.to_le_bytes().into_iter().take(bytes)).collect()
+}
+
+/// A WAV file of more than 10 MB with 24 bits in containers of 32, one padding bit of which is set, in the middle; and
+/// its samples with all 32 bits.
+pub fn spoiled_padding() -> (Vec<u8>, Vec<i32>) {
+    const SAMPLES: usize = 1_300_000;
+    let fmt = extensible_body(2, 48_000, 32, 24, 3, 1);
+    let mut samples: Vec<i32> = music(SAMPLES, 2, 24, 8).iter().map(|sample| sample << 8).collect();
+    samples[SAMPLES + 1] |= 1;
+    (Wav::new().chunk(b"fmt ", &fmt).chunk(b"data", &signed_pcm(&samples, 32)).build(), samples)
 }
 
 /// A WAV file in the making.
