@@ -13,14 +13,14 @@ use std::io::{self, Read};
 use std::num::NonZeroUsize;
 
 pub use error::{ConvertError, ErrorClass};
-pub use options::{Input, Options, PcmFormat};
+pub use options::{Input, Justify, Options, PcmFormat, Sign};
 pub use summary::{Progress, Summary, Warning};
 
 pub use crate::flac::{Level, LevelError};
 pub use crate::wav::{Format, Length};
 
 use crate::flac::{BLOCK_SIZE, Shape, StreamEncoder, StreamInfo, StreamOptions, Verify, head, mask_to_tell};
-use crate::wav::{Parser, Piece, Unpacker, WavError};
+use crate::wav::{Parser, Piece, Rules, Unpacker, WavError};
 
 /// Where a conversion's bytes go.
 ///
@@ -89,7 +89,9 @@ impl Conversion {
     pub fn new(options: &Options) -> Self {
         Self {
             source: match options.input {
-                Input::Auto | Input::Wav => Source::Wav(Box::new(Parser::new(options.length))),
+                Input::Auto | Input::Wav => {
+                    Source::Wav(Box::new(Parser::new(Rules { length: options.length, ..Rules::default() })))
+                }
                 Input::Pcm(format) => Source::Pcm(format),
             },
             sink: Sink { level: options.level, stream: None, bytes_out: 0 },
@@ -146,14 +148,16 @@ impl Conversion {
         }
         let Sink { stream, mut bytes_out, .. } = sink;
         // The parser ends without an error only after the format.
-        let Stream { format, encoder, .. } = stream.ok_or(ConvertError::Finished)?;
+        let Stream { format, encoder, unpacker, .. } = stream.ok_or(ConvertError::Finished)?;
+        warnings.extend(unpacker.warnings().into_iter().map(Warning::from));
         let told_mask = mask_to_tell(format.channels, format.channel_mask);
         let figures = encoder.finish(&mut |frame| {
             bytes_out += frame.len() as u64;
             out.frame(frame)
         })?;
-        if figures.leftover > 0 {
-            warnings.push(Warning::PartialSample { bytes: figures.leftover });
+        let leftover = unpacker.leftover().len() as u64;
+        if leftover > 0 {
+            warnings.push(Warning::PartialSample { bytes: leftover });
         }
         warnings.extend(told_mask.map(|mask| Warning::MaskOutsideSubset { mask }));
         if !rate_fits_frame_header(format.sample_rate) {
@@ -186,6 +190,11 @@ impl Sink {
         if self.stream.is_some() {
             return Ok(());
         }
+        // Until the engines take every size.
+        if !matches!(format.bits_per_sample, 8 | 16 | 24) {
+            let what = format!("samples of {} bits", format.bits_per_sample);
+            return Err(WavError::UnsupportedBits { what }.into());
+        }
         let shape = Shape {
             channels: format.channels,
             sample_rate: format.sample_rate,
@@ -205,7 +214,7 @@ impl Sink {
         let stream = self.stream.as_mut().ok_or(ConvertError::Finished)?;
         let bytes_out = &mut self.bytes_out;
         stream.samples.clear();
-        stream.unpacker.unpack(pcm, &mut stream.samples);
+        stream.unpacker.unpack(pcm, &mut stream.samples)?;
         stream.encoder.push(&stream.samples, &mut |frame| {
             *bytes_out += frame.len() as u64;
             out.frame(frame)
@@ -340,7 +349,7 @@ mod tests {
         }
         assert_eq!(PcmFormat::new(44_100, 9, 16).unwrap_err().code(), "unsupported_channels");
         assert_eq!(PcmFormat::new(0, 1, 16).unwrap_err().code(), "unsupported_rate");
-        assert_eq!(PcmFormat::new(44_100, 1, 12).unwrap_err().code(), "unsupported_bits");
+        assert_eq!(PcmFormat::new(44_100, 1, 33).unwrap_err().code(), "unsupported_bits");
     }
 
     #[test]
@@ -394,7 +403,7 @@ mod tests {
             (vec![], "empty_input", ErrorClass::Malformed),
             (b"RIFF".to_vec(), "truncated_header", ErrorClass::Malformed),
             (b"hello, world!".to_vec(), "not_wav", ErrorClass::NotWav),
-            (b"RF64\0\0\0\0WAVE".to_vec(), "unsupported_encoding", ErrorClass::Unsupported),
+            (b"RIFX\0\0\0\0WAVE".to_vec(), "unsupported_encoding", ErrorClass::Unsupported),
             (Wav::pcm(9, 44_100, 16, &[]), "unsupported_channels", ErrorClass::Unsupported),
             (Wav::pcm(1, 0, 16, &[]), "unsupported_rate", ErrorClass::Unsupported),
             (Wav::pcm(1, 44_100, 32, &[]), "unsupported_bits", ErrorClass::Unsupported),

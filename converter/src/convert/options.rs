@@ -1,7 +1,7 @@
 //! What a caller may choose about a conversion.
 
 use crate::flac::Level;
-use crate::wav::{Format, Length, WavError, check_format};
+use crate::wav::{Encoding, Endian, Format, Kind, Length, WavError, check_format};
 
 /// Settings of one conversion.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -26,22 +26,89 @@ pub enum Input {
     Pcm(PcmFormat),
 }
 
-/// Headerless PCM as WAV files hold it: interleaved little-endian integers, signed with 16 and 24 bits, unsigned
-/// (middle at 128) with 8 bits.
+/// Headerless PCM: interleaved integers, by default as WAV files hold them (little-endian, signed above 8 bits, in as
+/// few bytes as hold the bits, in the highest bits of these).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PcmFormat {
     sample_rate: u32,
     channels: u8,
     bits_per_sample: u8,
+    encoding: Encoding,
+}
+
+/// Whether numbers of headerless PCM have a sign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sign {
+    /// Two's complement.
+    Signed,
+    /// Half the range is added to each sample.
+    Unsigned,
+}
+
+/// Where in a wider container the bits of headerless PCM are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Justify {
+    /// The highest bits; those below are zero.
+    High,
+    /// The lowest bits; those above repeat the sign or are zero.
+    Low,
 }
 
 impl PcmFormat {
-    /// A PCM format: `sample_rate` in Hz (1 to 1,048,575), 1 to 8 `channels`, 8, 16 or 24 `bits_per_sample`.
+    /// A PCM format: `sample_rate` in Hz (1 to 1,048,575), 1 to 8 `channels`, 4 to 32 `bits_per_sample`.
     ///
     /// Anything else is refused with the same errors as a WAV header that says so.
     pub fn new(sample_rate: u32, channels: u16, bits_per_sample: u16) -> Result<Self, WavError> {
         let (channels, bits_per_sample) = check_format(sample_rate, channels, bits_per_sample)?;
-        Ok(Self { sample_rate, channels, bits_per_sample })
+        Ok(Self { sample_rate, channels, bits_per_sample, encoding: Encoding::wav(bits_per_sample) })
+    }
+
+    /// The same with each sample in so many bytes, 1 to 8, which must hold its bits.
+    pub fn in_containers(mut self, bytes: u8) -> Result<Self, WavError> {
+        if !(self.bits_per_sample.div_ceil(8)..=8).contains(&bytes) {
+            return Err(WavError::Contradiction {
+                what: format!(
+                    "samples of {} bits are not held by {bytes} bytes each: give enough bytes for the bits, and no \
+                     more than 8",
+                    self.bits_per_sample
+                ),
+            });
+        }
+        self.encoding.container_bytes = bytes;
+        Ok(self)
+    }
+
+    /// The same with or without a sign.
+    #[must_use]
+    pub fn with_sign(mut self, sign: Sign) -> Self {
+        self.encoding.kind = match (sign, self.justify()) {
+            (Sign::Signed, Justify::High) => Kind::Signed,
+            (Sign::Signed, Justify::Low) => Kind::SignedLow,
+            (Sign::Unsigned, Justify::High) => Kind::Unsigned,
+            (Sign::Unsigned, Justify::Low) => Kind::UnsignedLow,
+        };
+        self
+    }
+
+    /// The same with its bytes in this order.
+    #[must_use]
+    pub fn with_endian(mut self, endian: Endian) -> Self {
+        self.encoding.endian = endian;
+        self
+    }
+
+    /// The same with its bits at this end of wider containers.
+    #[must_use]
+    pub fn justified(mut self, justify: Justify) -> Self {
+        self.encoding.kind = match (self.encoding.kind, justify) {
+            (kind, Justify::Low) => kind.low(),
+            (kind, Justify::High) => kind.high(),
+        };
+        self
+    }
+
+    fn justify(self) -> Justify {
+        if self.encoding.kind == self.encoding.kind.low() { Justify::Low } else { Justify::High }
     }
 
     /// Samples per second of each channel, in Hz.
@@ -54,7 +121,7 @@ impl PcmFormat {
         self.channels
     }
 
-    /// Bits of each sample: 8, 16 or 24.
+    /// Bits of each sample, 4 to 32.
     pub fn bits_per_sample(self) -> u8 {
         self.bits_per_sample
     }
@@ -68,6 +135,7 @@ impl From<PcmFormat> for Format {
             bits_per_sample: pcm.bits_per_sample,
             channel_mask: None,
             declared_samples: None,
+            encoding: pcm.encoding,
         }
     }
 }

@@ -147,6 +147,7 @@ mod tests {
             bits_per_sample: 16,
             channel_mask: None,
             declared_samples: None,
+            encoding: crate::wav::Encoding::wav(16),
         };
         assert_eq!(
             Say::format(&format).to_json().unwrap(),

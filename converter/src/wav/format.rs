@@ -4,10 +4,16 @@
 //! WAVEFORMATEXTENSIBLE). Average bytes per second and cbSize are ignored, as players do: they are wrong in many
 //! files and say nothing that the other fields do not.
 
-use super::WavError;
+use super::{Float, Rules, ValidBits, WavError};
 
 /// Largest sample rate that STREAMINFO can hold, in Hz (RFC 9639 §8.2: 20 bits).
 const MAX_SAMPLE_RATE: u32 = (1 << 20) - 1;
+/// Fewest bits of a sample that STREAMINFO can tell (RFC 9639 §8.2).
+pub const MIN_BITS: u8 = 4;
+/// Most bits of a sample that STREAMINFO can tell (RFC 9639 §8.2).
+pub const MAX_BITS: u8 = 32;
+/// Most bytes of a container that are read.
+const MAX_CONTAINER: u16 = 8;
 /// Bytes of `fmt ` that mean something: WAVEFORMATEXTENSIBLE has 40.
 pub(super) const FMT_KEPT: usize = 40;
 /// The last 14 bytes of every `SubFormat` GUID that stands for a format tag.
@@ -24,46 +30,99 @@ pub struct Format {
     pub channels: u8,
     /// Samples per second of each channel, in Hz.
     pub sample_rate: u32,
-    /// Bits of each sample: 8, 16 or 24.
+    /// Bits of each sample as FLAC will have it, 4 to 32.
     pub bits_per_sample: u8,
     /// Speaker bits of WAVEFORMATEXTENSIBLE, where the input has them; no more bits than channels.
     pub channel_mask: Option<u32>,
     /// Samples per channel that the header declares, if it declares any. A claim, not a fact.
     pub declared_samples: Option<u64>,
+    /// How the input's bytes mean samples.
+    pub encoding: Encoding,
+}
+
+/// How the bytes of one sample of one channel mean a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Encoding {
+    /// Bytes of each sample in the input, 1 to 8.
+    pub container_bytes: u8,
+    /// What their bits mean.
+    pub kind: Kind,
+    /// The order of the bytes.
+    pub endian: Endian,
+}
+
+/// What the bits of a container mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The highest bits are the sample, in two's complement; the others are zero.
+    Signed,
+    /// The highest bits are the sample plus half its range; the others are zero.
+    Unsigned,
+    /// The lowest bits are the sample, in two's complement; the others repeat its sign or are zero.
+    SignedLow,
+    /// The lowest bits are the sample plus half its range; the others are zero.
+    UnsignedLow,
+    /// A number of IEEE 754 in 4 or 8 bytes, where -1 to 1 is the full range.
+    Float,
+}
+
+/// The order of a number's bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Endian {
+    /// The lowest byte comes first, as in WAV files.
+    #[default]
+    Little,
+    /// The highest byte comes first.
+    Big,
+}
+
+impl Encoding {
+    /// As WAV files hold samples of so many bits that nothing else is said about: in as few bytes as hold them,
+    /// little-endian, in the highest bits; unsigned up to 8 bits, signed above.
+    pub fn wav(bits: u8) -> Self {
+        Self::wav_in(bits.div_ceil(8))
+    }
+
+    fn wav_in(container_bytes: u8) -> Self {
+        let kind = if container_bytes <= 1 { Kind::Unsigned } else { Kind::Signed };
+        Self { container_bytes, kind, endian: Endian::Little }
+    }
 }
 
 impl Format {
-    /// Bytes of one sample of every channel.
+    /// Bytes of one sample of every channel in the input.
     pub fn block_align(&self) -> usize {
-        usize::from(self.channels) * self.bytes_per_sample()
-    }
-
-    /// Bytes of one sample of one channel.
-    pub fn bytes_per_sample(&self) -> usize {
-        usize::from(self.bits_per_sample / 8)
+        usize::from(self.channels) * usize::from(self.encoding.container_bytes)
     }
 }
 
-/// Refuses channels, rates and sample sizes that cannot be converted; returns channels and bits.
+/// Refuses channels, rates and sample sizes that FLAC cannot hold; returns channels and bits.
 pub fn check_format(sample_rate: u32, channels: u16, bits: u16) -> Result<(u8, u8), WavError> {
+    let channels = check_channels_and_rate(sample_rate, channels)?;
+    Ok((channels, check_bits(bits)?))
+}
+
+fn check_channels_and_rate(sample_rate: u32, channels: u16) -> Result<u8, WavError> {
     let Ok(count @ 1..=8) = u8::try_from(channels) else {
         return Err(WavError::UnsupportedChannels { channels });
     };
     if !(1..=MAX_SAMPLE_RATE).contains(&sample_rate) {
         return Err(WavError::UnsupportedRate { sample_rate });
     }
-    match bits {
-        8 => Ok((count, 8)),
-        16 => Ok((count, 16)),
-        24 => Ok((count, 24)),
-        other => Err(WavError::UnsupportedBits { what: format!("samples of {other} bits") }),
+    Ok(count)
+}
+
+fn check_bits(bits: u16) -> Result<u8, WavError> {
+    match u8::try_from(bits) {
+        Ok(bits @ MIN_BITS..=MAX_BITS) => Ok(bits),
+        _ => Err(WavError::UnsupportedBits { what: format!("samples of {bits} bits") }),
     }
 }
 
 /// Reads the body of a `fmt ` chunk (its first [`FMT_KEPT`] bytes, or all if it is shorter).
-pub(super) fn parse_fmt(body: &[u8]) -> Result<Format, WavError> {
+pub(super) fn parse_fmt(body: &[u8], rules: Rules) -> Result<Format, WavError> {
     let mut fields = Fields(body);
-    let (Some(tag), Some(channels), Some(sample_rate), Some(_), Some(block_align), Some(container)) =
+    let (Some(tag), Some(channels), Some(sample_rate), Some(_), Some(block_align), Some(bits)) =
         (fields.u16(), fields.u16(), fields.u32(), fields.u32(), fields.u16(), fields.u16())
     else {
         return Err(WavError::Contradiction {
@@ -73,56 +132,101 @@ pub(super) fn parse_fmt(body: &[u8]) -> Result<Format, WavError> {
             ),
         });
     };
-    let (valid_bits, mask) = match tag {
-        TAG_PCM => (container, None),
-        TAG_EXTENSIBLE => {
-            let extension = Extension::read(fields)?;
-            extension.check_encoding()?;
-            // 0 is common in the wild and can only mean "all of them".
-            let valid = if extension.valid_bits == 0 { container } else { extension.valid_bits };
-            (valid, Some(extension.mask))
-        }
-        other => return Err(WavError::UnsupportedEncoding { encoding: encoding_name(other) }),
+    let (tag, valid_bits, mask) = if tag == TAG_EXTENSIBLE {
+        let extension = Extension::read(fields)?;
+        // 0 is common in the wild and can only mean "all of them".
+        let valid_bits = if extension.valid_bits == 0 { bits } else { extension.valid_bits };
+        (extension.encoding_tag()?, valid_bits, Some(extension.mask))
+    } else {
+        (tag, bits, None)
     };
-    if valid_bits > container {
+    let is_float = tag == TAG_FLOAT;
+    match tag {
+        TAG_FLOAT if rules.float == Float::Refuse => return Err(WavError::Float),
+        TAG_PCM | TAG_FLOAT => {}
+        other => return Err(WavError::UnsupportedEncoding { encoding: encoding_name(other) }),
+    }
+    let channels = check_channels_and_rate(sample_rate, channels)?;
+    if valid_bits > bits {
         return Err(WavError::Contradiction {
             what: format!(
-                "the header says that {valid_bits} bits of each {container}-bit sample are valid: it is damaged, write \
-                 the file again"
+                "the header says that {valid_bits} bits of each {bits}-bit sample are valid: it is damaged, write the \
+                 file again"
             ),
         });
     }
-    if valid_bits < container {
-        return Err(WavError::UnsupportedBits {
-            what: format!("samples of {valid_bits} bits in containers of {container} bits"),
-        });
-    }
-    if channels > 0 && u32::from(block_align) != u32::from(channels) * u32::from(container.div_ceil(8)) {
-        return Err(wrong_block_align(block_align, channels, container));
-    }
-    let (channels, bits_per_sample) = check_format(sample_rate, channels, container)?;
+    let container_bytes = container_bytes(block_align, channels, bits)?;
+    let (bits_per_sample, encoding) = if is_float {
+        float_encoding(container_bytes, valid_bits, rules.float)?
+    } else {
+        integer_encoding(container_bytes, valid_bits, rules.valid_bits)?
+    };
     Ok(Format {
         channels,
         sample_rate,
         bits_per_sample,
         channel_mask: mask.map(|mask| lowest_bits(mask, channels)),
         declared_samples: None,
+        encoding,
     })
 }
 
-/// A block alignment that does not follow from channels and bits: wider containers, or damage.
-fn wrong_block_align(block_align: u16, channels: u16, bits: u16) -> WavError {
-    let bytes = block_align / channels;
-    if block_align.is_multiple_of(channels) && bytes > bits.div_ceil(8) && bytes <= 8 {
-        return WavError::UnsupportedBits {
-            what: format!("samples of {bits} bits in containers of {} bits", u32::from(bytes) * 8),
-        };
+/// Bytes of one sample of one channel, which the block alignment tells: containers may be wider than their bits.
+fn container_bytes(block_align: u16, channels: u8, bits: u16) -> Result<u8, WavError> {
+    let bytes = block_align / u16::from(channels.max(1));
+    let fits = block_align.is_multiple_of(channels.into()) && bytes >= bits.div_ceil(8).max(1);
+    match u8::try_from(bytes) {
+        Ok(narrow) if fits && bytes <= MAX_CONTAINER => Ok(narrow),
+        _ => Err(WavError::Contradiction {
+            what: format!(
+                "the header says {channels} channels of {bits} bits but {block_align} bytes for one sample of all of \
+                 them: it contradicts itself, write the file again"
+            ),
+        }),
     }
-    WavError::Contradiction {
-        what: format!(
-            "the header says {channels} channels of {bits} bits but {block_align} bytes for one sample of all of them: \
-             it contradicts itself, write the file again"
-        ),
+}
+
+fn integer_encoding(container_bytes: u8, valid_bits: u16, rule: ValidBits) -> Result<(u8, Encoding), WavError> {
+    let container_bits = u16::from(container_bytes) * 8;
+    let mut encoding = Encoding::wav_in(container_bytes);
+    if rule == ValidBits::Container {
+        return Ok((check_bits(container_bits)?, encoding));
+    }
+    if rule == ValidBits::Low && valid_bits < container_bits {
+        encoding.kind = encoding.kind.low();
+    }
+    Ok((check_bits(valid_bits)?, encoding))
+}
+
+fn float_encoding(container_bytes: u8, valid_bits: u16, float: Float) -> Result<(u8, Encoding), WavError> {
+    if !matches!(container_bytes, 4 | 8) || valid_bits != u16::from(container_bytes) * 8 {
+        return Err(WavError::UnsupportedEncoding {
+            encoding: format!("floating point of {valid_bits} bits in containers of {} bits", container_bytes * 8),
+        });
+    }
+    let bits = if float == Float::To16 { 16 } else { 24 };
+    Ok((bits, Encoding { container_bytes, kind: Kind::Float, endian: Endian::Little }))
+}
+
+impl Kind {
+    /// The same with the sample in the lowest bits.
+    #[must_use]
+    pub fn low(self) -> Self {
+        match self {
+            Self::Signed | Self::SignedLow => Self::SignedLow,
+            Self::Unsigned | Self::UnsignedLow => Self::UnsignedLow,
+            Self::Float => Self::Float,
+        }
+    }
+
+    /// The same with the sample in the highest bits.
+    #[must_use]
+    pub fn high(self) -> Self {
+        match self {
+            Self::Signed | Self::SignedLow => Self::Signed,
+            Self::Unsigned | Self::UnsignedLow => Self::Unsigned,
+            Self::Float => Self::Float,
+        }
     }
 }
 
@@ -159,13 +263,12 @@ impl Extension {
         })
     }
 
-    fn check_encoding(&self) -> Result<(), WavError> {
-        if self.guid != TAG_GUID {
-            return Err(WavError::UnsupportedEncoding { encoding: "of an unknown kind (SubFormat GUID)".to_owned() });
-        }
-        match self.tag {
-            TAG_PCM => Ok(()),
-            other => Err(WavError::UnsupportedEncoding { encoding: encoding_name(other) }),
+    /// The format tag that the `SubFormat` stands for.
+    fn encoding_tag(&self) -> Result<u16, WavError> {
+        if self.guid == TAG_GUID {
+            Ok(self.tag)
+        } else {
+            Err(WavError::UnsupportedEncoding { encoding: "of an unknown kind (SubFormat GUID)".to_owned() })
         }
     }
 }
@@ -174,7 +277,6 @@ impl Extension {
 fn encoding_name(tag: u16) -> String {
     let name = match tag {
         0x0002 => "Microsoft ADPCM",
-        TAG_FLOAT => "floating point",
         0x0006 => "A-law",
         0x0007 => "\u{b5}-law",
         0x0011 => "IMA ADPCM",
@@ -210,133 +312,4 @@ impl Fields<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn fmt(tag: u16, channels: u16, rate: u32, align: u16, bits: u16) -> Vec<u8> {
-        let mut body = Vec::new();
-        body.extend(tag.to_le_bytes());
-        body.extend(channels.to_le_bytes());
-        body.extend(rate.to_le_bytes());
-        body.extend(12345_u32.to_le_bytes()); // average bytes per second: wrong, and ignored
-        body.extend(align.to_le_bytes());
-        body.extend(bits.to_le_bytes());
-        body
-    }
-
-    fn extensible(channels: u16, align: u16, bits: u16, valid: u16, mask: u32, tag: u16) -> Vec<u8> {
-        let mut body = fmt(TAG_EXTENSIBLE, channels, 48_000, align, bits);
-        body.extend(22_u16.to_le_bytes());
-        body.extend(valid.to_le_bytes());
-        body.extend(mask.to_le_bytes());
-        body.extend(tag.to_le_bytes());
-        body.extend(TAG_GUID);
-        body
-    }
-
-    fn refusal(body: &[u8]) -> (&'static str, String) {
-        let error = parse_fmt(body).unwrap_err();
-        (error.code(), error.to_string())
-    }
-
-    #[test]
-    fn reads_plain_pcm_of_every_size_and_channel_count() {
-        for bits in [8_u16, 16, 24] {
-            for channels in 1..=8_u16 {
-                let format = parse_fmt(&fmt(TAG_PCM, channels, 44_100, channels * bits / 8, bits)).unwrap();
-                assert_eq!(u16::from(format.channels), channels);
-                assert_eq!(u16::from(format.bits_per_sample), bits);
-                assert_eq!(format.channel_mask, None);
-                assert_eq!(format.block_align(), usize::from(channels * bits / 8));
-            }
-        }
-    }
-
-    #[test]
-    fn reads_extensible_and_its_mask() {
-        let format = parse_fmt(&extensible(6, 18, 24, 24, 0x3F, TAG_PCM)).unwrap();
-        assert_eq!((format.channels, format.bits_per_sample, format.channel_mask), (6, 24, Some(0x3F)));
-        let zero_valid_bits = parse_fmt(&extensible(2, 4, 16, 0, 3, TAG_PCM)).unwrap();
-        assert_eq!(zero_valid_bits.bits_per_sample, 16);
-        let too_many_speakers = parse_fmt(&extensible(2, 4, 16, 16, 0x3F, TAG_PCM)).unwrap();
-        assert_eq!(too_many_speakers.channel_mask, Some(0x3));
-    }
-
-    #[test]
-    fn accepts_the_whole_range_of_rates() {
-        for rate in [1, 8_000, 96_000, 192_000, 655_350, 1_048_575] {
-            assert_eq!(parse_fmt(&fmt(TAG_PCM, 1, rate, 2, 16)).unwrap().sample_rate, rate);
-        }
-        for rate in [0, 1_048_576, u32::MAX] {
-            let (code, message) = refusal(&fmt(TAG_PCM, 1, rate, 2, 16));
-            assert_eq!(code, "unsupported_rate");
-            assert!(message.contains(&format!("{rate} Hz")) && message.contains("resample"), "{message}");
-        }
-    }
-
-    #[test]
-    fn refuses_other_encodings_by_name() {
-        for (tag, name) in [
-            (0x0002, "Microsoft ADPCM"),
-            (0x0003, "floating point"),
-            (0x0006, "A-law"),
-            (0x0007, "\u{b5}-law"),
-            (0x0011, "IMA ADPCM"),
-            (0x0055, "MP3"),
-            (0x1234, "format tag 0x1234"),
-            (0x0000, "format tag 0x0000"),
-        ] {
-            let (code, message) = refusal(&fmt(tag, 2, 44_100, 8, 32));
-            assert_eq!(code, "unsupported_encoding");
-            assert!(message.contains(name) && message.contains("pcm_s24le"), "{message}");
-        }
-        assert!(refusal(&extensible(2, 8, 32, 32, 3, TAG_FLOAT)).1.contains("floating point"));
-        let mut ambisonic = extensible(4, 8, 16, 16, 0, TAG_PCM);
-        ambisonic.truncate(26);
-        ambisonic.extend([0, 0, 0x21, 0x07, 0xD3, 0x11, 0x86, 0x44, 0xC8, 0xC1, 0xCA, 0, 0, 0]);
-        assert_eq!(refusal(&ambisonic).0, "unsupported_encoding");
-    }
-
-    #[test]
-    fn refuses_sizes_that_do_not_fill_their_bytes() {
-        for (body, words) in [
-            (fmt(TAG_PCM, 1, 44_100, 2, 12), "12 bits"),
-            (fmt(TAG_PCM, 1, 44_100, 4, 24), "24 bits in containers of 32 bits"),
-            (fmt(TAG_PCM, 1, 44_100, 4, 32), "32 bits"),
-            (fmt(TAG_PCM, 1, 44_100, 8, 64), "64 bits"),
-            (extensible(2, 8, 32, 24, 3, TAG_PCM), "24 bits in containers of 32 bits"),
-            (extensible(2, 4, 16, 12, 3, TAG_PCM), "12 bits in containers of 16 bits"),
-        ] {
-            let (code, message) = refusal(&body);
-            assert_eq!(code, "unsupported_bits", "{message}");
-            assert!(message.contains(words) && message.contains("convert the file first"), "{message}");
-        }
-    }
-
-    #[test]
-    fn refuses_channel_counts_outside_flac() {
-        for (channels, align) in [(0, 0), (9, 18), (255, 510), (65_535, 65_535)] {
-            let (code, message) =
-                refusal(&fmt(TAG_PCM, channels, 44_100, align, if channels == 65_535 { 8 } else { 16 }));
-            assert_eq!(code, "unsupported_channels", "{message}");
-            assert!(message.contains(&format!("{channels} channels")), "{message}");
-        }
-    }
-
-    #[test]
-    fn refuses_headers_that_contradict_themselves() {
-        for (body, words) in [
-            (fmt(TAG_PCM, 2, 44_100, 4, 16)[..15].to_vec(), "15 bytes"),
-            (fmt(TAG_PCM, 2, 44_100, 3, 16), "3 bytes for one sample"),
-            (fmt(TAG_PCM, 2, 44_100, 0, 16), "0 bytes for one sample"),
-            (fmt(TAG_PCM, 2, 44_100, 2, 16), "2 bytes for one sample"),
-            (extensible(2, 4, 16, 17, 3, TAG_PCM), "17 bits of each 16-bit sample"),
-            (extensible(2, 4, 16, 16, 3, TAG_PCM)[..39].to_vec(), "40 bytes"),
-            (fmt(TAG_EXTENSIBLE, 2, 44_100, 4, 16), "40 bytes"),
-        ] {
-            let (code, message) = refusal(&body);
-            assert_eq!(code, "contradicting_header", "{message}");
-            assert!(message.contains(words) && message.contains("write the file again"), "{message}");
-        }
-    }
-}
+mod tests;

@@ -1,18 +1,22 @@
 //! The WAV side: an incremental (sans-I/O) parser. Bytes go in, split anywhere; a [`Format`] and ranges of PCM come
 //! out. One parser serves files, uploads and streams.
 //!
-//! Read today: RIFF WAVE with integer PCM. `parser` walks chunks and decides where the audio ends, `format` reads the
-//! `fmt ` chunk, `chunk` knows chunk headers and names, `sniff` tells a WAV file from everything else, `error` says why
-//! not.
+//! Read: RIFF, RF64, BW64 and Wave64 with integer PCM, and floating point if the caller lets it be rounded. `parser`
+//! walks chunks and decides where the audio ends, `sniff` tells the containers from each other and from everything
+//! else, `chunk` knows chunk headers and names, `ds64` the 64-bit sizes of RF64, `format` reads the `fmt ` chunk,
+//! `samples` turns containers into samples, `rules` are the caller's decisions, `error` says why not.
 
 mod chunk;
+mod ds64;
 mod error;
 mod format;
 mod parser;
+mod rules;
 mod samples;
 mod sniff;
 
 pub use error::{WavError, WavErrorClass, WavWarning};
-pub use format::{Format, check_format};
-pub use parser::{Length, Parser, Piece};
+pub use format::{Encoding, Endian, Format, Kind, MAX_BITS, MIN_BITS, check_format};
+pub use parser::{Parser, Piece, Skip};
+pub use rules::{Float, Length, Rules, UnknownChoice, ValidBits};
 pub use samples::Unpacker;

@@ -1,28 +1,20 @@
-//! The chunk walker: a state machine that is fed with bytes, split anywhere, and passes on the format and the audio.
-//! It holds at most forty bytes, whatever lengths the input claims.
+//! The chunk walker: a state machine that is fed with bytes, split anywhere, and passes every one of them on, named
+//! for what it is. It holds at most 128 bytes, whatever lengths the input claims.
 //!
-//! It decides where the audio ends (DESIGN §4); what a `fmt ` chunk means is [`super::format`]'s business.
+//! It decides where the audio ends (DESIGN §4); what a `fmt ` chunk means is [`super::format`]'s business. `chunks` has
+//! what a chunk's header leads to, `ends` what the end of the input means in each state.
 
-use super::chunk::{CHUNK_HEADER, Held, is_chunk_name, is_known_chunk, printed};
-use super::format::{FMT_KEPT, Format, parse_fmt};
-use super::sniff::{RIFF_HEADER, sniff};
-use super::{WavError, WavWarning};
+mod chunks;
+mod ends;
 
-/// The data length that pipes write when they do not know it.
-const LENGTH_OPEN: u32 = u32::MAX;
+use super::chunk::{ChunkHeader, Held, Role};
+use super::ds64::Ds64;
+use super::format::Format;
+use super::sniff::{Container, RIFF_HEADER, WAVE64_HEADER, check_wave64, sniff};
+use super::{Length, Rules, WavError, WavWarning};
 
-/// Where the audio ends when a file's header and its length disagree.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Length {
-    /// The declared length, if chunks or nothing follow; the end of the input, with a warning, if the length is
-    /// unknown or past it; a refusal if bytes follow that are no chunks.
-    #[default]
-    Auto,
-    /// The declared length, whatever follows.
-    Header,
-    /// The end of the input, whatever is declared.
-    Eof,
-}
+/// Bytes of an ID3v1 tag, the last ones of a file.
+const ID3V1: usize = 128;
 
 /// What the parser found. Every byte of the input is in exactly one piece, in the input's order, so that whoever puts
 /// the bytes of all pieces together has the input again.
@@ -36,7 +28,7 @@ pub enum Piece<'a> {
         name: [u8; 4],
         /// The bytes of its header (8; Wave64: 24).
         header: &'a [u8],
-        /// Bytes of its body that its header claims, padding not counted. A claim, not a fact.
+        /// Bytes of its body that its header or the file's `ds64` claims, padding not counted. A claim, not a fact.
         size: u64,
     },
     /// The next bytes of the latest chunk's body, unless it is the data chunk.
@@ -51,68 +43,98 @@ pub enum Piece<'a> {
     Junk(&'a [u8]),
 }
 
-/// An incremental RIFF WAVE parser.
+/// What a caller that can seek may pass over, because all of it is audio.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Skip {
+    /// The next bytes, so many of them as the input has; never 0.
+    Bytes(u64),
+    /// The rest of the input.
+    ToEnd,
+}
+
+/// An incremental parser of RIFF, RF64, BW64 and Wave64.
 #[derive(Debug)]
 pub struct Parser {
-    length: Length,
+    rules: Rules,
+    container: Container,
     state: State,
     held: Held,
-    format: Option<(FmtChunk, Format)>,
+    ds64: Option<Box<Ds64>>,
+    format: Option<Format>,
     data: Option<Data>,
     /// Bytes taken in earlier steps.
     offset: u64,
     /// Where the latest chunk begins.
     chunk_at: u64,
+    /// Where bytes begin that look like an ID3v1 tag, but are not the input's last ones.
+    no_tag_at: Option<u64>,
     warnings: Vec<WavWarning>,
 }
 
 #[derive(Debug, Clone, Copy)]
 enum State {
-    /// Collecting the RIFF header.
-    Riff,
-    /// Collecting a chunk's header.
-    ChunkHeader,
-    /// Collecting the first bytes of a `fmt ` chunk; `rest` follow that mean nothing.
-    Fmt { size: u32, wanted: usize },
-    /// Passing over a chunk.
-    Skip { name: [u8; 4], left: u64, odd: bool },
-    /// After a chunk of odd length: one zero byte, if the writer kept the rule.
-    Pad,
+    /// Collecting the first bytes, which tell the container.
+    Start,
+    /// Collecting the rest of a Wave64 header.
+    Wave64,
+    /// Collecting a chunk's header; `unpadded` if the byte that should fill up the chunk before it was not zero.
+    ChunkHeader { unpadded: bool },
+    /// Collecting what may be an ID3v1 tag.
+    Tag,
+    /// Passing a chunk on.
+    Body(Body),
+    /// After a chunk's body: so many zero bytes, if the writer kept the rule.
+    Padding { left: u8 },
     /// After a data chunk that claims no audio: a chunk's header, or audio of unknown length.
     EmptyData,
     /// Passing audio on; `None` goes to the end of the input.
-    Audio { left: Option<u64>, odd: bool },
-    /// Passing over everything up to the end, since the caller said that the header is right.
-    Ignore { bytes: u64 },
+    Audio { left: Option<u64>, padding: u8 },
+    /// Passing on everything up to the end as junk, since the caller said that the header is right.
+    Junk { bytes: u64 },
+}
+
+/// A chunk on its way.
+#[derive(Debug, Clone, Copy)]
+struct Body {
+    name: [u8; 4],
+    /// Whether writers are known to use such a chunk.
+    known: bool,
+    left: u64,
+    padding: u8,
+    reading: Reading,
+}
+
+/// What is read out of a chunk that passes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    Nothing,
+    Fmt,
+    Ds64,
 }
 
 /// What is known of the data chunk.
 #[derive(Debug, Clone, Copy)]
 struct Data {
-    /// Bytes of audio that its header declares.
-    declared: u32,
-    /// Bytes of audio passed on.
+    /// Bytes of audio that the file declares.
+    declared: u64,
+    /// Bytes of audio passed on or passed over.
     passed: u64,
-}
-
-/// The start of a `fmt ` chunk, kept to tell a harmless second one from a contradiction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct FmtChunk {
-    size: u32,
-    kept: Held,
 }
 
 impl Parser {
     /// A parser at the start of an input.
-    pub fn new(length: Length) -> Self {
+    pub fn new(rules: Rules) -> Self {
         Self {
-            length,
-            state: State::Riff,
+            rules,
+            container: Container::Riff,
+            state: State::Start,
             held: Held::EMPTY,
+            ds64: None,
             format: None,
             data: None,
             offset: 0,
             chunk_at: 0,
+            no_tag_at: None,
             warnings: Vec::new(),
         }
     }
@@ -126,36 +148,36 @@ impl Parser {
     ) -> Result<(), E> {
         while !bytes.is_empty() {
             let used = self.step(bytes, sink)?;
-            self.offset += used as u64;
+            self.offset = self.offset.saturating_add(used as u64);
             bytes = bytes.get(used..).unwrap_or_default();
         }
         Ok(())
     }
 
-    /// Ends the input: refuses one that ended too early, passes on audio that was still held back, and returns what
-    /// the user should know.
-    pub fn finish<E: From<WavError>>(
-        mut self,
-        sink: &mut dyn FnMut(Piece<'_>) -> Result<(), E>,
-    ) -> Result<Vec<WavWarning>, E> {
-        let Some(data) = self.data else {
-            return Err(self.ended_before_audio().into());
-        };
+    /// What of the bytes that come next is audio and nothing else, so that a caller that can seek and only wants to
+    /// know what the file holds need not read it.
+    pub fn skippable(&self) -> Option<Skip> {
         match self.state {
-            State::EmptyData if !self.held.is_empty() => {
-                self.warnings.push(WavWarning::UnknownLength);
-                sink(Piece::Audio(self.held.bytes()))?;
-            }
-            State::Audio { left: Some(1..), .. } => self.audio_cut_off(data)?,
-            State::ChunkHeader if !self.held.is_empty() => {
-                self.warnings.push(WavWarning::TrailingBytes { bytes: self.held.len() as u64 });
-            }
-            State::Fmt { .. } => self.chunk_cut_off(*b"fmt ")?,
-            State::Skip { name, .. } => self.chunk_cut_off(name)?,
-            State::Ignore { bytes } => self.warnings.push(WavWarning::IgnoredBytes { bytes }),
-            State::Riff | State::ChunkHeader | State::Pad | State::EmptyData | State::Audio { .. } => {}
+            State::Audio { left: Some(left), .. } => Some(Skip::Bytes(left)),
+            State::Audio { left: None, .. } => Some(Skip::ToEnd),
+            _ => None,
         }
-        Ok(self.warnings)
+    }
+
+    /// So many bytes of the input were passed over, none of them beyond what [`skippable`](Self::skippable) told nor
+    /// beyond the input's end. The parser goes on as if it had been given them.
+    pub fn skip(&mut self, bytes: u64) {
+        if let State::Audio { left, padding } = self.state {
+            let used = left.map_or(bytes, |left| left.min(bytes));
+            self.offset = self.offset.saturating_add(used);
+            self.passed(used);
+            self.audio(left.map(|left| left.saturating_sub(used)), padding);
+        }
+    }
+
+    /// Bytes of audio passed on or passed over so far.
+    pub fn audio_bytes(&self) -> u64 {
+        self.data.map_or(0, |data| data.passed)
     }
 
     /// One move of the machine; returns how many bytes it used. It may use none, but then changes its state.
@@ -165,229 +187,150 @@ impl Parser {
         sink: &mut dyn FnMut(Piece<'_>) -> Result<(), E>,
     ) -> Result<usize, E> {
         match self.state {
-            State::Riff => {
+            State::Start => {
                 let used = self.held.fill(bytes, RIFF_HEADER);
                 if self.held.len() == RIFF_HEADER {
-                    sniff(self.held.bytes())?;
-                    self.next_chunk(false);
-                }
-                Ok(used)
-            }
-            State::ChunkHeader => {
-                let used = self.held.fill(bytes, CHUNK_HEADER);
-                if let Some((name, size)) = self.held.chunk_header() {
-                    self.chunk_at = (self.offset + used as u64).saturating_sub(CHUNK_HEADER as u64);
-                    self.enter_chunk(name, size, sink)?;
-                }
-                Ok(used)
-            }
-            State::Fmt { size, wanted } => {
-                let used = self.held.fill(bytes, wanted);
-                if self.held.len() == wanted {
-                    self.take_fmt(size)?;
-                }
-                Ok(used)
-            }
-            State::Skip { name, left, odd } => {
-                let used = clamp(left, bytes);
-                self.skip(name, left - used as u64, odd);
-                Ok(used)
-            }
-            State::Pad => {
-                self.next_chunk(false);
-                Ok(usize::from(bytes.first() == Some(&0)))
-            }
-            State::EmptyData => {
-                let used = self.held.fill(bytes, CHUNK_HEADER);
-                if let Some((name, size)) = self.held.chunk_header() {
-                    if is_chunk_name(name) {
-                        self.enter_chunk(name, size, sink)?;
-                    } else {
-                        self.warnings.push(WavWarning::UnknownLength);
-                        self.state = State::Audio { left: None, odd: false };
-                        sink(Piece::Audio(self.held.bytes()))?;
+                    self.container = sniff(self.held.bytes())?;
+                    match self.container {
+                        Container::Wave64 => self.state = State::Wave64,
+                        Container::Riff | Container::Rf64 => self.end_header(sink)?,
                     }
                 }
                 Ok(used)
             }
-            State::Audio { left, odd } => {
-                let used = left.map_or(bytes.len(), |left| clamp(left, bytes));
-                sink(Piece::Audio(bytes.get(..used).unwrap_or_default()))?;
-                if let Some(data) = &mut self.data {
-                    data.passed += used as u64;
+            State::Wave64 => {
+                let used = self.held.fill(bytes, WAVE64_HEADER);
+                if self.held.len() == WAVE64_HEADER {
+                    check_wave64(self.held.bytes())?;
+                    self.end_header(sink)?;
                 }
-                self.audio(left.map(|left| left - used as u64), odd);
                 Ok(used)
             }
-            State::Ignore { bytes: before } => {
-                self.state = State::Ignore { bytes: before + bytes.len() as u64 };
+            State::ChunkHeader { unpadded } => {
+                let (used, header) = self.collect_header(bytes);
+                if let Some(header) = header {
+                    self.take_header(header, unpadded, sink)?;
+                }
+                Ok(used)
+            }
+            State::Tag => {
+                let used = self.held.fill(bytes, ID3V1);
+                if used == 0 {
+                    self.tag_is_none(sink)?;
+                }
+                Ok(used)
+            }
+            State::Body(body) => self.pass_body(body, bytes, sink),
+            State::Padding { left } => {
+                let used = bytes.iter().take(left.into()).take_while(|byte| **byte == 0).count();
+                if used > 0 {
+                    sink(Piece::Padding(first(bytes, used)))?;
+                }
+                let left = left.saturating_sub(u8::try_from(used).unwrap_or(left));
+                if left == 0 || used < bytes.len() {
+                    self.held = Held::EMPTY;
+                    self.state = State::ChunkHeader { unpadded: left > 0 };
+                } else {
+                    self.state = State::Padding { left };
+                }
+                Ok(used)
+            }
+            State::EmptyData => {
+                let (used, header) = self.collect_header(bytes);
+                match header {
+                    Some(header) if self.container.trusts(header) => self.take_header(header, false, sink)?,
+                    Some(_) => {
+                        self.audio(None, 0);
+                        self.held_is_audio(sink)?;
+                    }
+                    None => {}
+                }
+                Ok(used)
+            }
+            State::Audio { left, padding } => {
+                let used = left.map_or(bytes.len(), |left| clamp(left, bytes));
+                self.passed(used as u64);
+                self.audio(left.map(|left| left.saturating_sub(used as u64)), padding);
+                sink(Piece::Audio(first(bytes, used)))?;
+                Ok(used)
+            }
+            State::Junk { bytes: before } => {
+                self.state = State::Junk { bytes: before.saturating_add(bytes.len() as u64) };
+                sink(Piece::Junk(bytes))?;
                 Ok(bytes.len())
             }
         }
     }
 
-    /// A chunk's header is complete.
-    fn enter_chunk<E: From<WavError>>(
+    /// The container's header is complete.
+    fn end_header<E>(&mut self, sink: &mut dyn FnMut(Piece<'_>) -> Result<(), E>) -> Result<(), E> {
+        let held = self.held;
+        self.next_chunk(0);
+        sink(Piece::Header(held.bytes()))
+    }
+
+    /// Takes bytes of a chunk's header; returns how many, and the header once it is complete.
+    fn collect_header(&mut self, bytes: &[u8]) -> (usize, Option<ChunkHeader>) {
+        let used = self.held.fill(bytes, self.container.chunk_header());
+        let header = self.container.read_chunk(self.held.bytes());
+        if header.is_some() {
+            self.chunk_at = self.offset.saturating_add(used as u64).saturating_sub(self.held.len() as u64);
+        }
+        (used, header)
+    }
+
+    /// What should be a chunk's header is complete.
+    fn take_header<E: From<WavError>>(
         &mut self,
-        name: [u8; 4],
-        size: u32,
+        header: ChunkHeader,
+        unpadded: bool,
         sink: &mut dyn FnMut(Piece<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        match &name {
-            b"fmt " => self.enter_fmt(size)?,
-            b"data" => self.enter_data(size, sink)?,
-            _ if is_chunk_name(name) => self.skip(name, size.into(), size % 2 == 1),
-            _ if self.data.is_none() => {
-                return Err(contradiction(format!(
-                    "at byte {} there should be a chunk, but no chunk has such a name: the file is damaged before its \
-                     audio, write it again",
-                    self.chunk_at
-                ))
-                .into());
-            }
-            _ => self.not_a_chunk()?,
+        let at_tag = self.held.bytes().starts_with(b"TAG") && self.no_tag_at != Some(self.chunk_at);
+        if at_tag && self.data.is_some() {
+            self.state = State::Tag;
+            return Ok(());
         }
-        Ok(())
+        if unpadded && header.role == Role::NoChunk && self.container != Container::Wave64 {
+            // Some writers pad with whatever was in memory: the chunk may begin one byte later.
+            self.state = State::ChunkHeader { unpadded: false };
+            return self.held.shift().map_or(Ok(()), |byte| sink(Piece::Padding(&[byte])));
+        }
+        self.enter_chunk(header, sink)
     }
 
-    fn enter_fmt(&mut self, size: u32) -> Result<(), WavError> {
-        self.held = Held::EMPTY;
-        let wanted = usize::try_from(size).map_or(FMT_KEPT, |size| size.min(FMT_KEPT));
-        self.state = State::Fmt { size, wanted };
-        if wanted == 0 { self.take_fmt(size) } else { Ok(()) }
-    }
-
-    /// All of a `fmt ` chunk that matters has been read.
-    fn take_fmt(&mut self, size: u32) -> Result<(), WavError> {
-        let chunk = FmtChunk { size, kept: self.held };
-        match &self.format {
-            None => self.format = Some((chunk, parse_fmt(chunk.kept.bytes())?)),
-            Some((first, _)) if *first == chunk => {}
-            Some(_) => {
-                return Err(contradiction(
-                    "the file has two fmt chunks that differ: it contradicts itself, write it again".to_owned(),
-                ));
-            }
-        }
-        self.skip(*b"fmt ", u64::from(size) - chunk.kept.len() as u64, size % 2 == 1);
-        Ok(())
-    }
-
-    fn enter_data<E: From<WavError>>(
-        &mut self,
-        size: u32,
-        sink: &mut dyn FnMut(Piece<'_>) -> Result<(), E>,
-    ) -> Result<(), E> {
-        if self.data.is_some() {
-            return Err(contradiction(
-                "the file has two data chunks: one of them would be lost, write the file again with one".to_owned(),
-            )
-            .into());
-        }
-        let Some((_, mut format)) = self.format else {
-            return Err(contradiction(
-                "the data chunk comes before any fmt chunk: nothing says what its bytes mean, write the file again \
-                 with fmt first"
-                    .to_owned(),
-            )
-            .into());
-        };
-        if size != 0 && size != LENGTH_OPEN {
-            format.declared_samples = u64::from(size).checked_div(format.block_align() as u64);
-        }
-        self.data = Some(Data { declared: size, passed: 0 });
-        match (self.length, size) {
-            (Length::Eof, _) => self.audio(None, false),
-            (Length::Auto, LENGTH_OPEN) => {
-                self.warnings.push(WavWarning::UnknownLength);
-                self.audio(None, false);
-            }
-            (Length::Auto, 0) => {
-                self.held = Held::EMPTY;
-                self.state = State::EmptyData;
-            }
-            _ => self.audio(Some(size.into()), size % 2 == 1),
-        }
-        sink(Piece::Format(format))
-    }
-
-    fn skip(&mut self, name: [u8; 4], left: u64, odd: bool) {
-        if left == 0 {
-            self.next_chunk(odd);
-        } else {
-            self.state = State::Skip { name, left, odd };
-        }
-    }
-
-    fn audio(&mut self, left: Option<u64>, odd: bool) {
+    fn audio(&mut self, left: Option<u64>, padding: u8) {
         if left == Some(0) {
-            self.next_chunk(odd);
+            self.next_chunk(padding);
         } else {
-            self.state = State::Audio { left, odd };
+            self.state = State::Audio { left, padding };
         }
     }
 
-    fn next_chunk(&mut self, odd: bool) {
+    fn passed(&mut self, bytes: u64) {
+        if let Some(data) = &mut self.data {
+            data.passed = data.passed.saturating_add(bytes);
+        }
+    }
+
+    fn next_chunk(&mut self, padding: u8) {
         self.held = Held::EMPTY;
-        self.state = if odd { State::Pad } else { State::ChunkHeader };
-    }
-
-    /// Bytes after the audio are no chunk: refused, or passed over if the caller said so.
-    fn not_a_chunk(&mut self) -> Result<(), WavError> {
-        if self.length != Length::Header {
-            return Err(self.audio_end_in_doubt());
-        }
-        self.state = State::Ignore { bytes: self.held.len() as u64 };
-        Ok(())
-    }
-
-    fn audio_end_in_doubt(&self) -> WavError {
-        let declared = self.data.map_or(0, |data| data.declared);
-        contradiction(format!(
-            "after the {declared} bytes of audio that the header declares come bytes that are no WAV chunks: the length \
-             may be wrong (it wraps at 4 GiB), or something was appended. Correct the file, or say where the audio ends \
-             with `converter convert --length header` or `--length eof`"
-        ))
-    }
-
-    fn ended_before_audio(&self) -> WavError {
-        let place = match self.state {
-            State::Riff => {
-                return sniff(self.held.bytes()).err().unwrap_or(WavError::Empty);
-            }
-            State::ChunkHeader if !self.held.is_empty() => "inside a chunk's header".to_owned(),
-            State::Fmt { .. } => "inside its fmt chunk".to_owned(),
-            State::Skip { name, .. } => format!("inside its {} chunk", printed(name)),
-            _ => "after its last chunk, with no data chunk among them".to_owned(),
-        };
-        WavError::TruncatedHeader { place }
-    }
-
-    fn audio_cut_off(&mut self, data: Data) -> Result<(), WavError> {
-        if data.passed == 0 {
-            return Err(WavError::TruncatedHeader { place: "where its data chunk should begin".to_owned() });
-        }
-        self.warnings.push(WavWarning::Truncated { declared: data.declared.into(), actual: data.passed });
-        Ok(())
-    }
-
-    /// The input ended inside a chunk after the audio.
-    fn chunk_cut_off(&mut self, name: [u8; 4]) -> Result<(), WavError> {
-        if !is_known_chunk(name) && self.length != Length::Header {
-            return Err(self.audio_end_in_doubt());
-        }
-        self.warnings.push(WavWarning::TruncatedChunk { name: printed(name) });
-        Ok(())
+        self.state =
+            if padding > 0 { State::Padding { left: padding } } else { State::ChunkHeader { unpadded: false } };
     }
 }
 
-fn contradiction(what: String) -> WavError {
-    WavError::Contradiction { what }
+fn contradiction(what: impl Into<String>) -> WavError {
+    WavError::Contradiction { what: what.into() }
 }
 
 /// How many of `bytes` fit into `left`.
 fn clamp(left: u64, bytes: &[u8]) -> usize {
     usize::try_from(left).map_or(bytes.len(), |left| left.min(bytes.len()))
+}
+
+fn first(bytes: &[u8], count: usize) -> &[u8] {
+    bytes.get(..count).unwrap_or(bytes)
 }
 
 #[cfg(test)]

@@ -1,8 +1,14 @@
 //! Fixtures made in code: sounds, and WAV files put together chunk by chunk, right and wrong ones alike.
-//! The unit tests of `src/` and the tests beside this folder share them.
+//! The unit tests of `src/` and the tests beside this folder share them. `containers` writes RF64, Wave64 and samples
+//! in containers of any width, `fixtures` has the catalogue of WAV files that the converter must take or refuse.
 
 // Numbers here are small, and no test binary uses all of it.
 #![allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, clippy::cast_precision_loss, dead_code)]
+
+mod containers;
+
+#[allow(unused_imports)] // no test binary uses all of them
+pub use containers::{Place, Wave64, extensible_body, fmt_fields, pack};
 
 /// A pseudo-random generator (xorshift64*): the same sounds on every machine and run.
 pub struct Random(u64);
@@ -30,7 +36,7 @@ impl Random {
 /// Interleaved samples that behave like music: decaying partials, a little noise, related channels.
 pub fn music(samples: usize, channels: usize, bits: u32, seed: u64) -> Vec<i32> {
     let mut random = Random::new(seed);
-    let peak = f64::from((1_i32 << (bits - 1)) - 1);
+    let peak = ((1_i64 << (bits - 1)) - 1) as f64;
     let mut partials = [(0.0, 0.0); 6];
     let mut out = Vec::with_capacity(samples * channels);
     for time in 0..samples {
@@ -88,6 +94,14 @@ impl Wav {
         Self { bytes: b"RIFF\0\0\0\0WAVE".to_vec() }
     }
 
+    /// `RF64` (or `BW64`), the length that stands for a `ds64` chunk, `WAVE`, and that chunk, which gives the data
+    /// chunk's size and those of the chunks in `table`.
+    #[allow(clippy::trivially_copy_pass_by_ref)] // so that names are written b"RF64"
+    pub fn rf64(tag: &[u8; 4], data_size: u64, table: &[([u8; 4], u64)]) -> Self {
+        let wav = Self { bytes: [tag.as_slice(), &[0xFF; 4], b"WAVE"].concat() };
+        wav.chunk(b"ds64", &containers::ds64_body(data_size, table))
+    }
+
     /// A plain PCM file in one call.
     pub fn pcm(channels: u16, rate: u32, bits: u16, pcm: &[u8]) -> Vec<u8> {
         Self::new().fmt(channels, rate, bits).chunk(b"data", pcm).build()
@@ -129,8 +143,10 @@ impl Wav {
 
     /// The file, its RIFF length set.
     pub fn build(mut self) -> Vec<u8> {
-        let length = (self.bytes.len() - 8) as u32;
-        self.bytes[4..8].copy_from_slice(&length.to_le_bytes());
+        if self.bytes.starts_with(b"RIFF") {
+            let length = (self.bytes.len() - 8) as u32;
+            self.bytes[4..8].copy_from_slice(&length.to_le_bytes());
+        }
         self.bytes
     }
 }

@@ -3,7 +3,10 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::support::Wav;
+use crate::support::{Wav, Wave64, fmt_body};
+
+mod containers;
+mod scan;
 
 const PCM: &[u8] = b"\x01\x02\x03\x04\x05\x06\x07\x08\x81\x82\x83\x84";
 
@@ -17,10 +20,10 @@ struct Parsed {
     warnings: Vec<WavWarning>,
 }
 
-/// Parses pieces of an input one after the other.
+/// Parses pieces of an input one after the other, and checks that everything put in comes out.
 fn parse<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, length: Length) -> Result<Parsed, WavError> {
-    let mut parser = Parser::new(length);
-    let (mut format, mut audio) = (None, Vec::new());
+    let mut parser = Parser::new(Rules { length, ..Rules::default() });
+    let (mut format, mut audio, mut all, mut input) = (None, Vec::new(), Vec::new(), Vec::new());
     let mut sink = |piece: Piece<'_>| -> Result<(), WavError> {
         match piece {
             Piece::Format(found) => {
@@ -30,13 +33,29 @@ fn parse<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, length: Length) -> Resu
             Piece::Audio(bytes) => audio.extend_from_slice(bytes),
             _ => {}
         }
+        all.extend_from_slice(bytes_of(piece));
         Ok(())
     };
     for piece in pieces {
+        input.extend_from_slice(piece);
         parser.push(piece, &mut sink)?;
     }
     let warnings = parser.finish(&mut sink)?;
+    assert!(all == input, "every byte is in one piece, in order");
     Ok(Parsed { format, audio, warnings })
+}
+
+/// The bytes of the input that a piece has.
+fn bytes_of(piece: Piece<'_>) -> &[u8] {
+    match piece {
+        Piece::Header(bytes)
+        | Piece::Chunk { header: bytes, .. }
+        | Piece::Body(bytes)
+        | Piece::Audio(bytes)
+        | Piece::Padding(bytes)
+        | Piece::Junk(bytes) => bytes,
+        Piece::Format(_) => &[],
+    }
 }
 
 /// Parses an input whole and byte by byte, which must agree.
@@ -87,8 +106,10 @@ fn finds_the_audio_among_chunks_in_any_order() {
 fn takes_odd_chunks_with_and_without_their_pad_byte() {
     let unpadded = header().head(b"LIST", 3).raw(b"odd").chunk(b"data", PCM).build();
     assert_eq!(outcome(&unpadded, Length::Auto), fine());
+    let padded_with_junk = header().head(b"LIST", 3).raw(b"odd\xFF").chunk(b"data", PCM).build();
+    assert_eq!(outcome(&padded_with_junk, Length::Auto), fine());
     let odd_audio = || Wav::new().fmt(1, 8_000, 8).head(b"data", 3).raw(b"abc");
-    for rest in [b"\0".as_slice(), b"", b"\0LIST\x02\0\0\0hi", b"LIST\x02\0\0\0hi"] {
+    for rest in [b"\0".as_slice(), b"", b"\0LIST\x02\0\0\0hi", b"LIST\x02\0\0\0hi", b"\x80LIST\x02\0\0\0hi"] {
         let file = odd_audio().raw(rest).build();
         assert_eq!(outcome(&file, Length::Auto), Ok((b"abc".to_vec(), vec![])), "{}", rest.escape_ascii());
     }
@@ -205,42 +226,59 @@ fn declared_samples_are_those_of_the_header() {
 fn holds_no_more_than_a_fmt_chunk() {
     assert!(size_of::<Parser>() < 512, "the parser keeps no buffer that a claim could size");
     let body = [[0; 100].as_slice(), PCM].concat();
-    let long_fmt = Wav::new().head(b"fmt ", 116).raw(&crate::support::fmt_body(1, 2, 44_100, 16)).raw(&body[..100]);
+    let long_fmt = Wav::new().head(b"fmt ", 116).raw(&fmt_body(1, 2, 44_100, 16)).raw(&body[..100]);
     assert_eq!(outcome(&long_fmt.chunk(b"data", PCM).build(), Length::Auto), fine());
 }
 
-proptest! {
-    /// Any bytes after any plausible start, in any split: the same result as whole, and never a panic.
-    #[test]
-    fn every_split_gives_the_same(
-        start in 0..6_usize,
-        declared in prop_oneof![Just(0_u32), Just(u32::MAX), Just(4), Just(12), any::<u32>()],
-        tail in prop::collection::vec(any::<u8>(), 0..80),
-        named in any::<bool>(),
-        cuts in prop::collection::vec(1..40_usize, 1..60),
-        rule in 0..3_usize,
-    ) {
-        let data = |wav: Wav| wav.head(b"data", declared).raw(PCM);
-        let wav = match start {
-            0 => Wav::new(),
-            1 => header(),
-            2 => data(header()),
-            3 => data(header().chunk(b"LIST", b"abc")),
-            4 => data(Wav::new().extensible(2, 48_000, 24, 0x30)),
-            _ => data(header()).head(b"fmt ", declared),
-        };
-        let wav = if named { wav.head(b"LIST", declared) } else { wav };
-        let file = wav.raw(&tail).build();
-        let length = [Length::Auto, Length::Header, Length::Eof][rule];
-        let mut rest = file.as_slice();
-        let mut pieces = Vec::new();
-        for cut in cuts {
-            let (piece, later) = rest.split_at(cut.min(rest.len()));
-            pieces.push(piece);
-            rest = later;
+/// The last 128 bytes of many files that went through an MP3 tool.
+fn id3v1(title: &[u8]) -> Vec<u8> {
+    let mut tag = [b"TAG", title].concat();
+    tag.resize(ID3V1, 0);
+    tag
+}
+
+#[test]
+fn an_id3v1_tag_at_the_end_is_left_out() {
+    let file = || header().chunk(b"data", PCM);
+    let warned = Ok((PCM.to_vec(), vec!["id3v1"]));
+    for title in [b"A song".as_slice(), b"", b"A", b"TAGTAGTAG", b"\xFF"] {
+        for length in [Length::Auto, Length::Header] {
+            assert_eq!(outcome(&file().raw(&id3v1(title)).build(), length), warned, "{}", title.escape_ascii());
+            let behind_list = file().chunk(b"LIST", b"INFO").raw(&id3v1(title)).build();
+            assert_eq!(outcome(&behind_list, length), warned, "{}", title.escape_ascii());
         }
-        pieces.push(rest);
-        let whole = parse_both(&file, length);
-        prop_assert_eq!(parse(pieces, length), whole);
     }
+    let twice = file().raw(&id3v1(b"A song")).raw(&id3v1(b"A song")).build();
+    assert_eq!(outcome(&twice, Length::Auto), Err("contradicting_header"));
+    let cut_off = file().raw(&id3v1(b"A song")[..127]).build();
+    assert_eq!(outcome(&cut_off, Length::Auto), Err("contradicting_header"));
+    let few = file().raw(b"TAG").build();
+    assert_eq!(outcome(&few, Length::Auto), Ok((PCM.to_vec(), vec!["trailing_bytes"])));
+}
+
+#[test]
+fn chunks_that_begin_like_an_id3v1_tag_are_chunks() {
+    let file = header().chunk(b"data", PCM).chunk(b"TAGS", b"four").chunk(b"TAGS", &[0; 200]).chunk(b"TAG ", b"");
+    assert_eq!(outcome(&file.build(), Length::Auto), fine());
+    let mut many = header().chunk(b"data", PCM);
+    for _ in 0..100 {
+        many = many.chunk(b"TAGS", b"");
+    }
+    assert_eq!(outcome(&many.raw(&id3v1(b"A song")).build(), Length::Auto), Ok((PCM.to_vec(), vec!["id3v1"])));
+    let before = header().chunk(b"TAGS", &[1; 120]).chunk(b"data", PCM).build();
+    assert_eq!(outcome(&before, Length::Auto), fine());
+}
+
+#[test]
+fn thousands_of_tiny_chunks_and_a_huge_claim_cost_nothing() {
+    let mut many = header();
+    for number in 0..5000_u32 {
+        many = many.chunk(b"tiny", &number.to_le_bytes()[..(number % 4) as usize]);
+    }
+    assert_eq!(outcome(&many.chunk(b"data", PCM).build(), Length::Auto), fine());
+    let claims = header().chunk(b"data", PCM).head(b"zzz9", u32::MAX).raw(&[0; 50]).build();
+    assert_eq!(outcome(&claims, Length::Auto), Err("contradicting_header"));
+    assert_eq!(outcome(&claims, Length::Header), Ok((PCM.to_vec(), vec!["truncated_chunk"])));
+    let known = header().chunk(b"data", PCM).head(b"LIST", u32::MAX).raw(&[0; 50]).build();
+    assert_eq!(outcome(&known, Length::Auto), Ok((PCM.to_vec(), vec!["truncated_chunk"])));
 }
