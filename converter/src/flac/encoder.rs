@@ -27,7 +27,7 @@ pub enum EncodeError {
     /// The encoder refused its input or settings.
     #[error("{0}")]
     Refused(String),
-    /// The encoder panicked.
+    /// The encoder panicked. What a crate behind it makes of a block is caught and done without.
     #[error("the frame encoder panicked: {0}")]
     Panicked(String),
     /// The frame does not decode to its block.

@@ -1,4 +1,4 @@
-//! Compression levels: their numbers, and the one table of what each asks of the encoder.
+//! Compression levels: their numbers, and the one table of what each asks of the engines.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,15 +7,19 @@ use std::str::FromStr;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Level(u8);
 
-/// What a level asks of the encoder.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a level asks of the engines. Both are asked for each block that flacenc can code, where `both` says so.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Effort {
-    /// How two channels may be coded.
+    /// flacenc: how two channels may be coded.
     pub stereo: Stereo,
-    /// The highest order of the fixed predictors (RFC 9639 §9.2.5), 0 to 4.
+    /// flacenc: the highest order of the fixed predictors (RFC 9639 §9.2.5), 0 to 4.
     pub fixed_order: usize,
-    /// Orders of the linear predictors (§9.2.6). Each is tried on each frame, and the smallest frame is kept.
-    pub linear_orders: &'static [usize],
+    /// flacenc: the linear predictors (§9.2.6) to try. The smallest subframe is kept.
+    pub linear: &'static [Linear],
+    /// flac-codec: the ways to code a whole block. The smallest frame is kept.
+    pub codec: &'static [Coding],
+    /// Whether flac-codec is asked too where flacenc can do alone.
+    pub both: bool,
 }
 
 /// How two channels may be coded (RFC 9639 §9.1.3); whatever is smallest is kept.
@@ -23,28 +27,115 @@ pub(super) struct Effort {
 pub(super) enum Stereo {
     /// Each by itself.
     Independent,
-    /// Each by itself, or their middle and their difference.
-    MidSide,
-    /// All of these, or one of them and the difference.
-    Any,
+    /// In any way.
+    Joint,
+}
+
+/// One linear predictor of flacenc.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Linear {
+    /// Its order. flacenc does not look for a better, lower one.
+    pub order: u8,
+    /// Of the Tukey window.
+    pub alpha: f32,
+    pub scope: Scope,
+}
+
+/// Which of left, right, middle and side a predictor is tried on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// The two that are the best pair with fixed predictors alone.
+    Chosen,
+    /// All that the level's stereo coding may use.
+    All,
+}
+
+/// One way of flac-codec to code a block.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Coding {
+    /// Highest order of a linear predictor, of which flac-codec estimates the best; 0: fixed predictors only.
+    pub max_order: u8,
+    /// Of the Tukey window.
+    pub alpha: f32,
+    pub channels: Channels,
+}
+
+/// How flac-codec chooses the coding of two channels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Channels {
+    /// By the sums of the samples.
+    Guessed,
+    /// By coding left, right, middle and side.
+    Tried,
 }
 
 /// Samples per channel in each block but the last. Of the streamable subset, and the reference encoder's default.
 pub const BLOCK_SIZE: u16 = 4096;
 
-/// Levels 0 to 8. Each tries all that the one before tries and something more, so that no frame gets larger. The orders
-/// stay within the streamable subset (12 up to 48 kHz).
-const EFFORTS: [Effort; 9] = [
-    Effort { stereo: Stereo::Independent, fixed_order: 2, linear_orders: &[] },
-    Effort { stereo: Stereo::Independent, fixed_order: 4, linear_orders: &[] },
-    Effort { stereo: Stereo::MidSide, fixed_order: 4, linear_orders: &[] },
-    Effort { stereo: Stereo::Any, fixed_order: 4, linear_orders: &[] },
-    Effort { stereo: Stereo::Any, fixed_order: 4, linear_orders: &[4] },
-    Effort { stereo: Stereo::Any, fixed_order: 4, linear_orders: &[4, 8] },
-    Effort { stereo: Stereo::Any, fixed_order: 4, linear_orders: &[4, 8, 12] },
-    Effort { stereo: Stereo::Any, fixed_order: 4, linear_orders: &[4, 8, 12, 10] },
-    Effort { stereo: Stereo::Any, fixed_order: 4, linear_orders: &[4, 8, 12, 10, 6] },
-];
+const fn linear(order: u8, alpha: f32, scope: Scope) -> Linear {
+    Linear { order, alpha, scope }
+}
+
+const fn coding(max_order: u8, alpha: f32, channels: Channels) -> Coding {
+    Coding { max_order, alpha, channels }
+}
+
+const FIXED: &[Coding] = &[coding(0, 0.5, Channels::Guessed)];
+const GUESSED: &[Coding] = &[coding(12, 0.5, Channels::Guessed)];
+const TRIED: &[Coding] = &[coding(12, 0.5, Channels::Tried)];
+const WINDOWS: &[Coding] = &[coding(12, 0.5, Channels::Tried), coding(12, 0.1, Channels::Tried)];
+
+/// Levels 0 to 8. Each tries all that the one before tries, or something that holds it, and something more, so that no
+/// frame gets larger. No order is above 12, the streamable subset's limit up to 48 kHz (RFC 9639 §7).
+///
+/// flac-codec keeps the best of a linear and the best fixed predictor for each subframe, and picks from all pairs of
+/// them when it tries the channels: so `FIXED`, `GUESSED`, `TRIED` hold each other. It has fewer steps than there are
+/// levels.
+const EFFORTS: [Effort; 9] = {
+    use Scope::{All, Chosen};
+    use Stereo::{Independent, Joint};
+    [
+        Effort { stereo: Independent, fixed_order: 2, linear: &[], codec: FIXED, both: false },
+        Effort { stereo: Independent, fixed_order: 4, linear: &[], codec: FIXED, both: false },
+        Effort { stereo: Joint, fixed_order: 4, linear: &[], codec: FIXED, both: false },
+        Effort { stereo: Joint, fixed_order: 4, linear: &[linear(8, 0.4, Chosen)], codec: GUESSED, both: false },
+        Effort {
+            stereo: Joint,
+            fixed_order: 4,
+            linear: &[linear(8, 0.4, Chosen), linear(12, 0.4, Chosen)],
+            codec: GUESSED,
+            both: false,
+        },
+        Effort {
+            stereo: Joint,
+            fixed_order: 4,
+            linear: &[linear(8, 0.4, Chosen), linear(12, 0.4, All)],
+            codec: TRIED,
+            both: false,
+        },
+        Effort {
+            stereo: Joint,
+            fixed_order: 4,
+            linear: &[linear(8, 0.4, All), linear(12, 0.4, All)],
+            codec: TRIED,
+            both: false,
+        },
+        Effort {
+            stereo: Joint,
+            fixed_order: 4,
+            linear: &[linear(8, 0.4, All), linear(12, 0.4, All), linear(12, 0.8, All)],
+            codec: TRIED,
+            both: false,
+        },
+        Effort {
+            stereo: Joint,
+            fixed_order: 4,
+            linear: &[linear(8, 0.4, All), linear(12, 0.4, All), linear(12, 0.8, All), linear(12, 0.1, All)],
+            codec: WINDOWS,
+            both: true,
+        },
+    ]
+};
 
 impl Level {
     /// The fastest level.
@@ -67,7 +158,6 @@ impl Level {
         EFFORTS.get(usize::from(self.0)).copied().unwrap_or(last)
     }
 }
-
 impl Default for Level {
     fn default() -> Self {
         Self(5)
@@ -97,12 +187,37 @@ pub struct LevelError;
 mod tests {
     use super::*;
 
+    /// Whether a frame coded as `next` asks cannot be larger than one coded as `one` asks.
+    fn holds(next: &Effort, one: &Effort) -> bool {
+        let linear = |one: &Linear| {
+            let covers = |next: &Linear| next.order == one.order && next.alpha.to_bits() == one.alpha.to_bits();
+            next.linear.iter().any(|next| covers(next) && (next.scope == Scope::All || next.scope == one.scope))
+        };
+        let coding = |one: &Coding| {
+            let covers = |next: &Coding| next.max_order == one.max_order && next.alpha.to_bits() == one.alpha.to_bits();
+            next.codec.iter().any(|next| (covers(next) || one.max_order == 0) && next.channels >= one.channels)
+        };
+        next.stereo >= one.stereo
+            && next.fixed_order >= one.fixed_order
+            && one.linear.iter().all(linear)
+            && one.codec.iter().all(coding)
+            && next.both >= one.both
+    }
+
     #[test]
-    fn each_level_tries_all_that_the_one_before_tries() {
+    fn each_level_tries_all_that_the_one_before_tries_and_more() {
         for pair in EFFORTS.windows(2) {
             let [one, next] = pair else { unreachable!("windows of two") };
-            assert!(one.fixed_order <= next.fixed_order && one.stereo <= next.stereo, "{one:?} {next:?}");
-            assert!(next.linear_orders.starts_with(one.linear_orders) && one != next, "{one:?} {next:?}");
+            assert!(holds(next, one) && one != next, "{one:?} {next:?}");
+        }
+    }
+
+    #[test]
+    fn every_level_stays_within_the_streamable_subset() {
+        for effort in EFFORTS {
+            assert!(effort.fixed_order <= 4);
+            assert!(effort.linear.iter().all(|linear| (1..=12).contains(&linear.order)));
+            assert!(effort.codec.iter().all(|coding| coding.max_order <= 12));
         }
     }
 

@@ -1,13 +1,14 @@
 //! The FLAC side (RFC 9639): metadata blocks, frames, and the verifier.
 //!
 //! [`StreamEncoder`] cuts PCM into blocks and keeps STREAMINFO; its `pipeline` has several threads make the frames, in
-//! order; a [`FrameEncoder`] makes one frame of one block, and is the only place that knows a particular encoder;
-//! [`level`] says what each compression level asks of it; [`decode`](mod@decode) reads FLAC, and
-//! [`verify`](mod@verify) checks with it what was written.
+//! order; a [`FrameEncoder`] makes one frame of one block; [`engine`] has the encoders behind it, and nothing else knows
+//! which one runs; [`frame`] writes the headers for all of them; [`level`] says what each compression level asks of
+//! them; [`decode`](mod@decode) reads FLAC, and [`verify`](mod@verify) checks with it what was written.
 
 pub mod decode;
 mod encoder;
 mod engine;
+mod frame;
 mod level;
 mod metadata;
 mod pipeline;
@@ -16,7 +17,8 @@ mod stream;
 mod verify;
 
 pub use encoder::{Block, EncodeError, FrameEncoder};
-pub use engine::FlacencEncoder;
+pub use engine::frame_encoder;
+pub use frame::{tells_depth, tells_rate};
 pub use level::{BLOCK_SIZE, Level, LevelError};
 pub use metadata::{STREAM_INFO_AT, StreamInfo, head, mask_to_tell};
 pub use shape::Shape;

@@ -9,7 +9,7 @@ use std::num::NonZeroUsize;
 use md5::{Digest as _, Md5};
 
 use super::encoder::{EncodeError, FrameEncoder};
-use super::engine::FlacencEncoder;
+use super::engine;
 use super::level::Level;
 use super::metadata::{MAX_SAMPLES, StreamInfo};
 use super::pipeline::{MakeEncoder, Pipeline, Slot};
@@ -200,7 +200,7 @@ impl StreamEncoder {
 
 /// An encoder of frames. The one place that says which.
 fn frame_encoder(shape: Shape, level: Level, verify: Verify) -> Result<Box<dyn FrameEncoder>, EncodeError> {
-    let encoder: Box<dyn FrameEncoder> = Box::new(FlacencEncoder::new(shape, level)?);
+    let encoder = engine::frame_encoder(shape, level)?;
     Ok(match verify {
         Verify::Yes => Box::new(VerifyingEncoder::new(shape, encoder)),
         Verify::No => encoder,

@@ -107,13 +107,13 @@ pub fn decode(reader: impl Read) -> Result<Decoded, DecodeError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::flac::{FlacencEncoder, Level};
+    use crate::flac::{Level, frame_encoder};
     use crate::support::{music, signed_pcm};
 
     const SHAPE: Shape = Shape { channels: 2, sample_rate: 44_100, bits_per_sample: 16, block_size: 4096 };
 
     /// Does something to the frames of a sound encoder.
-    struct Spoiled(FlacencEncoder, fn(&mut Vec<u8>));
+    struct Spoiled(Box<dyn FrameEncoder>, fn(&mut Vec<u8>));
 
     impl FrameEncoder for Spoiled {
         fn encode(&mut self, block: Block<'_>, frame: &mut Vec<u8>) -> Result<(), EncodeError> {
@@ -126,7 +126,7 @@ mod tests {
     }
 
     fn verified(number: u64, spoil: fn(&mut Vec<u8>)) -> Result<Vec<u8>, EncodeError> {
-        let encoder = Spoiled(FlacencEncoder::new(SHAPE, Level::default()).unwrap(), spoil);
+        let encoder = Spoiled(frame_encoder(SHAPE, Level::default()).unwrap(), spoil);
         let mut encoder = VerifyingEncoder::new(SHAPE, Box::new(encoder));
         let pcm = signed_pcm(&music(4096, 2, 16, 1), 16);
         // What is there already stays and is not looked at.
@@ -141,7 +141,7 @@ mod tests {
     fn a_sound_frame_passes_unchanged() {
         let mut plain = vec![1, 2, 3];
         let pcm = signed_pcm(&music(4096, 2, 16, 1), 16);
-        let mut encoder = FlacencEncoder::new(SHAPE, Level::default()).unwrap();
+        let mut encoder = frame_encoder(SHAPE, Level::default()).unwrap();
         encoder.encode(Block { number: 7, pcm: &pcm }, &mut plain).unwrap();
         assert_eq!(verified(7, |_| {}).unwrap(), plain);
     }
@@ -158,7 +158,7 @@ mod tests {
             Vec::clear,
             // A sound frame of other samples: silence as two constant subframes.
             |frame| {
-                let mut encoder = FlacencEncoder::new(SHAPE, Level::default()).unwrap();
+                let mut encoder = frame_encoder(SHAPE, Level::default()).unwrap();
                 frame.clear();
                 encoder.encode(Block { number: 7, pcm: &[0; 4096 * 4] }, frame).unwrap();
             },
@@ -170,7 +170,7 @@ mod tests {
         }
         let other_number: fn(&mut Vec<u8>) = |frame| {
             let pcm = signed_pcm(&music(4096, 2, 16, 1), 16);
-            let mut encoder = FlacencEncoder::new(SHAPE, Level::default()).unwrap();
+            let mut encoder = frame_encoder(SHAPE, Level::default()).unwrap();
             frame.clear();
             encoder.encode(Block { number: 9, pcm: &pcm }, frame).unwrap();
         };
