@@ -1,9 +1,17 @@
 //! The command line: what may be typed. [`convert`] runs `converter convert`; serving and batch runs have their own
 //! modules.
 
+mod args;
+mod chosen;
+mod console;
 pub mod convert;
+mod find;
+mod ledger;
 mod level;
+mod pcm;
 mod report;
+pub mod restore;
+mod tag;
 mod targets;
 
 use clap::{Parser, Subcommand};
@@ -20,8 +28,10 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Convert WAV files, or standard input, to FLAC
-    Convert(convert::Args),
+    /// Convert WAV files, folders of them, or standard input to FLAC
+    Convert(Box<convert::Args>),
+    /// Build the WAV file again that a FLAC file with foreign metadata was made from
+    Restore(restore::Args),
     /// Run the service: the page, `POST /convert`, live streams
     Serve(crate::serve::Args),
     /// Run one stage of a batch conversion over volumes (Flacship's jobs do this)

@@ -3,27 +3,41 @@
 
 mod error;
 mod part;
+mod room;
 
-use std::fs::{File, FileTimes};
+use std::fs::{File, FileTimes, Metadata};
 use std::io::{self, BufReader, Read};
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 pub use error::FileError;
 
-use crate::convert::{ConvertError, Options, Progress, Summary, convert_reader};
+use crate::convert::{Conversion, ConvertError, HeadPlace, Options, Progress, Scan, Summary, Warning};
 pub use crate::flac::Verify;
 use crate::flac::decode;
-use part::PartFile;
+pub(crate) use part::PartFile;
 
 /// Settings of [`convert_file`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileOptions {
-    /// Settings of the conversion itself.
+    /// Settings of the conversion itself. Where its head goes and when it verifies is decided here.
     pub convert: Options,
-    /// Whether the result is decoded and compared before it gets its final name.
+    /// Whether the written file is decoded again and compared with the source's samples before it gets its name.
     pub verify: Verify,
     /// What happens to a target that is already there.
     pub existing: Existing,
+    /// Which modification time the result gets.
+    pub times: Times,
+}
+
+/// Which modification time a result gets.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Times {
+    /// The source's.
+    #[default]
+    Source,
+    /// That of its writing.
+    Own,
 }
 
 /// What happens to a target file that is already there.
@@ -51,13 +65,31 @@ pub fn convert_file(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Summary, FileError> {
     let unreadable = |error| FileError::SourceUnreadable { path: source.to_path_buf(), source: error };
-    let input = File::open(source).map_err(unreadable)?;
-    let meta = input.metadata().map_err(unreadable)?;
-    if meta.is_dir() {
+    let mut input = File::open(source).map_err(unreadable)?;
+    let before = input.metadata().map_err(unreadable)?;
+    if before.is_dir() {
         return Err(unreadable(io::ErrorKind::IsADirectory.into()));
     }
-    let times = meta.modified().map(|modified| FileTimes::new().set_modified(modified)).ok();
-    write_file(input, source, times, target, options, progress)
+    check_target(source, target, options.existing)?;
+    let scan = if before.is_file() {
+        Scan::of(&mut input, &options.convert).map_err(|error| told(error, source, target))?
+    } else {
+        None
+    };
+    let times = match options.times {
+        Times::Source => before.modified().map(|modified| FileTimes::new().set_modified(modified)).ok(),
+        Times::Own => None,
+    };
+    let mut summary = write_file(&input, scan, source, times, target, options, progress)?;
+    let after = input.metadata().map_err(unreadable)?;
+    if has_changed(&before, &after) {
+        summary.warnings.push(Warning::SourceChanged);
+    }
+    Ok(summary)
+}
+
+fn has_changed(before: &Metadata, after: &Metadata) -> bool {
+    before.is_file() && (before.len() != after.len() || before.modified().ok() != after.modified().ok())
 }
 
 /// Converts what `reader` yields into the FLAC file `target`, as [`convert_file`] does; `name` is what errors call the
@@ -69,24 +101,24 @@ pub fn convert_to_file(
     options: &FileOptions,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Summary, FileError> {
-    write_file(reader, name, None, target, options, progress)
+    check_target(name, target, options.existing)?;
+    write_file(reader, None, name, None, target, options, progress)
 }
 
 fn write_file(
     reader: impl Read,
+    scan: Option<Scan>,
     source: &Path,
     times: Option<FileTimes>,
     target: &Path,
     options: &FileOptions,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Summary, FileError> {
-    check_target(source, target, options.existing)?;
+    // What is written is read back instead: that checks the disk and the head too.
+    let convert = Options { head: HeadPlace::Rewritable, verify: Verify::No, ..options.convert.clone() };
     let mut part = PartFile::create(target)?;
-    let summary = convert_reader(reader, &mut part, &options.convert, progress).map_err(|error| match error {
-        ConvertError::Input(error) => FileError::SourceUnreadable { path: source.to_path_buf(), source: error },
-        ConvertError::Output(error) => FileError::writing(target, error),
-        other => FileError::Convert(other),
-    })?;
+    let conversion = Conversion::after(scan, &convert);
+    let summary = conversion.run(reader, &mut part, progress).map_err(|error| told(error, source, target))?;
     part.complete(&summary, times).map_err(|error| FileError::writing(target, error))?;
     if options.verify == Verify::Yes {
         let written = File::open(part.path()).map_err(|error| FileError::writing(target, error))?;
@@ -97,11 +129,25 @@ fn write_file(
     Ok(summary)
 }
 
+/// A conversion's error with the names of its files.
+fn told(error: ConvertError, source: &Path, target: &Path) -> FileError {
+    match error {
+        ConvertError::Input(error) => FileError::SourceUnreadable { path: source.to_path_buf(), source: error },
+        ConvertError::Output(error) => FileError::writing(target, error),
+        other => FileError::Convert(other),
+    }
+}
+
 /// Decodes a written FLAC file from its start and compares it with what was encoded; the error says what differs.
 pub fn verify(written: &File, summary: &Summary) -> Result<(), String> {
     let bytes = written.metadata().map_err(|error| error.to_string())?.len();
     if bytes != summary.bytes_out {
         return Err(format!("{bytes} bytes on disk, {} written", summary.bytes_out));
+    }
+    let mut head = vec![0; summary.head.len()];
+    written.read_exact_at(&mut head, 0).map_err(|error| error.to_string())?;
+    if head != summary.head {
+        return Err("the metadata on disk is not what was written".to_owned());
     }
     let decoded = decode(BufReader::with_capacity(1 << 16, written)).map_err(|error| error.to_string())?;
     let format = &summary.format;
@@ -124,7 +170,7 @@ pub fn verify(written: &File, summary: &Summary) -> Result<(), String> {
 }
 
 /// Refuses a target that must not be replaced, and a target that is the source.
-fn check_target(source: &Path, target: &Path, existing: Existing) -> Result<(), FileError> {
+pub(crate) fn check_target(source: &Path, target: &Path, existing: Existing) -> Result<(), FileError> {
     match target.symlink_metadata() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(FileError::writing(target, error)),

@@ -13,6 +13,7 @@ pub mod context;
 pub mod conversionjob;
 pub mod diff;
 pub mod driver;
+pub mod encoding;
 pub mod errors;
 pub mod events;
 pub mod fields;

@@ -6,6 +6,8 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use crate::interrupt::Stopped;
+
 /// Something that is wrong with what was asked for: trying again changes nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum ConfigReason {
@@ -40,12 +42,9 @@ pub enum Error {
         /// How it failed.
         source: io::Error,
     },
-    /// SIGTERM or SIGINT came: exit code 143 or 130.
-    #[error("stopped by a signal; a further run of this shard goes on from here")]
-    Stopped {
-        /// The exit code.
-        code: u8,
-    },
+    /// A signal came: its exit code.
+    #[error("{0}; a further run of this shard goes on from here")]
+    Stopped(#[from] Stopped),
 }
 
 impl Error {

@@ -37,13 +37,6 @@ impl Folders {
         Ok(self.destination.join(file))
     }
 
-    /// The partial file beside the place of `file`; nothing is made for it.
-    pub fn part(&self, file: &Path) -> PathBuf {
-        let mut name = self.destination.join(file).into_os_string();
-        name.push(".part");
-        name.into()
-    }
-
     fn make(&self, folder: &Path) -> Result<(), Failure> {
         let (mut from, mut to) = (self.source.clone(), self.destination.clone());
         for part in folder.components() {

@@ -5,8 +5,8 @@
 //! Here are the command line, the summary line and the exit codes. Converting a file is in [`crate::file`].
 //!
 //! Exit codes: 0 done (files that cannot be converted are results, not errors), 42 the user has to change something
-//! (the last line on standard output says what), 143 and 130 stopped by SIGTERM and SIGINT, 1 anything else. After 1,
-//! 130 and 143 the same command goes on where the records end.
+//! (the last line on standard output says what), 143, 130 and 129 stopped by SIGTERM, SIGINT and SIGHUP, 1 anything else.
+//! After 1 and a signal the same command goes on where the records end.
 
 mod atomic;
 mod console;
@@ -14,7 +14,6 @@ mod decide;
 mod error;
 mod folders;
 mod globs;
-mod interrupt;
 mod journal;
 mod layout;
 mod path;
@@ -31,6 +30,7 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
+use crate::interrupt::Stopped;
 use console::Console;
 use error::Error;
 use summary::{ErrorBody, ErrorLine};
@@ -70,7 +70,7 @@ records folder converts only what is new or newer. Each stage ends with one line
 is on standard error.
 
 Exit codes: 0 done, even if some files could not be converted (the report lists them); 42 something must be changed \
-first, the last line says what; 143 or 130 stopped by a signal; 1 anything else, worth another try.";
+first, the last line says what; 143, 130 or 129 stopped by a signal; 1 anything else, worth another try.";
 
 const PLAN_HELP: &str = "\
 Writes RECORDS/plan/shard-00000.jsonl and so on, one line a file, and plan.json last. If the records hold a plan for \
@@ -130,7 +130,7 @@ fn end<T: Serialize>(
             let error = ErrorLine { error: ErrorBody { reason, message: &message } };
             (summary::line(stage, &error), ExitCode::from(EXIT_CONFIG))
         }
-        Err(Error::Stopped { code }) => return ExitCode::from(code),
+        Err(Error::Stopped(Stopped(stop))) => return ExitCode::from(stop.code()),
         Err(error) => {
             tracing::error!("{error}; the same command goes on from here");
             return ExitCode::FAILURE;

@@ -7,18 +7,21 @@
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader};
+use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::convert::{self, Level};
-use crate::file::{Existing, FileOptions, Verify, convert_file};
+use crate::convert::{self, Float, Level, Metadata};
+use crate::file::{Existing, FileOptions, Times, Verify, convert_file};
+use crate::flac::BLOCK_SIZE;
+use crate::interrupt::Interrupt;
 
 use super::console::{Bar, Console, Extent};
 use super::decide::{Decision, Overwrite, SkipReason, Target, decide};
 use super::error::{ConfigReason, Error};
 use super::folders::{Folders, io_failure};
-use super::interrupt::Interrupt;
 use super::journal::Journal;
 use super::path::RecordPath;
 use super::places::{Places, make_folder};
@@ -44,6 +47,22 @@ pub struct Args {
     #[arg(long, value_name = "0..8", default_value_t)]
     level: Level,
 
+    /// Samples per channel in each FLAC frame, 16 to 65535
+    #[arg(long, value_name = "N", default_value_t = BLOCK_SIZE, value_parser = clap::value_parser!(u16).range(16..))]
+    block_size: u16,
+
+    /// What is kept of a WAV file beside its audio: tags, or foreign for every byte of it
+    #[arg(long, value_name = "tags|foreign", default_value_t)]
+    metadata: Metadata,
+
+    /// What becomes of floating-point samples: refuse, or quantise to 16 or 24 bits
+    #[arg(long, value_name = "refuse|16|24", default_value_t)]
+    float: Float,
+
+    /// Threads that encode; 0 is one for each core
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    threads: u16,
+
     /// Decode each FLAC and compare it with its source before it gets its name
     #[arg(long, value_name = "true|false", action = clap::ArgAction::Set, default_value_t = true)]
     verify: bool,
@@ -66,8 +85,10 @@ pub fn run(args: &Args, console: &Console) -> Result<WorkSummary, Error> {
             format!("the plan has {} shards, counted from 0, so there is no shard {}", plan.order.shards, args.shard),
         ));
     };
-    let interrupt = Interrupt::watch(Duration::from_secs(args.grace_seconds.into()))
-        .map_err(Error::io("taking signals for", layout.root()))?;
+    let interrupt = Interrupt::watch(Duration::from_secs(args.grace_seconds.into()), |stop| {
+        tracing::info!(signal = stop.name(), "stopped by a signal; a further run of this shard goes on from here");
+    })
+    .map_err(Error::io("taking signals for", layout.root()))?;
 
     make_folder(&layout.results_folder())?;
     let path = layout.results(args.shard);
@@ -82,9 +103,10 @@ pub fn run(args: &Args, console: &Console) -> Result<WorkSummary, Error> {
         root,
         overwrite: args.overwrite,
         options: FileOptions {
-            convert: convert::Options { level: args.level, ..convert::Options::default() },
+            convert: conversion(args),
             verify: if args.verify { Verify::Yes } else { Verify::No },
             existing: Existing::Refuse,
+            times: Times::Source,
         },
         interrupt: &interrupt,
         journal,
@@ -107,6 +129,16 @@ pub fn run(args: &Args, console: &Console) -> Result<WorkSummary, Error> {
     Ok(WorkSummary { shard: args.shard, counts: worker.counts })
 }
 
+fn conversion(args: &Args) -> convert::Options {
+    let mut options =
+        convert::Options { level: args.level, block_size: args.block_size, ..convert::Options::default() };
+    let cores = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    options.threads = NonZeroUsize::new(args.threads.into()).unwrap_or_else(cores);
+    options.metadata.keep = args.metadata;
+    options.rules.float = args.float;
+    options
+}
+
 /// What a worker has at hand.
 struct Worker<'a> {
     root: PathBuf,
@@ -124,7 +156,7 @@ impl Worker<'_> {
     fn handle(&mut self, planned: &Planned, recorded: Option<(Outcome, Stamp)>) -> Result<(), Error> {
         let size = planned.stamp.size;
         let began = Instant::now();
-        let busy = self.interrupt.begin(self.partial(&planned.path))?;
+        let busy = self.interrupt.begin()?;
         let verdict = self.result(planned, recorded);
         busy.still_wanted();
         let outcome = match verdict {
@@ -190,7 +222,7 @@ impl Worker<'_> {
         target: &Path,
         existing: Existing,
     ) -> Result<Verdict, Failure> {
-        let options = FileOptions { existing, ..self.options };
+        let options = FileOptions { existing, ..self.options.clone() };
         let bar = &mut self.bar;
         let mut progress = |progress: convert::Progress| bar.within(progress.bytes_in);
         // One file that the converter chokes on must not cost the shard.
@@ -221,11 +253,6 @@ impl Worker<'_> {
                 "the converter broke on this file, which is a fault of ours: please report it with the log",
             )),
         }
-    }
-
-    /// Where [`convert_file`] writes before the FLAC gets its name.
-    fn partial(&self, path: &RecordPath) -> PathBuf {
-        self.folders.part(path.flac().as_path())
     }
 }
 

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use super::find::{Found, Source};
+
 /// One end of a conversion.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Place {
@@ -26,13 +28,43 @@ pub struct Task {
     pub input: Place,
     /// Where the FLAC goes.
     pub output: Place,
+    /// The folder that is made for it, unless it is there.
+    pub folder: Option<PathBuf>,
+}
+
+/// What is at a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum There {
+    /// Nothing, or nothing that can be seen.
+    Nothing,
+    /// A regular file.
+    File,
+    /// A folder.
+    Folder,
+    /// A device, a pipe, a socket.
+    Other,
+}
+
+impl There {
+    /// Looks; a link counts as what it leads to.
+    pub fn look(path: &Path) -> Self {
+        match path.metadata() {
+            Err(_) => Self::Nothing,
+            Ok(meta) if meta.is_dir() => Self::Folder,
+            Ok(meta) if meta.is_file() => Self::File,
+            Ok(_) => Self::Other,
+        }
+    }
 }
 
 /// Inputs and output that do not fit together: a mistake on the command line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
     /// Several inputs, but no folder to put their outputs in.
-    #[error("several inputs need a folder as output: {} is none", .0.display())]
+    #[error(
+        "several inputs need a folder as output: {} is none; make that folder, or end its name with / to have it made",
+        .0.display()
+    )]
     NoFolder(PathBuf),
     /// Several inputs to standard output.
     #[error("several inputs cannot go to one standard output: name a folder with -o")]
@@ -56,42 +88,67 @@ pub enum PlanError {
     /// A path without a file name, such as `..`.
     #[error("{} names no file", .0.display())]
     NoName(PathBuf),
+    /// The output is a device or a pipe, which a finished file would replace.
+    #[error("{path} is no regular file: to write into it, write to standard output, as in -o - > {path}", path = .0.display())]
+    NotRegular(PathBuf),
 }
 
-/// Deals every input its output. `is_folder` tells whether a path is an existing folder.
-pub fn plan_tasks(
-    inputs: &[PathBuf],
-    output: Option<&Path>,
-    is_folder: &dyn Fn(&Path) -> bool,
-) -> Result<Vec<Task>, PlanError> {
-    let folder = output.filter(|path| *path != Path::new("-") && is_folder(path));
-    if let (None, Some(output), [_, _, ..]) = (folder, output, inputs) {
-        return Err(match Place::new(output) {
-            Place::Standard => PlanError::ManyToStandard,
-            Place::File(path) => PlanError::NoFolder(path),
-        });
+/// Deals every input its output. `look` tells what is at a path.
+pub fn plan_tasks(found: &Found, output: Option<&Path>, look: &dyn Fn(&Path) -> There) -> Result<Vec<Task>, PlanError> {
+    let several = found.is_several();
+    let folder = output_folder(found, output, look)?;
+    if several && folder.is_none() && output.is_some_and(|path| Place::new(path) == Place::Standard) {
+        return Err(PlanError::ManyToStandard);
     }
-    let mut taken: HashMap<Place, &Path> = HashMap::new();
+    let mut taken: HashMap<Place, PathBuf> = HashMap::new();
     let mut tasks = Vec::new();
-    for path in inputs {
-        let input = Place::new(path);
-        let output = match (&input, folder, output) {
-            (Place::File(path), Some(folder), _) => Place::File(folder.join(flac_name(path)?)),
-            (Place::Standard, Some(folder), _) => return Err(PlanError::Nameless(folder.to_path_buf())),
-            (_, None, Some(output)) => Place::new(output),
-            (Place::File(path), None, None) => Place::File(path.with_file_name(flac_name(path)?)),
-            (Place::Standard, None, None) if inputs.len() > 1 => return Err(PlanError::ManyToStandard),
-            (Place::Standard, None, None) => Place::Standard,
+    for source in &found.sources {
+        let task = match (source, folder, output) {
+            (Source::Standard, Some(folder), _) => return Err(PlanError::Nameless(folder.to_path_buf())),
+            (Source::Standard, None, None) if several => return Err(PlanError::ManyToStandard),
+            (Source::Standard, None, output) => {
+                Task { input: Place::Standard, output: output.map_or(Place::Standard, Place::new), folder: None }
+            }
+            (Source::File { path, below }, Some(folder), _) => {
+                let output = folder.join(flac_name(below)?);
+                let parent = output.parent().map(Path::to_path_buf);
+                Task { input: Place::File(path.clone()), output: Place::File(output), folder: parent }
+            }
+            (Source::File { path, .. }, None, Some(output)) => {
+                Task { input: Place::File(path.clone()), output: Place::new(output), folder: None }
+            }
+            (Source::File { path, .. }, None, None) => {
+                Task { input: Place::File(path.clone()), output: Place::File(flac_name(path)?), folder: None }
+            }
         };
-        if let Some(first) = taken.insert(without_detours(&output), path) {
-            return Err(match output {
+        let path = source.path().to_path_buf();
+        if let Some(first) = taken.insert(without_detours(&task.output), path.clone()) {
+            return Err(match task.output {
                 Place::Standard => PlanError::StandardTwice,
-                Place::File(output) => PlanError::Collision { first: first.into(), second: path.clone(), output },
+                Place::File(output) => PlanError::Collision { first, second: path, output },
             });
         }
-        tasks.push(Task { input, output });
+        tasks.push(task);
     }
     Ok(tasks)
+}
+
+/// The folder that outputs go to, if `output` is one: it is there, or it is written as one, or only a folder can take
+/// what a folder as input gives.
+fn output_folder<'a>(
+    found: &Found,
+    output: Option<&'a Path>,
+    look: &dyn Fn(&Path) -> There,
+) -> Result<Option<&'a Path>, PlanError> {
+    let Some(path) = output.filter(|path| *path != Path::new("-")) else { return Ok(None) };
+    let written_as_folder = path.as_os_str().as_encoded_bytes().ends_with(b"/");
+    match look(path) {
+        There::Folder => Ok(Some(path)),
+        There::Other => Err(PlanError::NotRegular(path.to_path_buf())),
+        There::Nothing if written_as_folder || found.folders > 0 => Ok(Some(path)),
+        There::File | There::Nothing if found.is_several() => Err(PlanError::NoFolder(path.to_path_buf())),
+        There::File | There::Nothing => Ok(None),
+    }
 }
 
 /// The same place without `.` in its path, so that two ways to write it are seen as one.
@@ -102,20 +159,39 @@ fn without_detours(place: &Place) -> Place {
     }
 }
 
-/// The file name of an input's FLAC file: a last extension is replaced.
+/// The path of an input's FLAC file: a last extension is replaced.
 fn flac_name(input: &Path) -> Result<PathBuf, PlanError> {
-    let name = input.file_name().ok_or_else(|| PlanError::NoName(input.to_path_buf()))?;
-    Ok(Path::new(name).with_extension("flac"))
+    if input.file_name().is_none() {
+        return Err(PlanError::NoName(input.to_path_buf()));
+    }
+    Ok(input.with_extension("flac"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn plan(inputs: &[&str], output: Option<&str>) -> Result<Vec<(Place, Place)>, PlanError> {
-        let inputs: Vec<PathBuf> = inputs.iter().map(PathBuf::from).collect();
-        let tasks = plan_tasks(&inputs, output.map(Path::new), &|path| path == Path::new("dir"))?;
+    fn plan_found(found: &Found, output: Option<&str>) -> Result<Vec<(Place, Place)>, PlanError> {
+        let look = |path: &Path| match path.to_str() {
+            Some("dir") => There::Folder,
+            Some("file") => There::File,
+            Some("/dev/null") => There::Other,
+            _ => There::Nothing,
+        };
+        let tasks = plan_tasks(found, output.map(Path::new), &look)?;
         Ok(tasks.into_iter().map(|task| (task.input, task.output)).collect())
+    }
+
+    fn plan(inputs: &[&str], output: Option<&str>) -> Result<Vec<(Place, Place)>, PlanError> {
+        let sources = inputs.iter().map(|path| Source::named(Path::new(path))).collect();
+        plan_found(&Found { sources, named: inputs.len(), ..Found::default() }, output)
+    }
+
+    /// The same for files that were found in the folder `in`.
+    fn plan_folder(files: &[&str], output: Option<&str>) -> Result<Vec<(Place, Place)>, PlanError> {
+        let source = |below: &&str| Source::File { path: Path::new("in").join(below), below: below.into() };
+        let sources = files.iter().map(source).collect();
+        plan_found(&Found { sources, named: 1, folders: 1, ..Found::default() }, output)
     }
 
     fn file(path: &str) -> Place {
@@ -127,6 +203,7 @@ mod tests {
         assert_eq!(plan(&["a/x.wav"], None), Ok(vec![(file("a/x.wav"), file("a/x.flac"))]));
         assert_eq!(plan(&["x.y.WAV"], None), Ok(vec![(file("x.y.WAV"), file("x.y.flac"))]));
         assert_eq!(plan(&["noext"], Some("dir")), Ok(vec![(file("noext"), file("dir/noext.flac"))]));
+        assert_eq!(plan(&["d/a.wav"], Some("new/")), Ok(vec![(file("d/a.wav"), file("new/a.flac"))]));
         assert_eq!(plan(&["a.wav"], Some("b.flac")), Ok(vec![(file("a.wav"), file("b.flac"))]));
         assert_eq!(plan(&["-"], None), Ok(vec![(Place::Standard, Place::Standard)]));
         assert_eq!(plan(&["-"], Some("b.flac")), Ok(vec![(Place::Standard, file("b.flac"))]));
@@ -139,12 +216,32 @@ mod tests {
     }
 
     #[test]
+    fn mirrors_folders() {
+        let files = ["a.wav", "s/b.WAV"];
+        assert_eq!(
+            plan_folder(&files, Some("new")),
+            Ok(vec![(file("in/a.wav"), file("new/a.flac")), (file("in/s/b.WAV"), file("new/s/b.flac"))])
+        );
+        assert_eq!(
+            plan_folder(&files, None),
+            Ok(vec![(file("in/a.wav"), file("in/a.flac")), (file("in/s/b.WAV"), file("in/s/b.flac"))])
+        );
+        assert_eq!(plan_folder(&["a.wav"], Some("file")), Err(PlanError::NoFolder("file".into())));
+        assert_eq!(plan_folder(&["a.wav"], Some("-")), Err(PlanError::ManyToStandard));
+    }
+
+    #[test]
     fn refuses_what_does_not_fit_together() {
         assert_eq!(plan(&["a.wav", "b.wav"], Some("c.flac")), Err(PlanError::NoFolder("c.flac".into())));
         assert_eq!(plan(&["a.wav", "b.wav"], Some("-")), Err(PlanError::ManyToStandard));
         assert_eq!(plan(&["a.wav", "-"], None), Err(PlanError::ManyToStandard));
         assert_eq!(plan(&["-"], Some("dir")), Err(PlanError::Nameless("dir".into())));
         assert_eq!(plan(&[".."], None), Err(PlanError::NoName("..".into())));
+        let device = plan(&["a.wav"], Some("/dev/null")).unwrap_err().to_string();
+        assert_eq!(
+            device,
+            "/dev/null is no regular file: to write into it, write to standard output, as in -o - > /dev/null"
+        );
         let collision = plan(&["a/x.wav", "b/x.wav"], Some("dir")).unwrap_err().to_string();
         assert_eq!(collision, "a/x.wav and b/x.wav would both become dir/x.flac: convert them into different folders");
         assert!(plan(&["x.wav", "x.WAV"], None).is_err());

@@ -2,7 +2,9 @@
 
 use std::io;
 
+use super::summary::Warning;
 use crate::flac::{EncodeError, StreamError};
+use crate::meta::MetaError;
 use crate::wav::{WavError, WavErrorClass};
 
 /// Why a conversion failed.
@@ -11,6 +13,17 @@ pub enum ConvertError {
     /// The input is no WAV file that can be converted.
     #[error(transparent)]
     Wav(#[from] WavError),
+    /// The input's metadata cannot be kept as asked.
+    #[error(transparent)]
+    Metadata(#[from] MetaError),
+    /// The audio lies outside the streamable subset, and the caller wants nothing else.
+    #[error("refused, since only the streamable subset is wanted (--subset strict): {0}")]
+    OutsideSubset(Warning),
+    /// All of the input was to be kept, but the output cannot be gone back to and the input not be read ahead.
+    #[error(
+        "the whole WAV file can only be kept in an output that can be gone back to: write to a file, or keep tags only          (--metadata tags)"
+    )]
+    ForeignNeedsFile,
     /// FLAC counts samples with 36 bits (RFC 9639 §8.2).
     #[error("the audio is longer than FLAC can count (2^36 - 1 samples per channel): split it into shorter files")]
     TooLong,
@@ -52,6 +65,9 @@ impl ConvertError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Wav(error) => error.code(),
+            Self::Metadata(error) => error.code(),
+            Self::OutsideSubset(_) => "outside_subset",
+            Self::ForeignNeedsFile => "foreign_needs_file",
             Self::TooLong => "too_long",
             Self::Input(_) => "input",
             Self::Output(_) => "output",
@@ -69,7 +85,9 @@ impl ConvertError {
                 WavErrorClass::Unsupported => ErrorClass::Unsupported,
                 WavErrorClass::Contradiction => ErrorClass::Contradiction,
             },
-            Self::TooLong => ErrorClass::Unsupported,
+            Self::Metadata(_) | Self::OutsideSubset(_) | Self::ForeignNeedsFile | Self::TooLong => {
+                ErrorClass::Unsupported
+            }
             Self::Input(_) => ErrorClass::Input,
             Self::Output(_) => ErrorClass::Output,
             Self::Encoder(_) | Self::Finished => ErrorClass::Internal,

@@ -1,5 +1,7 @@
 //! What a conversion tells about itself: progress, summary and warnings.
 
+use crate::flac::LeftOut;
+use crate::meta::MetaWarning;
 use crate::wav::{Format, WavWarning};
 
 /// How far a conversion has come.
@@ -28,6 +30,15 @@ pub struct Summary {
     pub md5: [u8; 16],
     /// The final body of STREAMINFO, for bytes 8..42 of the file.
     pub streaminfo: [u8; 34],
+    /// The final head: the marker and all metadata blocks. With [`HeadPlace::Final`](super::HeadPlace::Final) it is the
+    /// one that went out.
+    pub head: Vec<u8>,
+    /// Bytes of the head that went out first; those of `head` if none did.
+    pub head_sent: usize,
+    /// Fields and metadata that the head has no place for or that came too late for it: stable names, `snake_case`.
+    pub left_out: Vec<&'static str>,
+    /// Samples that were clipped when floating-point audio was quantised, over all channels.
+    pub clipped: u64,
     /// What the user should know about the input or the output.
     pub warnings: Vec<Warning>,
     /// Whether the output lies in the streamable subset (RFC 9639 §7).
@@ -40,6 +51,24 @@ pub enum Warning {
     /// About the input's container.
     #[error(transparent)]
     Wav(#[from] WavWarning),
+    /// About the input's metadata.
+    #[error("{0}")]
+    Metadata(MetaWarning),
+    /// Something had no place in the head.
+    #[error(
+        "{} left out: the head that was reserved for it is too small. Write to a file, or reserve more with --padding",
+        .0.iter().map(|part| part.as_str().replace('_', " ")).collect::<Vec<_>>().join(", ")
+    )]
+    LeftOut(Vec<LeftOut>),
+    /// Floating-point samples became integers.
+    #[error("the floating-point samples were quantised to {bits_per_sample} bits, which is not lossless")]
+    Quantised {
+        /// Bits of each sample now.
+        bits_per_sample: u8,
+    },
+    /// The source file changed between the first look and the end.
+    #[error("the file changed while it was read: it may still be being written, convert it again when it is whole")]
+    SourceChanged,
     /// The audio's last bytes are no whole sample of every channel.
     #[error("the last {bytes} bytes of audio make no whole sample of every channel and were left out")]
     PartialSample {
@@ -54,6 +83,24 @@ pub enum Warning {
     RateOutsideSubset {
         /// The sample rate in Hz.
         sample_rate: u32,
+    },
+    /// The sample size has no code in a frame header.
+    #[error(
+        "a sample size of {bits_per_sample} bits cannot be told in FLAC's frame headers: some players will not stream this          file (it lies outside the streamable subset)"
+    )]
+    BitsOutsideSubset {
+        /// Bits of each sample.
+        bits_per_sample: u8,
+    },
+    /// The block size is above the subset's.
+    #[error(
+        "blocks of {block_size} samples are larger than the {largest} that simple players must take at this rate (outside          the streamable subset): choose a smaller --block-size"
+    )]
+    BlockOutsideSubset {
+        /// Samples per channel in a block.
+        block_size: u16,
+        /// The subset's most at this sample rate.
+        largest: u16,
     },
     /// The channels have no order that FLAC knows; a tag tells it.
     #[error(
@@ -72,17 +119,15 @@ impl Warning {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Wav(warning) => warning.code(),
+            Self::Metadata(warning) => warning.code(),
+            Self::LeftOut(_) => "left_out",
+            Self::Quantised { .. } => "quantised",
+            Self::SourceChanged => "source_changed",
             Self::PartialSample { .. } => "partial_sample",
             Self::RateOutsideSubset { .. } => "rate_outside_subset",
+            Self::BitsOutsideSubset { .. } => "bits_outside_subset",
+            Self::BlockOutsideSubset { .. } => "block_outside_subset",
             Self::MaskOutsideSubset { .. } => "mask_outside_subset",
-        }
-    }
-
-    /// Whether the warning is about the output lying outside the streamable subset.
-    pub(super) fn leaves_subset(&self) -> bool {
-        match self {
-            Self::RateOutsideSubset { .. } | Self::MaskOutsideSubset { .. } => true,
-            Self::Wav(_) | Self::PartialSample { .. } => false,
         }
     }
 }

@@ -73,7 +73,7 @@ pub enum FileError {
 
 impl FileError {
     /// The error of a failed write of `target`.
-    pub(super) fn writing(target: &Path, error: io::Error) -> Self {
+    pub(crate) fn writing(target: &Path, error: io::Error) -> Self {
         let path = target.to_path_buf();
         match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull { path },

@@ -1,20 +1,21 @@
 //! The partial file: `<target>.part`, locked while it is written, removed unless it is published.
 
 use std::ffi::OsString;
-use std::fs::{self, File, FileTimes, OpenOptions, TryLockError};
+use std::fs::{File, FileTimes, OpenOptions, TryLockError};
 use std::io::{self, BufWriter, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::error::FileError;
+use super::room::make_room;
 use crate::convert::{Output, Summary};
-use crate::flac::STREAM_INFO_AT;
+use crate::interrupt::PARTIALS;
 
 /// Bytes gathered before they are written.
 const BUFFER: usize = 256 * 1024;
 
 /// A FLAC file on its way to its name. Dropping it removes it.
-pub(super) struct PartFile {
+pub(crate) struct PartFile {
     path: PathBuf,
     file: BufWriter<File>,
     published: bool,
@@ -26,7 +27,7 @@ impl PartFile {
         let mut name = target.file_name().map(OsString::from).unwrap_or_default();
         name.push(".part");
         let path = target.with_file_name(name);
-        let file = claim(&path)?;
+        let file = PARTIALS.create(&path, || claim(&path))?;
         Ok(Self { path, file: BufWriter::with_capacity(BUFFER, file), published: false })
     }
 
@@ -34,10 +35,20 @@ impl PartFile {
         &self.path
     }
 
-    /// Writes what is buffered and the final STREAMINFO, sets the times, and syncs.
+    /// Writes what is buffered and the final head, sets the times, and syncs.
     pub fn complete(&mut self, summary: &Summary, times: Option<FileTimes>) -> io::Result<()> {
-        self.file.seek(SeekFrom::Start(STREAM_INFO_AT.start as u64))?;
-        self.file.write_all(&summary.streaminfo)?;
+        self.file.flush()?;
+        let file = self.file.get_mut();
+        if summary.head.len() != summary.head_sent {
+            make_room(file, summary.head_sent as u64, summary.head.len() as u64)?;
+        }
+        file.seek(SeekFrom::Start(0))?;
+        file.write_all(&summary.head)?;
+        self.sync(times)
+    }
+
+    /// Writes what is buffered, sets the times, and syncs.
+    pub fn sync(&mut self, times: Option<FileTimes>) -> io::Result<()> {
         self.file.flush()?;
         let file = self.file.get_ref();
         if let Some(times) = times {
@@ -48,8 +59,7 @@ impl PartFile {
 
     /// Gives the file its name and syncs the folder.
     pub fn publish(mut self, target: &Path) -> Result<(), FileError> {
-        let renamed = fs::rename(&self.path, target);
-        renamed.map_err(|error| FileError::writing(target, error))?;
+        PARTIALS.publish(&self.path, target).map_err(|error| FileError::writing(target, error))?;
         self.published = true;
         let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         match File::open(folder).and_then(|folder| folder.sync_all()) {
@@ -58,6 +68,16 @@ impl PartFile {
             Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
             Err(error) => Err(FileError::writing(target, error)),
         }
+    }
+}
+
+impl io::Write for PartFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
     }
 }
 
@@ -75,7 +95,7 @@ impl Drop for PartFile {
     fn drop(&mut self) {
         if !self.published {
             // The lock is still held, so this is our own file; if it cannot be removed, the next run takes it over.
-            let _ = fs::remove_file(&self.path);
+            PARTIALS.discard(&self.path);
         }
     }
 }

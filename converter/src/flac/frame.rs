@@ -264,12 +264,12 @@ const fn crc16_tables() -> [[u16; 256]; SLICES] {
 fn crc16(bytes: &[u8]) -> u16 {
     let (steps, rest) = bytes.as_chunks::<SLICES>();
     let crc = steps.iter().fold(0_u16, |crc, step| {
-        let [high, low] = crc.to_be_bytes();
-        let [a, b, c, d, e, f, g, h] = *step;
-        [a ^ high, b ^ low, c, d, e, f, g, h]
-            .iter()
-            .zip(CRC16.iter().rev())
-            .fold(0, |sum, (byte, table)| sum ^ table[usize::from(*byte)])
+        // The sum so far goes into the first two of the bytes, and each of the eight has its own table.
+        let mut step = *step;
+        for (byte, crc) in step.iter_mut().zip(crc.to_be_bytes()) {
+            *byte ^= crc;
+        }
+        step.iter().zip(CRC16.iter().rev()).fold(0, |sum, (byte, table)| sum ^ table[usize::from(*byte)])
     });
     rest.iter().fold(crc, |crc, byte| {
         let [high, low] = crc.to_be_bytes();

@@ -7,7 +7,7 @@ use std::str::FromStr;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Level(u8);
 
-/// What a level asks of the engines. Both are asked for each block that flacenc can code, where `both` says so.
+/// What a level asks of the engines.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Effort {
     /// flacenc: how two channels may be coded.
@@ -16,10 +16,10 @@ pub(super) struct Effort {
     pub fixed_order: usize,
     /// flacenc: the linear predictors (§9.2.6) to try. The smallest subframe is kept.
     pub linear: &'static [Linear],
-    /// flac-codec: the ways to code a whole block. The smallest frame is kept.
-    pub codec: &'static [Coding],
-    /// Whether flac-codec is asked too where flacenc can do alone.
-    pub both: bool,
+    /// flac-codec, beside flacenc: the ways to code a whole block. The smallest frame is kept.
+    pub beside: &'static [Coding],
+    /// flac-codec, where flacenc cannot code the block.
+    pub instead: &'static [Coding],
 }
 
 /// How two channels may be coded (RFC 9639 §9.1.3); whatever is smallest is kept.
@@ -83,57 +83,53 @@ const fn coding(max_order: u8, alpha: f32, channels: Channels) -> Coding {
 const FIXED: &[Coding] = &[coding(0, 0.5, Channels::Guessed)];
 const GUESSED: &[Coding] = &[coding(12, 0.5, Channels::Guessed)];
 const TRIED: &[Coding] = &[coding(12, 0.5, Channels::Tried)];
-const WINDOWS: &[Coding] = &[coding(12, 0.5, Channels::Tried), coding(12, 0.1, Channels::Tried)];
+const WIDER: &[Coding] = &[coding(12, 0.5, Channels::Tried), coding(12, 0.1, Channels::Tried)];
+const WIDEST: &[Coding] =
+    &[coding(12, 0.5, Channels::Tried), coding(12, 0.1, Channels::Tried), coding(12, 0.9, Channels::Tried)];
+
+const LINEAR_3: &[Linear] = &[linear(8, 0.4, Scope::Chosen)];
+const LINEAR_4: &[Linear] = &[linear(8, 0.4, Scope::Chosen), linear(12, 0.4, Scope::Chosen)];
+const LINEAR_5: &[Linear] =
+    &[linear(8, 0.4, Scope::Chosen), linear(12, 0.4, Scope::Chosen), linear(12, NEARLY_HANN, Scope::Chosen)];
+const LINEAR_6: &[Linear] =
+    &[linear(8, 0.4, Scope::Chosen), linear(12, 0.4, Scope::All), linear(12, NEARLY_HANN, Scope::All)];
+const LINEAR_7: &[Linear] = &[
+    linear(8, 0.4, Scope::All),
+    linear(12, 0.4, Scope::All),
+    linear(12, NEARLY_HANN, Scope::All),
+    linear(12, 0.1, Scope::All),
+];
+/// flacenc takes a window for each of 65,536 values below 1.
+const NEARLY_HANN: f32 = 0.999;
 
 /// Levels 0 to 8. Each tries all that the one before tries, or something that holds it, and something more, so that no
 /// frame gets larger. No order is above 12, the streamable subset's limit up to 48 kHz (RFC 9639 §7).
 ///
-/// flac-codec keeps the best of a linear and the best fixed predictor for each subframe, and picks from all pairs of
-/// them when it tries the channels: so `FIXED`, `GUESSED`, `TRIED` hold each other. It has fewer steps than there are
-/// levels.
+/// | level | what it adds |
+/// |---|---|
+/// | 0, 1 | fixed predictors only: for disks and links that are faster than linear prediction |
+/// | 2 | joint stereo |
+/// | 3 | a linear predictor, about what the reference encoder's default reaches |
+/// | 4 | order 12: most of what there is to gain |
+/// | 5 | a second window, the default |
+/// | 6 | both on every way to code two channels, not just on the likeliest |
+/// | 7 | a third window |
+/// | 8 | a second opinion: flac-codec estimates the order, which flacenc does not |
+///
+/// flac-codec keeps the better of a linear and a fixed predictor for each subframe, and takes any pair of them when it
+/// tries the channels: so `FIXED`, `GUESSED`, `TRIED` hold each other. It has fewer steps than there are levels.
 const EFFORTS: [Effort; 9] = {
-    use Scope::{All, Chosen};
     use Stereo::{Independent, Joint};
     [
-        Effort { stereo: Independent, fixed_order: 2, linear: &[], codec: FIXED, both: false },
-        Effort { stereo: Independent, fixed_order: 4, linear: &[], codec: FIXED, both: false },
-        Effort { stereo: Joint, fixed_order: 4, linear: &[], codec: FIXED, both: false },
-        Effort { stereo: Joint, fixed_order: 4, linear: &[linear(8, 0.4, Chosen)], codec: GUESSED, both: false },
-        Effort {
-            stereo: Joint,
-            fixed_order: 4,
-            linear: &[linear(8, 0.4, Chosen), linear(12, 0.4, Chosen)],
-            codec: GUESSED,
-            both: false,
-        },
-        Effort {
-            stereo: Joint,
-            fixed_order: 4,
-            linear: &[linear(8, 0.4, Chosen), linear(12, 0.4, All)],
-            codec: TRIED,
-            both: false,
-        },
-        Effort {
-            stereo: Joint,
-            fixed_order: 4,
-            linear: &[linear(8, 0.4, All), linear(12, 0.4, All)],
-            codec: TRIED,
-            both: false,
-        },
-        Effort {
-            stereo: Joint,
-            fixed_order: 4,
-            linear: &[linear(8, 0.4, All), linear(12, 0.4, All), linear(12, 0.8, All)],
-            codec: TRIED,
-            both: false,
-        },
-        Effort {
-            stereo: Joint,
-            fixed_order: 4,
-            linear: &[linear(8, 0.4, All), linear(12, 0.4, All), linear(12, 0.8, All), linear(12, 0.1, All)],
-            codec: WINDOWS,
-            both: true,
-        },
+        Effort { stereo: Independent, fixed_order: 2, linear: &[], beside: &[], instead: FIXED },
+        Effort { stereo: Independent, fixed_order: 4, linear: &[], beside: &[], instead: FIXED },
+        Effort { stereo: Joint, fixed_order: 4, linear: &[], beside: &[], instead: FIXED },
+        Effort { stereo: Joint, fixed_order: 4, linear: LINEAR_3, beside: &[], instead: GUESSED },
+        Effort { stereo: Joint, fixed_order: 4, linear: LINEAR_4, beside: &[], instead: GUESSED },
+        Effort { stereo: Joint, fixed_order: 4, linear: LINEAR_5, beside: &[], instead: TRIED },
+        Effort { stereo: Joint, fixed_order: 4, linear: LINEAR_6, beside: &[], instead: TRIED },
+        Effort { stereo: Joint, fixed_order: 4, linear: LINEAR_7, beside: &[], instead: WIDER },
+        Effort { stereo: Joint, fixed_order: 4, linear: LINEAR_7, beside: TRIED, instead: WIDEST },
     ]
 };
 
@@ -193,15 +189,18 @@ mod tests {
             let covers = |next: &Linear| next.order == one.order && next.alpha.to_bits() == one.alpha.to_bits();
             next.linear.iter().any(|next| covers(next) && (next.scope == Scope::All || next.scope == one.scope))
         };
-        let coding = |one: &Coding| {
-            let covers = |next: &Coding| next.max_order == one.max_order && next.alpha.to_bits() == one.alpha.to_bits();
-            next.codec.iter().any(|next| (covers(next) || one.max_order == 0) && next.channels >= one.channels)
+        let coding = |next: &'static [Coding]| {
+            move |one: &Coding| {
+                let same =
+                    |next: &Coding| next.max_order == one.max_order && next.alpha.to_bits() == one.alpha.to_bits();
+                next.iter().any(|next| (same(next) || one.max_order == 0) && next.channels >= one.channels)
+            }
         };
         next.stereo >= one.stereo
             && next.fixed_order >= one.fixed_order
             && one.linear.iter().all(linear)
-            && one.codec.iter().all(coding)
-            && next.both >= one.both
+            && one.beside.iter().all(coding(next.beside))
+            && one.instead.iter().all(coding(next.instead))
     }
 
     #[test]
@@ -217,7 +216,7 @@ mod tests {
         for effort in EFFORTS {
             assert!(effort.fixed_order <= 4);
             assert!(effort.linear.iter().all(|linear| (1..=12).contains(&linear.order)));
-            assert!(effort.codec.iter().all(|coding| coding.max_order <= 12));
+            assert!(effort.beside.iter().chain(effort.instead).all(|coding| coding.max_order <= 12));
         }
     }
 

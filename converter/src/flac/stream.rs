@@ -11,7 +11,7 @@ use md5::{Digest as _, Md5};
 use super::encoder::{EncodeError, FrameEncoder};
 use super::engine;
 use super::level::Level;
-use super::metadata::{MAX_SAMPLES, StreamInfo};
+use super::metadata::{MAX_SAMPLES, SeekTable, StreamInfo};
 use super::pipeline::{MakeEncoder, Pipeline, Slot};
 use super::shape::Shape;
 use super::verify::{Verify, VerifyingEncoder};
@@ -42,24 +42,16 @@ pub struct StreamEncoder {
     info: StreamInfo,
     frames: u64,
     bytes: u64,
-    places: FramePlaces,
-}
-
-/// Keeps where frames lie, for the seek table. Stands in for the seek table's own type until that is there.
-#[derive(Debug, Clone, Copy, Default)]
-struct FramePlaces;
-
-impl FramePlaces {
-    /// Takes a frame's first sample, its offset in bytes from the first frame, and its samples per channel.
-    #[allow(clippy::unused_self)]
-    fn note(&mut self, _first_sample: u64, _offset: u64, _samples: u16) {}
+    seek_table: SeekTable,
 }
 
 /// What a finished stream came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Figures {
     /// STREAMINFO with every field known.
     pub info: StreamInfo,
+    /// Where frames begin.
+    pub seek_table: SeekTable,
     /// Bytes at the end of the audio that made no whole sample of every channel.
     pub leftover: u64,
 }
@@ -98,7 +90,7 @@ impl StreamEncoder {
             info: StreamInfo::of_unknown_length(shape),
             frames: 0,
             bytes: 0,
-            places: FramePlaces,
+            seek_table: SeekTable::new(shape.sample_rate),
         })
     }
 
@@ -143,7 +135,7 @@ impl StreamEncoder {
         }
         self.pass_all(take)?;
         self.info.md5 = self.md5.finalize().into();
-        Ok(Figures { info: self.info, leftover: leftover as u64 })
+        Ok(Figures { info: self.info, seek_table: self.seek_table, leftover: leftover as u64 })
     }
 
     /// The block that is being filled, or a new one.
@@ -188,7 +180,7 @@ impl StreamEncoder {
         let size = u32::try_from(slot.frame.len()).unwrap_or(u32::MAX);
         self.info.min_frame_size = if self.frames == 0 { size } else { self.info.min_frame_size.min(size) };
         self.info.max_frame_size = self.info.max_frame_size.max(size);
-        self.places.note(self.info.total_samples, self.bytes, u16::try_from(samples).unwrap_or(u16::MAX));
+        self.seek_table.note(self.info.total_samples, self.bytes, u16::try_from(samples).unwrap_or(u16::MAX));
         self.info.total_samples += samples as u64;
         self.bytes += u64::from(size);
         self.frames += 1;
@@ -198,7 +190,7 @@ impl StreamEncoder {
     }
 }
 
-/// An encoder of frames. The one place that says which.
+/// An encoder of frames, which checks them if asked.
 fn frame_encoder(shape: Shape, level: Level, verify: Verify) -> Result<Box<dyn FrameEncoder>, EncodeError> {
     let encoder = engine::frame_encoder(shape, level)?;
     Ok(match verify {

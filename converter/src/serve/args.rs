@@ -5,7 +5,8 @@
 
 use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
-use crate::convert::Level;
+use crate::convert::{Float, Level, Metadata};
+use crate::flac::BLOCK_SIZE;
 
 /// Flags of `converter serve`.
 #[derive(Debug, Clone, clap::Args)]
@@ -21,6 +22,26 @@ pub struct Args {
     /// Compression level where a request names none: 0 (fastest) to 8 (smallest).
     #[arg(long, env = "FLACSHIP_LEVEL", value_name = "0-8", default_value = "5")]
     pub level: Level,
+
+    /// Samples in each FLAC frame where a request names none: 16 to 65535.
+    #[arg(long, env = "FLACSHIP_BLOCK_SIZE", value_name = "SAMPLES", default_value_t = BLOCK_SIZE, value_parser = clap::value_parser!(u16).range(16..))]
+    pub block_size: u16,
+
+    /// Decode every frame and compare it with the input where a request does not say.
+    #[arg(long, env = "FLACSHIP_VERIFY", value_name = "true|false", action = clap::ArgAction::Set, default_value_t = false)]
+    pub verify: bool,
+
+    /// What is kept beside the audio where a request does not say: tags, or foreign for every byte of the WAV.
+    #[arg(long, env = "FLACSHIP_METADATA", value_name = "tags|foreign", default_value_t)]
+    pub metadata: Metadata,
+
+    /// What becomes of floating-point samples where a request does not say: refuse, or quantise to 16 or 24 bits.
+    #[arg(long, env = "FLACSHIP_FLOAT", value_name = "refuse|16|24", default_value_t)]
+    pub float: Float,
+
+    /// How much of a WAV's metadata is held in memory, for each conversion.
+    #[arg(long, env = "FLACSHIP_MAX_METADATA", value_name = "SIZE", default_value = "4Mi", value_parser = positive_size)]
+    pub max_metadata: ByteSize,
 
     /// Largest WAV that `/convert` takes: bytes, or with Ki, Mi, Gi, Ti, k, M, G, T.
     #[arg(long, env = "FLACSHIP_MAX_UPLOAD_SIZE", value_name = "SIZE", default_value = "2Gi", value_parser = positive_size)]

@@ -25,8 +25,6 @@ use crate::convert::{Summary, Warning};
 
 /// Bytes read ahead of the encoder. Beyond it the client's connection waits.
 const READ_AHEAD: usize = 256 * 1024;
-/// Where the STREAMINFO body lies in every FLAC file: after `fLaC` and the block's header (RFC 9639 §8.1).
-const STREAMINFO_AT: usize = 8;
 
 /// One header a warning: its code, a colon, its words.
 pub(super) const WARNING: HeaderName = HeaderName::from_static("flacship-warning");
@@ -34,7 +32,7 @@ pub(super) const WARNING: HeaderName = HeaderName::from_static("flacship-warning
 /// Handles `POST /convert`.
 pub(super) async fn convert(State(app): State<Arc<App>>, request: Request) -> Result<Response, Failure> {
     let (parts, body) = request.into_parts();
-    let asked = options::convert(&parts.uri, app.args.level)?;
+    let asked = options::convert(&parts.uri, &app.args)?;
     let mut upload = Upload::new(&parts.headers, body, &app.args)?;
     let mut running = app.begin(Kind::Upload)?;
     let seen = upload.seen();
@@ -66,13 +64,13 @@ async fn encode(app: &App, asked: &ConvertOptions, upload: &mut Upload) -> Resul
         Err(failure) => return Err(spool_failure(encoder.into_output()).unwrap_or(failure)),
     }
     let (result, spool) = encoder.finish().await;
-    let summary = match result {
+    let mut summary = match result {
         Ok(summary) => summary,
         Err(failure) => return Err(spool_failure(spool).unwrap_or(failure)),
     };
     let spool = spool.ok_or_else(|| Failure::Internal(String::from("the spool was lost")))?;
-    let streaminfo = summary.streaminfo;
-    let complete = tokio::task::spawn_blocking(move || spool.complete(STREAMINFO_AT, &streaminfo))
+    let head = std::mem::take(&mut summary.head);
+    let complete = tokio::task::spawn_blocking(move || spool.complete(head))
         .await
         .map_err(|error| Failure::Internal(error.to_string()))??;
     Ok((summary, complete))

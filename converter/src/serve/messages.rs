@@ -59,6 +59,8 @@ pub(super) enum Say<'a> {
         bytes_out: u64,
         md5: String,
         streaminfo: String,
+        head: String,
+        left_out: Vec<&'static str>,
         subset: bool,
         warnings: Vec<Note>,
     },
@@ -92,6 +94,8 @@ impl Say<'_> {
             bytes_out: summary.bytes_out,
             md5: format!("{:032x}", u128::from_be_bytes(summary.md5)),
             streaminfo: STANDARD.encode(summary.streaminfo),
+            head: STANDARD.encode(&summary.head),
+            left_out: summary.left_out.clone(),
             subset: summary.subset,
             warnings: summary.warnings.iter().map(note).collect(),
         }
@@ -109,6 +113,7 @@ impl Say<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::convert::PcmFormat;
 
     #[test]
     fn what_clients_may_say() {
@@ -129,7 +134,7 @@ mod tests {
             ("{}", "no type"),
             (r#"{"type":7}"#, "no type"),
             (r#"{"type":"stop"}"#, "neither"),
-            (r#"{"type":"start","block_size":256}"#, "block_size"),
+            (r#"{"type":"start","speed":256}"#, "speed"),
             (r#"{"type":"start","level":"high"}"#, "expected u8"),
             (r#"{"type":"start","format":"ogg"}"#, "unknown variant"),
         ] {
@@ -147,7 +152,7 @@ mod tests {
             bits_per_sample: 16,
             channel_mask: None,
             declared_samples: None,
-            encoding: crate::wav::Encoding::wav(16),
+            ..Format::from(PcmFormat::new(48_000, 2, 16).unwrap())
         };
         assert_eq!(
             Say::format(&format).to_json().unwrap(),

@@ -5,11 +5,13 @@ use std::{fmt::Display, str::FromStr};
 
 use axum::{extract::Query, http::Uri};
 
-use super::{problem::Failure, upload::short};
-use crate::convert::{Input, Length, Level, Options, PcmFormat};
+use super::{args::Args, problem::Failure, upload::short};
+use crate::convert::{HeadPlace, Input, Level, Options, PcmFormat, Verify};
 
-const CONVERT: [&str; 3] = ["level", "length", "filename"];
-const STREAM: [&str; 5] = ["level", "format", "sample_rate", "channels", "bits_per_sample"];
+const CONVERT: [&str; 9] =
+    ["level", "block_size", "verify", "metadata", "float", "length", "valid_bits", "subset", "filename"];
+const STREAM: [&str; 9] =
+    ["level", "block_size", "verify", "metadata", "float", "format", "sample_rate", "channels", "bits_per_sample"];
 
 /// Whether `/convert` knows an option of this name.
 pub(super) fn is_convert_option(name: &str) -> bool {
@@ -24,17 +26,34 @@ pub(super) struct ConvertOptions {
     pub filename: Option<String>,
 }
 
-/// Reads the options of `/convert`.
-pub(super) fn convert(uri: &Uri, level: Level) -> Result<ConvertOptions, Failure> {
-    let mut found = ConvertOptions { options: Options { level, ..Options::default() }, filename: None };
+/// The conversion that the server's flags ask for.
+fn defaults(args: &Args) -> Options {
+    let mut options = Options { level: args.level, block_size: args.block_size, ..Options::default() };
+    options.verify = verify(args.verify);
+    options.rules.float = args.float;
+    options.metadata.keep = args.metadata;
+    options.metadata.limit = args.max_metadata.0;
+    options
+}
+
+/// Reads the options of `/convert`. Its answer is spooled, so the head comes last.
+pub(super) fn convert(uri: &Uri, args: &Args) -> Result<ConvertOptions, Failure> {
+    let mut options = Options { head: HeadPlace::Held, ..defaults(args) };
+    let mut filename = None;
     for (name, value) in pairs(uri, &CONVERT)? {
         match name.as_str() {
-            "level" => found.options.level = parsed(&name, &value)?,
-            "length" => found.options.length = length(&value)?,
-            _ => found.filename = Some(value),
+            "level" => options.level = parsed(&name, &value)?,
+            "block_size" => options.block_size = block_size(number(&name, &value)?)?,
+            "verify" => options.verify = verify(parsed_bool(&name, &value)?),
+            "metadata" => options.metadata.keep = parsed(&name, &value)?,
+            "float" => options.rules.float = parsed(&name, &value)?,
+            "length" => options.rules.length = parsed(&name, &value)?,
+            "valid_bits" => options.rules.valid_bits = parsed(&name, &value)?,
+            "subset" => options.subset = parsed(&name, &value)?,
+            _ => filename = Some(value),
         }
     }
-    Ok(found)
+    Ok(ConvertOptions { options, filename })
 }
 
 /// What a stream was asked so far; the fields of the `start` message, which are also options of `/ws`.
@@ -42,6 +61,10 @@ pub(super) fn convert(uri: &Uri, level: Level) -> Result<ConvertOptions, Failure
 #[serde(deny_unknown_fields)]
 pub(super) struct StreamOptions {
     level: Option<u8>,
+    block_size: Option<u32>,
+    verify: Option<bool>,
+    metadata: Option<String>,
+    float: Option<String>,
     format: Option<StreamFormat>,
     sample_rate: Option<u32>,
     channels: Option<u16>,
@@ -62,6 +85,10 @@ pub(super) fn stream(uri: &Uri) -> Result<StreamOptions, Failure> {
     for (name, value) in pairs(uri, &STREAM)? {
         match name.as_str() {
             "level" => found.level = Some(parsed::<Level>(&name, &value)?.get()),
+            "block_size" => found.block_size = Some(number(&name, &value)?),
+            "verify" => found.verify = Some(parsed_bool(&name, &value)?),
+            "metadata" => found.metadata = Some(value),
+            "float" => found.float = Some(value),
             "format" => {
                 found.format = Some(match value.as_str() {
                     "wav" => StreamFormat::Wav,
@@ -82,6 +109,10 @@ impl StreamOptions {
     pub(super) fn or(self, earlier: &Self) -> Self {
         Self {
             level: self.level.or(earlier.level),
+            block_size: self.block_size.or(earlier.block_size),
+            verify: self.verify.or(earlier.verify),
+            metadata: self.metadata.or_else(|| earlier.metadata.clone()),
+            float: self.float.or_else(|| earlier.float.clone()),
             format: self.format.or(earlier.format),
             sample_rate: self.sample_rate.or(earlier.sample_rate),
             channels: self.channels.or(earlier.channels),
@@ -89,27 +120,43 @@ impl StreamOptions {
         }
     }
 
-    /// Checks that the options fit together.
-    pub(super) fn resolve(&self, level: Level) -> Result<Options, Failure> {
-        let level = match self.level {
-            Some(asked) => Level::new(asked).map_err(|error| invalid("level", &asked.to_string(), error))?,
-            None => level,
-        };
-        let input = match (self.format, self.sample_rate, self.channels, self.bits_per_sample) {
-            (None, None, None, None) => Input::Auto,
-            (Some(StreamFormat::Wav), None, None, None) => Input::Wav,
+    /// Checks that the options fit together. The client can put the final head in the place of the first one, if both
+    /// have the same length.
+    pub(super) fn resolve(&self, args: &Args) -> Result<Options, Failure> {
+        let mut options = Options { head: HeadPlace::Reserved, input: self.input()?, ..defaults(args) };
+        if let Some(asked) = self.level {
+            options.level = Level::new(asked).map_err(|error| invalid("level", &asked.to_string(), error))?;
+        }
+        if let Some(asked) = self.block_size {
+            options.block_size = block_size(asked)?;
+        }
+        if let Some(asked) = self.verify {
+            options.verify = verify(asked);
+        }
+        if let Some(asked) = &self.metadata {
+            options.metadata.keep = parsed("metadata", asked)?;
+        }
+        if let Some(asked) = &self.float {
+            options.rules.float = parsed("float", asked)?;
+        }
+        Ok(options)
+    }
+
+    fn input(&self) -> Result<Input, Failure> {
+        match (self.format, self.sample_rate, self.channels, self.bits_per_sample) {
+            (None, None, None, None) => Ok(Input::Auto),
+            (Some(StreamFormat::Wav), None, None, None) => Ok(Input::Wav),
             (Some(StreamFormat::Pcm), Some(rate), Some(channels), Some(bits)) => {
-                Input::Pcm(PcmFormat::new(rate, channels, bits).map_err(|error| Failure::Convert(error.into()))?)
+                PcmFormat::new(rate, channels, bits).map(Input::Pcm).map_err(|error| Failure::Convert(error.into()))
             }
             (Some(StreamFormat::Pcm), ..) => {
-                return Err(invalid("format", "pcm", "it needs sample_rate, channels and bits_per_sample beside it"));
+                Err(invalid("format", "pcm", "it needs sample_rate, channels and bits_per_sample beside it"))
             }
             _ => {
                 let wanted = "only format pcm takes sample_rate, channels and bits_per_sample; a WAV's header has them";
-                return Err(invalid("format", if self.format.is_some() { "wav" } else { "" }, wanted));
+                Err(invalid("format", if self.format.is_some() { "wav" } else { "" }, wanted))
             }
-        };
-        Ok(Options { level, input, ..Options::default() })
+        }
     }
 }
 
@@ -127,17 +174,24 @@ fn pairs(uri: &Uri, known: &[&str]) -> Result<Vec<(String, String)>, Failure> {
     Ok(pairs)
 }
 
-fn length(value: &str) -> Result<Length, Failure> {
-    match value {
-        "auto" => Ok(Length::Auto),
-        "header" => Ok(Length::Header),
-        "eof" => Ok(Length::Eof),
-        _ => Err(invalid("length", value, "it is auto, header or eof")),
+fn verify(asked: bool) -> Verify {
+    if asked { Verify::Yes } else { Verify::No }
+}
+
+/// FLAC's bounds (RFC 9639 §8.2).
+fn block_size(asked: u32) -> Result<u16, Failure> {
+    match u16::try_from(asked) {
+        Ok(size) if size >= 16 => Ok(size),
+        _ => Err(invalid("block_size", &asked.to_string(), "it is 16 to 65535 samples")),
     }
 }
 
 fn parsed<T: FromStr<Err: Display>>(name: &str, value: &str) -> Result<T, Failure> {
     value.parse().map_err(|error| invalid(name, value, error))
+}
+
+fn parsed_bool(name: &str, value: &str) -> Result<bool, Failure> {
+    value.parse().map_err(|_| invalid(name, value, "it is true or false"))
 }
 
 fn number<T: FromStr>(name: &str, value: &str) -> Result<T, Failure> {
@@ -150,7 +204,19 @@ fn invalid(name: &str, value: &str, wanted: impl Display) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
     use super::*;
+    use crate::convert::{Float, Length, Metadata};
+
+    fn args() -> Args {
+        #[derive(clap::Parser)]
+        struct Probe {
+            #[command(flatten)]
+            args: Args,
+        }
+        Probe::try_parse_from(["serve"]).unwrap().args
+    }
 
     fn uri(query: &str) -> Uri {
         format!("/x?{query}").parse().unwrap()
@@ -158,11 +224,18 @@ mod tests {
 
     #[test]
     fn convert_reads_what_it_knows() {
-        let found = convert(&uri("level=8&filename=na%C3%AFve+x.wav&length=eof"), Level::default()).unwrap();
+        let found = convert(
+            &uri("level=8&filename=na%C3%AFve+x.wav&length=eof&metadata=foreign&float=24&block_size=1152"),
+            &args(),
+        )
+        .unwrap();
         assert_eq!(found.options.level.get(), 8);
-        assert_eq!(found.options.length, Length::Eof);
+        assert_eq!(found.options.rules.length, Length::Eof);
         assert_eq!(found.filename.as_deref(), Some("naïve x.wav"));
-        assert_eq!(convert(&"/x".parse().unwrap(), Level::SMALLEST).unwrap().options.level, Level::SMALLEST);
+        assert_eq!((found.options.metadata.keep, found.options.rules.float), (Metadata::Foreign, Float::To24));
+        assert_eq!(found.options.block_size, 1152);
+        let args = Args { level: Level::SMALLEST, ..args() };
+        assert_eq!(convert(&"/x".parse().unwrap(), &args).unwrap().options.level, Level::SMALLEST);
     }
 
     #[test]
@@ -172,10 +245,10 @@ mod tests {
             ("level=9", "invalid_option", "0 (fastest) to 8"),
             ("level=", "invalid_option", "`level`"),
             ("level=1&level=2", "repeated_option", "`level`"),
-            ("length=long", "invalid_option", "auto, header or eof"),
-            ("format=pcm", "unknown_option", "level, length, filename"),
+            ("length=long", "invalid_option", "length"),
+            ("format=pcm", "unknown_option", "level, block_size, verify"),
         ] {
-            let failure = convert(&uri(query), Level::default()).unwrap_err();
+            let failure = convert(&uri(query), &args()).unwrap_err();
             assert_eq!(failure.code(), code, "{query}");
             assert!(failure.to_string().contains(word), "{query}: {failure}");
         }
@@ -183,7 +256,7 @@ mod tests {
 
     #[test]
     fn a_stream_s_options_must_fit_together() {
-        let resolve = |query: &str| stream(&uri(query)).and_then(|options| options.resolve(Level::default()));
+        let resolve = |query: &str| stream(&uri(query)).and_then(|options| options.resolve(&args()));
         assert_eq!(resolve("").unwrap().input, Input::Auto);
         assert_eq!(resolve("format=wav&level=0").unwrap().level, Level::FASTEST);
         let pcm = resolve("format=pcm&sample_rate=48000&channels=2&bits_per_sample=24").unwrap();
@@ -195,7 +268,11 @@ mod tests {
             ("format=wav&channels=2", "invalid_option"),
             ("format=pcm&sample_rate=48000&channels=9&bits_per_sample=16", "unsupported_channels"),
             ("format=pcm&sample_rate=fast&channels=2&bits_per_sample=16", "invalid_option"),
-            ("block_size=256", "unknown_option"),
+            ("block_size=8", "invalid_option"),
+            ("metadata=all", "invalid_option"),
+            ("float=32", "invalid_option"),
+            ("verify=perhaps", "invalid_option"),
+            ("speed=9", "unknown_option"),
         ] {
             assert_eq!(resolve(query).unwrap_err().code(), code, "{query}");
         }

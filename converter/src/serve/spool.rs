@@ -104,19 +104,19 @@ impl Spool {
         Ok(())
     }
 
-    /// Ends writing: puts `patch` over the bytes from `at` on, which must have been written before.
-    pub(super) fn complete(mut self, at: usize, patch: &[u8]) -> Result<Complete, SpoolError> {
-        if let Some(mut writer) = self.file.take() {
-            write(&mut writer, &[])?;
-            let file = writer.into_inner().map_err(|error| full_or_file(error.into_error()))?;
-            file.write_all_at(patch, at as u64)?;
-            return Ok(Complete { file: Some(Arc::new(file)), spool: self });
-        }
-        match self.memory.get_mut(at..at + patch.len()) {
-            Some(place) => place.copy_from_slice(patch),
-            None => return Err(SpoolError::File(io::ErrorKind::UnexpectedEof.into())),
-        }
-        Ok(Complete { file: None, spool: self })
+    /// Ends writing: `head` stands before everything that was appended.
+    pub(super) fn complete(mut self, head: Vec<u8>) -> Result<Complete, SpoolError> {
+        let count = head.len() as u64;
+        self.pool.reserve(count)?;
+        self.len += count;
+        let file = match self.file.take() {
+            Some(mut writer) => {
+                write(&mut writer, &[])?;
+                Some(Arc::new(writer.into_inner().map_err(|error| full_or_file(error.into_error()))?))
+            }
+            None => None,
+        };
+        Ok(Complete { head: Bytes::from(head), file, spool: self })
     }
 }
 
@@ -155,6 +155,8 @@ fn full_or_file(error: io::Error) -> SpoolError {
 /// A finished result. Its place in the pool is free again once the body made of it is dropped.
 #[derive(Debug)]
 pub(super) struct Complete {
+    head: Bytes,
+    /// What follows the head, unless it is in the spool's memory.
     file: Option<Arc<File>>,
     spool: Spool,
 }
@@ -167,30 +169,26 @@ impl Complete {
 
     /// The result as a response body. `hold` lives until the body has been sent or dropped.
     pub(super) fn into_body<T: Send + 'static>(mut self, hold: T) -> Body {
-        let Some(file) = self.file.take() else {
-            let bytes = Bytes::from(std::mem::take(&mut self.spool.memory));
-            return Body::from_stream(stream::unfold(Some((bytes, self, hold)), |state| async move {
-                let (mut bytes, complete, hold) = state?;
-                if bytes.is_empty() {
-                    return None;
-                }
-                let piece = bytes.split_to(bytes.len().min(64 * 1024));
-                Some((Ok::<_, io::Error>(piece), Some((bytes, complete, hold))))
-            }));
-        };
-        Body::from_stream(stream::try_unfold((file, self, hold, 0), |(file, complete, hold, at)| async move {
-            let count = READ_SIZE.min(complete.len() - at);
-            if count == 0 {
-                return Ok(None);
+        let in_memory = [std::mem::take(&mut self.head), Bytes::from(std::mem::take(&mut self.spool.memory))];
+        let sent = 0;
+        let in_file = self.len() - in_memory.iter().map(|part| part.len() as u64).sum::<u64>();
+        Body::from_stream(stream::try_unfold((in_memory, sent, self, hold), move |state| async move {
+            let (mut in_memory, sent, complete, hold) = state;
+            if let Some(part) = in_memory.iter_mut().find(|part| !part.is_empty()) {
+                let piece = part.split_to(part.len().min(64 * 1024));
+                return Ok(Some((piece, (in_memory, sent, complete, hold))));
             }
-            let reader = Arc::clone(&file);
+            let count = READ_SIZE.min(in_file - sent);
+            let Some(reader) = complete.file.clone().filter(|_| count > 0) else {
+                return Ok(None);
+            };
             let piece = tokio::task::spawn_blocking(move || {
                 let mut piece = vec![0; usize::try_from(count).unwrap_or_default()];
-                reader.read_exact_at(&mut piece, at).map(|()| Bytes::from(piece))
+                reader.read_exact_at(&mut piece, sent).map(|()| Bytes::from(piece))
             })
             .await
             .map_err(io::Error::other)??;
-            Ok::<_, io::Error>(Some((piece, (file, complete, hold, at + count))))
+            Ok::<_, io::Error>(Some((piece, (in_memory, sent + count, complete, hold))))
         }))
     }
 }
@@ -217,11 +215,11 @@ mod tests {
                 spool.frame(piece).unwrap();
             }
             assert_eq!(spool.file.is_some(), in_file, "{memory}");
-            let complete = spool.complete(8, &[0xee; 34]).unwrap();
-            assert_eq!(complete.len(), 700_000);
-            assert_eq!(pool.used(), 700_000);
-            let mut wanted = bytes;
-            wanted[8..42].fill(0xee);
+            let head = vec![0xee; 34];
+            let complete = spool.complete(head.clone()).unwrap();
+            assert_eq!(complete.len(), 700_034);
+            assert_eq!(pool.used(), 700_034);
+            let wanted = [head, bytes].concat();
             assert!(read(complete).await == wanted, "{memory}");
             assert_eq!(pool.used(), 0);
         }
@@ -248,11 +246,11 @@ mod tests {
     }
 
     #[test]
-    fn a_patch_past_the_end_is_an_error() {
+    fn a_head_that_has_no_room_is_an_error() {
         let pool = pool(100, 100);
         let mut spool = Spool::new(&pool);
-        spool.head(&[0; 10]).unwrap();
-        assert!(spool.complete(8, &[0; 34]).is_err());
+        spool.frame(&[0; 60]).unwrap();
+        assert!(matches!(spool.complete(vec![0; 41]), Err(SpoolError::Full)));
         assert_eq!(pool.used(), 0);
     }
 }

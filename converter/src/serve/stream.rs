@@ -226,7 +226,7 @@ async fn converse(
                         started = true;
                         asked = options.or(&asked);
                         // Refused at once, not with the first audio.
-                        asked.resolve(app.args.level)?;
+                        asked.resolve(&app.args)?;
                     }
                     Next::End => break,
                 }
@@ -250,7 +250,7 @@ async fn converse(
 }
 
 fn new_encoder(app: &App, asked: &StreamOptions) -> Result<Encoder<Frames>, Failure> {
-    let options = asked.resolve(app.args.level)?;
+    let options = asked.resolve(&app.args)?;
     Ok(Encoder::new(&options, Frames::default(), &app.cores))
 }
 

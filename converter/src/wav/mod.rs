@@ -4,19 +4,23 @@
 //! Read: RIFF, RF64, BW64 and Wave64 with integer PCM, and floating point if the caller lets it be rounded. `parser`
 //! walks chunks and decides where the audio ends, `sniff` tells the containers from each other and from everything
 //! else, `chunk` knows chunk headers and names, `ds64` the 64-bit sizes of RF64, `format` reads the `fmt ` chunk,
-//! `samples` turns containers into samples, `rules` are the caller's decisions, `error` says why not.
+//! `samples` turns containers into samples and `pack` turns them back, `rules` are the caller's decisions, `error` says why not.
 
 mod chunk;
 mod ds64;
 mod error;
 mod format;
+mod pack;
 mod parser;
+mod pcm;
 mod rules;
 mod samples;
 mod sniff;
 
 pub use error::{WavError, WavErrorClass, WavWarning};
 pub use format::{Encoding, Endian, Format, Kind, MAX_BITS, MIN_BITS, check_format};
+pub use pack::{Packer, Packing, Spare, SpareBits};
 pub use parser::{Parser, Piece, Skip};
+pub use pcm::{Justify, PcmFormat, Sign};
 pub use rules::{Float, Length, Rules, UnknownChoice, ValidBits};
 pub use samples::Unpacker;

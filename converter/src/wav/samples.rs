@@ -120,70 +120,74 @@ impl Unpacker {
 
     /// Unpacks containers of `FROM` bytes.
     fn containers<const FROM: usize>(&mut self, pcm: &[u8], out: &mut Vec<u8>) -> Result<(), WavError> {
-        let big = self.format.encoding.endian == Endian::Big;
-        let (containers, _) = pcm.as_chunks::<FROM>();
-        let highest = containers.iter().map(|container| left_justified(*container, big));
-        let failed = match self.format.bits_per_sample.div_ceil(8) {
-            1 => self.samples_of::<1>(highest, out),
-            2 => self.samples_of::<2>(highest, out),
-            3 => self.samples_of::<3>(highest, out),
-            _ => self.samples_of::<4>(highest, out),
+        let containers = Containers { bytes: pcm.as_chunks::<FROM>().0, endian: self.format.encoding.endian };
+        let all_fit = match self.format.bits_per_sample.div_ceil(8) {
+            1 => self.samples_of::<FROM, 1>(containers, out),
+            2 => self.samples_of::<FROM, 2>(containers, out),
+            3 => self.samples_of::<FROM, 3>(containers, out),
+            _ => self.samples_of::<FROM, 4>(containers, out),
         };
-        failed.map_or(Ok(()), |number| Err(self.does_not_fit(number)))
+        if all_fit { Ok(()) } else { Err(self.does_not_fit(containers)) }
     }
 
-    /// Unpacks containers, whose bits come left-justified, into samples of `TO` bytes. Returns which of them breaks
-    /// the rules.
-    fn samples_of<const TO: usize>(
+    /// Unpacks containers into samples of `TO` bytes; returns whether all of them kept the rules. Each loop only
+    /// gathers what tells so: which container broke them is looked up afterwards, if at all.
+    fn samples_of<const FROM: usize, const TO: usize>(
         &mut self,
-        containers: impl ExactSizeIterator<Item = u64>,
+        containers: Containers<'_, FROM>,
         out: &mut Vec<u8>,
-    ) -> Option<usize> {
-        let bits = u32::from(self.format.bits_per_sample);
-        let container_bits = u32::from(self.container_bits());
-        out.reserve(containers.len().saturating_mul(TO));
-        for (number, highest) in containers.enumerate() {
-            let sample = match self.format.encoding.kind {
-                Kind::Signed => self.left(highest, bits),
-                Kind::Unsigned => self.left(highest ^ (1 << 63), bits),
-                Kind::SignedLow => signed_low(highest, bits, container_bits),
-                Kind::UnsignedLow => unsigned_low(highest, bits, container_bits),
-                Kind::Float => Some(self.quantised(highest, bits, container_bits)),
-            };
-            let Some(sample) = sample else {
-                return Some(number);
-            };
-            if let Some(bytes) = sample.to_le_bytes().first_chunk::<TO>() {
-                out.extend_from_slice(bytes);
+    ) -> bool {
+        let (bits, container_bits) = (u32::from(self.format.bits_per_sample), u32::from(self.container_bits()));
+        match self.format.encoding.kind {
+            kind @ (Kind::Signed | Kind::Unsigned) => {
+                let flipped = if kind == Kind::Unsigned { 1 << 63 } else { 0 };
+                let whole_bytes = u32::try_from(8 * TO).unwrap_or(bits);
+                // The same, but the common case has shifts that the compiler knows.
+                let (used, padding) = if bits == whole_bytes {
+                    containers.left::<TO>(out, flipped, whole_bytes)
+                } else {
+                    containers.left::<TO>(out, flipped, bits)
+                };
+                self.used_bits |= used;
+                padding == 0
+            }
+            Kind::SignedLow => {
+                let mut all_fit = true;
+                containers.write::<TO>(out, |highest| {
+                    all_fit &= signed_low_fits(highest, bits, container_bits);
+                    highest.cast_signed() << (container_bits - bits) >> (64 - bits)
+                });
+                all_fit
+            }
+            Kind::UnsignedLow => {
+                let mut highest_bits = 0;
+                containers.write::<TO>(out, |highest| {
+                    let whole = highest >> (64 - container_bits);
+                    highest_bits |= whole >> bits;
+                    whole.cast_signed() - (1_i64 << (bits - 1))
+                });
+                highest_bits == 0
+            }
+            Kind::Float => {
+                let mut clipped = 0;
+                containers.write::<TO>(out, |highest| quantised(highest, bits, container_bits, &mut clipped));
+                self.clipped += clipped;
+                true
             }
         }
-        None
     }
 
-    /// A sample in the highest bits, below which only zeros may be.
-    fn left(&mut self, highest: u64, bits: u32) -> Option<i64> {
-        let signed = highest.cast_signed();
-        self.used_bits |= (signed ^ (signed >> 63)).cast_unsigned();
-        (highest.wrapping_shl(bits) == 0).then_some(signed >> (64 - bits))
-    }
-
-    /// A floating-point sample, rounded (half to even) and clipped.
-    #[allow(clippy::cast_possible_truncation)] // both casts are from numbers that were brought into range
-    fn quantised(&mut self, highest: u64, bits: u32, container_bits: u32) -> i64 {
-        let sample = match container_bits {
-            32 => f64::from(f32::from_bits((highest >> 32) as u32)),
-            _ => f64::from_bits(highest),
+    /// Why these containers, which follow the latest whole samples, were refused.
+    fn does_not_fit<const FROM: usize>(&self, containers: Containers<'_, FROM>) -> WavError {
+        let (bits, container_bits) = (u32::from(self.format.bits_per_sample), u32::from(self.container_bits()));
+        let fits = |highest: u64| match self.format.encoding.kind {
+            Kind::Signed | Kind::Unsigned => highest.wrapping_shl(bits) == 0,
+            Kind::SignedLow => signed_low_fits(highest, bits, container_bits),
+            Kind::UnsignedLow => highest >> (64 - container_bits) >> bits == 0,
+            Kind::Float => true,
         };
-        let full_scale = f64::from(1_u32 << (bits - 1));
-        let rounded = (sample * full_scale).round_ties_even();
-        self.clipped += u64::from(!(-full_scale..full_scale).contains(&rounded));
-        let clipped = if rounded.is_nan() { 0.0 } else { rounded.clamp(-full_scale, full_scale - 1.0) };
-        clipped as i64
-    }
-
-    /// Why the sample with this number, counted over all channels from the latest whole one, was refused.
-    fn does_not_fit(&self, number: usize) -> WavError {
-        let (number, channels) = (number as u64, u64::from(self.format.channels.max(1)));
+        let number = containers.highest().position(|highest| !fits(highest)).unwrap_or(0) as u64;
+        let channels = u64::from(self.format.channels.max(1));
         let (sample, channel) = (self.samples.saturating_add(number / channels), number % channels + 1);
         let (valid_bits, container_bits) = (self.format.bits_per_sample, self.container_bits());
         match self.format.encoding.kind {
@@ -195,30 +199,78 @@ impl Unpacker {
     }
 }
 
-/// A container's bytes as the highest ones of 64 bits, zeros below.
-fn left_justified<const FROM: usize>(mut container: [u8; FROM], big_endian: bool) -> u64 {
-    if big_endian {
-        container.reverse();
-    }
-    let mut bytes = [0; 8];
-    if let Some(highest) = bytes.last_chunk_mut::<FROM>() {
-        *highest = container;
-    }
-    u64::from_le_bytes(bytes)
+/// Samples as the input has them, each in `FROM` bytes.
+#[derive(Clone, Copy)]
+struct Containers<'a, const FROM: usize> {
+    bytes: &'a [[u8; FROM]],
+    endian: Endian,
 }
 
-/// A sample in the lowest bits, above which its sign or zeros are.
-fn signed_low(highest: u64, bits: u32, container_bits: u32) -> Option<i64> {
+impl<const FROM: usize> Containers<'_, FROM> {
+    /// Each container's bits as the highest ones of 64, zeros below.
+    fn highest(&self) -> impl Iterator<Item = u64> {
+        let big = self.endian == Endian::Big;
+        self.bytes.iter().map(move |container| left_justified(*container, big))
+    }
+
+    /// Appends samples in the highest bits to `out`; returns the bits in which any sample differs from its sign, and
+    /// those set below any sample.
+    #[inline]
+    fn left<const TO: usize>(&self, out: &mut Vec<u8>, flipped: u64, bits: u32) -> (u64, u64) {
+        let (mut used, mut padding) = (0, 0);
+        self.write::<TO>(out, |highest| {
+            let signed = (highest ^ flipped).cast_signed();
+            used |= signed ^ (signed >> 63);
+            padding |= highest.wrapping_shl(bits);
+            signed >> (64 - bits)
+        });
+        (used.cast_unsigned(), padding)
+    }
+
+    /// Appends to `out` what `sample` makes of each container, in its lowest `TO` bytes.
+    fn write<const TO: usize>(&self, out: &mut Vec<u8>, mut sample: impl FnMut(u64) -> i64) {
+        let start = out.len();
+        out.resize(start + self.bytes.len() * TO, 0);
+        let (places, _) = out.get_mut(start..).unwrap_or_default().as_chunks_mut::<TO>();
+        for (place, highest) in places.iter_mut().zip(self.highest()) {
+            if let Some(bytes) = sample(highest).to_le_bytes().first_chunk() {
+                *place = *bytes;
+            }
+        }
+    }
+}
+
+/// A container's bytes as the highest ones of 64 bits, zeros below. Written so that the compiler sees one load.
+#[inline]
+fn left_justified<const FROM: usize>(container: [u8; FROM], big_endian: bool) -> u64 {
+    let unused = 64 - 8 * FROM;
+    let (mut little, mut big) = (0, 0);
+    for (number, byte) in container.into_iter().enumerate() {
+        little |= u64::from(byte) << (unused + 8 * number);
+        big |= u64::from(byte) << (56 - 8 * number);
+    }
+    if big_endian { big } else { little }
+}
+
+/// Whether above the lowest bits only their sign or only zeros are.
+fn signed_low_fits(highest: u64, bits: u32, container_bits: u32) -> bool {
     let whole = highest.cast_signed() >> (64 - container_bits);
     let sample = whole << (64 - bits) >> (64 - bits);
-    let zero_above = (highest >> (64 - container_bits)) >> bits == 0;
-    (whole == sample || zero_above).then_some(sample)
+    whole == sample || highest >> (64 - container_bits) >> bits == 0
 }
 
-/// A sample plus half its range in the lowest bits, above which only zeros may be.
-fn unsigned_low(highest: u64, bits: u32, container_bits: u32) -> Option<i64> {
-    let whole = highest >> (64 - container_bits);
-    (whole >> bits == 0).then_some(whole.cast_signed() - (1_i64 << (bits - 1)))
+/// A floating-point sample, rounded (half to even) and clipped, which is counted.
+#[allow(clippy::cast_possible_truncation)] // the first is exact, the second from a number that was brought into range
+fn quantised(highest: u64, bits: u32, container_bits: u32, clipped: &mut u64) -> i64 {
+    let sample = match container_bits {
+        32 => f64::from(f32::from_bits((highest >> 32) as u32)),
+        _ => f64::from_bits(highest),
+    };
+    let full_scale = f64::from(1_u32 << (bits - 1));
+    let rounded = (sample * full_scale).round_ties_even();
+    *clipped += u64::from(!(-full_scale..full_scale).contains(&rounded));
+    // A number that is none becomes 0.
+    rounded.clamp(-full_scale, full_scale - 1.0) as i64
 }
 
 #[cfg(test)]

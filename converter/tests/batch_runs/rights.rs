@@ -29,7 +29,15 @@ impl Guarded {
         let tree = Tree::new();
         let root = fs::metadata(tree.path("")).unwrap().uid() == 0;
         let binary = tree.path("converter");
-        fs::copy(env!("CARGO_BIN_EXE_converter"), &binary).unwrap();
+        // Not by this process: a program that another test starts just then would hold the copy open for writing, and
+        // it could not be run.
+        assert!(
+            Command::new("cp")
+                .args([env!("CARGO_BIN_EXE_converter").as_ref(), binary.as_os_str()])
+                .status()
+                .unwrap()
+                .success()
+        );
         mode(&tree.path(""), 0o755);
         mode(&binary, 0o755);
         let work = tree.path("work");

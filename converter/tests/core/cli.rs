@@ -1,63 +1,11 @@
 //! `converter convert` as people type it.
 
 use std::fs;
-use std::io::Write as _;
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::Command;
 
-use tempfile::TempDir;
-
+use crate::cli_shell::{Shell, sound, stderr};
 use crate::support::{Wav, fmt_body, music, signed_pcm, wav_pcm};
 use crate::tools::reference_decode;
-
-struct Shell(TempDir);
-
-impl Shell {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    fn file(&self, name: &str, bytes: &[u8]) -> &Self {
-        fs::write(self.0.path().join(name), bytes).unwrap();
-        self
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    fn run(&self, args: &[&str]) -> Output {
-        self.run_with_input(args, &[])
-    }
-
-    fn run_with_input(&self, args: &[&str], input: &[u8]) -> Output {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_converter"))
-            .arg("convert")
-            .args(args)
-            .current_dir(self.path())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut stdin = child.stdin.take().unwrap();
-        std::thread::scope(|scope| {
-            // A converter that refuses its input may close the pipe early.
-            scope.spawn(move || drop(stdin.write_all(input)));
-            child.wait_with_output().unwrap()
-        })
-    }
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
-
-fn sound() -> (Vec<i32>, Vec<u8>) {
-    let samples = music(20_000, 2, 16, 1);
-    let wav = Wav::pcm(2, 44_100, 16, &wav_pcm(&samples, 16));
-    (samples, wav)
-}
 
 #[test]
 fn writes_beside_the_input() {
@@ -169,22 +117,6 @@ fn takes_headerless_pcm() {
 }
 
 #[test]
-fn one_json_object_an_input() {
-    let (_, wav) = sound();
-    let shell = Shell::new();
-    let output = shell.file("a.wav", &wav).run(&["a.wav", "missing.wav", "--json"]);
-    assert_eq!(output.status.code(), Some(1));
-    let lines: Vec<serde_json::Value> =
-        String::from_utf8(output.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(lines.len(), 2);
-    assert_eq!(lines[0]["output"], "a.flac");
-    assert_eq!((&lines[0]["samples"], &lines[0]["channels"]), (&20_000.into(), &2.into()));
-    assert_eq!(lines[0]["md5"].as_str().unwrap().len(), 32);
-    assert_eq!(lines[0]["bytes_in"], wav.len());
-    assert_eq!(lines[1]["error"]["code"], "source_unreadable");
-}
-
-#[test]
 fn warnings_are_told_even_if_quiet() {
     let shell = Shell::new();
     let output = shell
@@ -204,11 +136,26 @@ fn mistakes_on_the_command_line_are_told_apart() {
         (vec!["a.wav", "b.wav", "-o", "c.flac"], "several inputs need a folder"),
         (vec!["a.wav", "b.wav", "-o", "-"], "several inputs cannot go to one standard output"),
         (vec!["a.wav", "--level", "9"], "from 0 (fastest) to 8"),
-        (vec!["a.wav", "-o", "-", "--verify"], "--verify needs a file"),
         (vec!["a.wav", "-o", "-", "--json"], "--json and the FLAC file"),
         (vec!["a.wav", "./a.wav"], "would both become"),
-        (vec!["a.wav", "--pcm", "48000"], "RATE:CHANNELS:BITS"),
+        (vec!["a.wav", "--pcm", "48000"], "RATE:CHANNELS:FORMAT"),
         (vec!["a.wav", "--pcm", "48000:9:16"], "9 channels are not supported"),
+        (vec!["a.wav", "--pcm", "48000:2:s33"], "33 bits a sample"),
+        (vec!["a.wav", "--pcm", "48000:2:16", "--float", "16"], "cannot be used with"),
+        (vec!["a.wav", "--float", "32"], "[possible values: 16, 24]"),
+        (vec!["a.wav", "--valid-bits", "high"], "[possible values: container, low]"),
+        (vec!["a.wav", "--subset", "never"], "[possible values: prefer, strict]"),
+        (vec!["a.wav", "--metadata", "all"], "[possible values: tags, foreign]"),
+        (vec!["a.wav", "--metadata", "tags", "--keep-foreign-metadata"], "cannot be used with"),
+        (vec!["a.wav", "--block-size", "15"], "15 is not in 16..=65535"),
+        (vec!["a.wav", "--block-size", "65536"], "65536 is not in 16..=65535"),
+        (vec!["a.wav", "--threads", "257"], "257 is not in 0..=256"),
+        (vec!["a.wav", "--padding", "16777216"], "16777216 is not in 0..=16777215"),
+        (vec!["a.wav", "--max-metadata", "lots"], "is no size"),
+        (vec!["a.wav", "--tag", "TITLE"], "NAME=VALUE"),
+        (vec!["a.wav", "--tag", "Künstler=x"], "printable ASCII"),
+        (vec!["a.wav", "--picture", "missing.png"], "the picture missing.png could not be read"),
+        (vec!["a.wav", "--force", "-o", "/dev/null"], "/dev/null is no regular file"),
         (vec!["a.wav", "--no-such-flag"], "--no-such-flag"),
     ] {
         let output = shell.run(&args);
@@ -222,7 +169,16 @@ fn mistakes_on_the_command_line_are_told_apart() {
 fn help_teaches() {
     let output = Shell::new().run(&["--help"]);
     let help = String::from_utf8(output.stdout).unwrap();
-    for words in ["Examples:", "converter convert take1.wav", "Exit codes: 0", "-0 to -8", "standard input"] {
+    for words in [
+        "Examples:",
+        "converter convert take1.wav",
+        "Exit codes:",
+        "-0 to -8",
+        "standard input",
+        "Input:",
+        "Metadata:",
+        "Report:",
+    ] {
         assert!(help.contains(words), "{words} is missing in:\n{help}");
     }
 }

@@ -9,7 +9,14 @@
 mod support;
 
 mod cli;
+mod cli_folders;
+mod cli_report;
+mod cli_shell;
+mod cli_stop;
+mod engines;
 mod file;
+mod fixtures;
+mod metadata;
 mod reference;
 mod roundtrip;
 mod tools;

@@ -8,12 +8,16 @@ use converter::convert::{ConvertError, Level, Options, Summary, convert_reader};
 
 use crate::support::signed_pcm;
 
-/// Converts in memory; the result has its final STREAMINFO.
+/// Converts in memory; the result has its final head.
 pub fn convert(input: &[u8], level: u8) -> Result<(Vec<u8>, Summary), ConvertError> {
-    let options = Options { level: Level::new(level).unwrap(), ..Options::default() };
+    convert_with(input, &Options { level: Level::new(level).unwrap(), ..Options::default() })
+}
+
+/// The same with any options.
+pub fn convert_with(input: &[u8], options: &Options) -> Result<(Vec<u8>, Summary), ConvertError> {
     let mut flac = Vec::new();
-    let summary = convert_reader(input, &mut flac, &options, &mut |_| {})?;
-    flac[8..42].copy_from_slice(&summary.streaminfo);
+    let summary = convert_reader(input, &mut flac, options, &mut |_| {})?;
+    flac.splice(..summary.head_sent, summary.head.iter().copied());
     Ok((flac, summary))
 }
 

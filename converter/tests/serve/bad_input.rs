@@ -90,7 +90,9 @@ async fn a_form_without_its_boundary_does_not_fill_the_memory() {
 async fn options_that_mean_nothing() {
     let service = Service::start(&[]).await;
     for (query, code, word) in [
-        ("?verify=true", "unknown_option", "`verify`"),
+        ("?speed=9", "unknown_option", "`speed`"),
+        ("?block_size=15", "invalid_option", "16 to 65535"),
+        ("?metadata=all", "invalid_option", "tags or foreign"),
         ("?level=9", "invalid_option", "0 (fastest) to 8"),
         ("?level=1&level=2", "repeated_option", "`level`"),
     ] {

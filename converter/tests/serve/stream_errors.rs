@@ -30,7 +30,7 @@ async fn what_is_no_stream_is_refused_in_words() {
         ("/ws", vec![Message::text("hello?")], "malformed_message", 1007),
         ("/ws", vec![Message::text(r#"{"type":"stop"}"#)], "malformed_message", 1007),
         ("/ws", vec![wav(), Message::text("{{{")], "malformed_message", 1007),
-        ("/ws", vec![Message::text(r#"{"type":"start","block_size":1}"#)], "malformed_message", 1007),
+        ("/ws", vec![Message::text(r#"{"type":"start","speed":1}"#)], "malformed_message", 1007),
         ("/ws", vec![Message::text(r#"{"type":"start","level":9}"#)], "invalid_option", 1007),
         ("/ws", vec![Message::text(r#"{"type":"start","format":"pcm"}"#)], "invalid_option", 1007),
         ("/ws?speed=9", vec![], "unknown_option", 1007),

@@ -6,9 +6,12 @@
 #![allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, clippy::cast_precision_loss, dead_code)]
 
 mod containers;
+mod fixtures;
 
 #[allow(unused_imports)] // no test binary uses all of them
 pub use containers::{Place, Wave64, extensible_body, fmt_fields, pack};
+#[allow(unused_imports)] // as above
+pub use fixtures::{Fixture, Sound, distinct_files, fixtures};
 
 /// A pseudo-random generator (xorshift64*): the same sounds on every machine and run.
 pub struct Random(u64);
@@ -36,7 +39,7 @@ impl Random {
 /// Interleaved samples that behave like music: decaying partials, a little noise, related channels.
 pub fn music(samples: usize, channels: usize, bits: u32, seed: u64) -> Vec<i32> {
     let mut random = Random::new(seed);
-    let peak = ((1_i64 << (bits - 1)) - 1) as f64;
+    let peak = f64::from(i32::MAX >> (32 - bits));
     let mut partials = [(0.0, 0.0); 6];
     let mut out = Vec::with_capacity(samples * channels);
     for time in 0..samples {
@@ -98,8 +101,13 @@ impl Wav {
     /// chunk's size and those of the chunks in `table`.
     #[allow(clippy::trivially_copy_pass_by_ref)] // so that names are written b"RF64"
     pub fn rf64(tag: &[u8; 4], data_size: u64, table: &[([u8; 4], u64)]) -> Self {
-        let wav = Self { bytes: [tag.as_slice(), &[0xFF; 4], b"WAVE"].concat() };
-        wav.chunk(b"ds64", &containers::ds64_body(data_size, table))
+        Self::rf64_of(tag, &containers::ds64_body(data_size, table))
+    }
+
+    /// The same with any body for the `ds64` chunk.
+    #[allow(clippy::trivially_copy_pass_by_ref)] // so that names are written b"RF64"
+    pub fn rf64_of(tag: &[u8; 4], ds64: &[u8]) -> Self {
+        Self { bytes: [tag.as_slice(), &[0xFF; 4], b"WAVE"].concat() }.chunk(b"ds64", ds64)
     }
 
     /// A plain PCM file in one call.

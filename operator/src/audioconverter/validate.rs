@@ -6,7 +6,7 @@
 use crds::AudioConverter;
 use crds::audioconverter::{Autoscaling, ServiceSpec, ServiceType};
 use crds::podtemplate::PodTemplate;
-use crds::shared::ImageSource;
+use crds::shared::{Encoding, ImageSource};
 use kube::ResourceExt;
 
 use super::plan;
@@ -43,8 +43,8 @@ pub struct ValidatedConverter {
     pub image: ImageSource,
     /// Image where `image` names none.
     pub default_image: String,
-    /// FLAC compression level, 0 to 8.
-    pub level: i32,
+    /// How the FLAC is made.
+    pub encoding: Encoding,
     /// Largest upload in bytes.
     pub max_upload_size: u64,
     /// Room for results that wait for their clients, all requests of a pod together, in bytes.
@@ -81,7 +81,7 @@ pub fn validate(converter: &AudioConverter, default_image: &str) -> Result<Valid
         namespace: converter.namespace().unwrap_or_default(),
         image: image.clone(),
         default_image: default_image.to_owned(),
-        level: encoding.compression_level,
+        encoding: encoding.clone(),
         max_upload_size,
         spool_size: plan::plan_spool(max_upload_size),
         service: service.clone(),
@@ -100,7 +100,7 @@ mod tests {
         let valid = fixtures::valid("{}");
         assert_eq!(valid.name, "tape.archive-9");
         assert_eq!(valid.namespace, "reels");
-        assert_eq!(valid.level, 5);
+        assert_eq!(valid.encoding, Encoding::default());
         assert_eq!(valid.max_upload_size, 2 << 30);
         assert_eq!(valid.spool_size, 4 << 30);
         assert_eq!(valid.default_image, fixtures::IMAGE);

@@ -5,7 +5,7 @@
 
 use crds::conversionjob::{ConversionJob, Overwrite, VolumeSource};
 use crds::podtemplate::PodTemplate;
-use crds::shared::ImageSource;
+use crds::shared::{Encoding, ImageSource};
 
 /// A spec that contradicts itself. The text says what to change.
 #[derive(thiserror::Error, Clone, Debug, PartialEq, Eq)]
@@ -75,8 +75,8 @@ pub struct ValidatedJob {
     pub exclude: Vec<String>,
     /// What happens to a FLAC that exists.
     pub overwrite: Overwrite,
-    /// 0 to 8.
-    pub level: i32,
+    /// How the FLAC is made.
+    pub encoding: Encoding,
     /// Whether each FLAC is decoded and compared.
     pub verify: Verify,
     /// Pods at once.
@@ -139,12 +139,21 @@ pub fn validate(job: &ConversionJob) -> Result<ValidatedJob, Invalid> {
         include: globs("include", &spec.include)?,
         exclude: globs("exclude", &spec.exclude)?,
         overwrite: spec.overwrite,
-        level: number("encoding.compressionLevel", spec.encoding.compression_level, 0, 8)?,
+        encoding: encoding(&spec.encoding)?,
         verify: if spec.verify { Verify::Yes } else { Verify::No },
         parallelism,
         shards: number("shards", spec.shard_count(), parallelism, MOST_SHARDS)?,
         pod_template: spec.pod_template.clone().unwrap_or_default(),
     })
+}
+
+/// The schema bounds these numbers too; an object may be older than a bound.
+fn encoding(encoding: &Encoding) -> Result<Encoding, Invalid> {
+    number("encoding.compressionLevel", encoding.compression_level, 0, 8)?;
+    if let Some(block_size) = encoding.block_size {
+        number("encoding.blockSize", block_size, 16, 65_535)?;
+    }
+    Ok(encoding.clone())
 }
 
 fn number(field: &'static str, value: i32, least: i32, most: i32) -> Result<i32, Invalid> {
@@ -237,7 +246,7 @@ mod tests {
     fn a_minimal_job_is_whole() {
         let job = validate(&job(MINIMAL)).unwrap();
         assert_eq!((job.name.as_str(), job.namespace.as_str()), ("night.shift-7", "attic"));
-        assert_eq!((job.parallelism, job.shards, job.level), (1, 1, 5));
+        assert_eq!((job.parallelism, job.shards, job.encoding.compression_level), (1, 1, 5));
         assert_eq!((job.source_path.as_str(), job.destination_path.as_str()), ("", ""));
         assert_eq!((job.verify, job.overwrite), (Verify::Yes, Overwrite::IfNewer));
         assert_eq!(job.volumes.destination, None);

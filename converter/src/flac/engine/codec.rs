@@ -38,39 +38,36 @@ const FIXED: Coding = Coding { max_order: 0, alpha: 0.5, channels: Channels::Tri
 /// flac-codec, for blocks of one shape.
 pub(super) struct Codec {
     shape: Shape,
-    codings: &'static [Coding],
 }
 
 impl Codec {
-    pub fn new(shape: Shape, codings: &'static [Coding]) -> Self {
-        Self { shape, codings }
+    pub fn new(shape: Shape) -> Self {
+        Self { shape }
     }
 
-    /// Offers `best` the codings of a block of more than a few samples. Offers none when flac-codec fails on it.
-    pub fn encode(&self, samples: &Samples, best: &mut Body) {
-        let mut any = false;
-        for coding in self.codings {
-            any |= self.attempt(coding, samples, best);
+    /// Offers `best` these codings of a block of more than a few samples, as far as flac-codec succeeds with them.
+    pub fn encode(&self, codings: &[Coding], samples: &Samples, best: &mut Body) {
+        for coding in codings {
+            self.attempt(*coding, samples, best);
         }
-        if !any {
-            self.attempt(&FIXED, samples, best);
+        if best.coding.is_none() {
+            self.attempt(FIXED, samples, best);
         }
     }
 
-    fn attempt(&self, coding: &Coding, samples: &Samples, best: &mut Body) -> bool {
+    fn attempt(&self, coding: Coding, samples: &Samples, best: &mut Body) {
         let run = || {
             let frame = self.frame(coding, samples).ok()?;
             (self.shape.bits_per_sample <= UNCHECKED_BITS || self.is_exact(&frame)).then_some(frame)
         };
-        let Some(frame) = unless_it_panics(run).flatten() else { return false };
-        let Some(header) = read_header(&frame) else { return false };
-        let Some(body) = frame.get(header.length..frame.len().saturating_sub(FOOTER_BYTES)) else { return false };
+        let Some(frame) = unless_it_panics(run).flatten() else { return };
+        let Some(header) = read_header(&frame) else { return };
+        let Some(body) = frame.get(header.length..frame.len().saturating_sub(FOOTER_BYTES)) else { return };
         best.offer(header.assignment, body);
-        true
     }
 
     /// The frame as flac-codec makes it.
-    fn frame(&self, coding: &Coding, samples: &Samples) -> Result<Vec<u8>, Error> {
+    pub(super) fn frame(&self, coding: Coding, samples: &Samples) -> Result<Vec<u8>, Error> {
         let Shape { channels, bits_per_sample, .. } = self.shape;
         let bits = u32::from(bits_per_sample);
         // A misuse of ours only: there is no such error of theirs to pass on.
@@ -87,7 +84,7 @@ impl Codec {
     }
 
     /// Whether every residual is one that RFC 9639 §9.2.7.3 allows, and every sample is its prediction and residual.
-    fn is_exact(&self, frame: &[u8]) -> bool {
+    pub(super) fn is_exact(&self, frame: &[u8]) -> bool {
         let Ok(bits_per_sample) = u32::from(self.shape.bits_per_sample).try_into() else { return false };
         let Some(channels) = NonZero::new(self.shape.channels) else { return false };
         let info = Streaminfo {
@@ -111,7 +108,7 @@ impl Codec {
 }
 
 /// flac-codec's settings for a block of so many samples.
-fn options(coding: &Coding, samples: usize) -> Result<Options, OptionsError> {
+fn options(coding: Coding, samples: usize) -> Result<Options, OptionsError> {
     const { assert!(FEW_SAMPLES >= 2 * 4, "the highest fixed order is less than half of any block") };
     let highest = u8::try_from((samples - 1) / 2).unwrap_or(u8::MAX);
     let order = coding.max_order.min(highest);

@@ -22,7 +22,7 @@ use self::flacenc::Flacenc;
 use self::samples::Samples;
 use super::encoder::{Block, EncodeError, FrameEncoder};
 use super::frame::{Assignment, push_footer, push_header};
-use super::level::Level;
+use super::level::{Effort, Level};
 use super::shape::Shape;
 
 /// Blocks of so few samples are always coded verbatim (or constant): a predictor has nothing to gain there.
@@ -42,8 +42,7 @@ struct Engines {
     /// Where flacenc can code whole blocks of this shape.
     flacenc: Option<Flacenc>,
     codec: Codec,
-    /// Whether flac-codec is asked too where flacenc can do alone.
-    both: bool,
+    effort: Effort,
     best: Body,
 }
 
@@ -75,8 +74,8 @@ impl Engines {
             shape,
             samples: Samples::default(),
             flacenc,
-            codec: Codec::new(shape, effort.codec),
-            both: effort.both,
+            codec: Codec::new(shape),
+            effort,
             best: Body::default(),
         })
     }
@@ -85,16 +84,14 @@ impl Engines {
     fn search(&mut self) {
         let whole = self.samples.count() == usize::from(self.shape.block_size);
         let flacenc = self.flacenc.as_mut().filter(|_| whole);
-        let alone = match flacenc {
+        let coded = match flacenc {
             Some(flacenc) if !self.samples.split_and_look_for_wasted_bits() => {
-                let coded = unless_it_panics(|| flacenc.encode(&self.samples, &mut self.best));
-                matches!(coded, Some(Ok(()))) && !self.both
+                unless_it_panics(|| flacenc.encode(&self.samples, &mut self.best)).is_some_and(|coded| coded.is_ok())
             }
             _ => false,
         };
-        if !alone {
-            self.codec.encode(&self.samples, &mut self.best);
-        }
+        let codings = if coded { self.effort.beside } else { self.effort.instead };
+        self.codec.encode(codings, &self.samples, &mut self.best);
     }
 }
 

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment};
 use k8s_openapi::api::core::v1::{
-    Container, ContainerPort, EmptyDirVolumeSource, HTTPGetAction, PodSpec, PodTemplateSpec, Probe, Volume, VolumeMount,
+    Container, ContainerPort, EmptyDirVolumeSource, EnvVar, HTTPGetAction, PodSpec, PodTemplateSpec, Probe, Volume,
+    VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
@@ -13,7 +14,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use crate::audioconverter::plan;
 use crate::audioconverter::validate::ValidatedConverter;
 use crate::labels::{self, Component};
-use crate::{names, pods};
+use crate::{encoding, names, pods};
 
 /// Name of the port that clients use.
 pub const HTTP: &str = "http";
@@ -95,13 +96,7 @@ fn container(converter: &ValidatedConverter) -> Container {
     };
     Container {
         args: Some(vec!["serve".to_owned()]),
-        env: Some(vec![
-            pods::env("FLACSHIP_LEVEL", converter.level.to_string()),
-            pods::env("FLACSHIP_MAX_UPLOAD_SIZE", converter.max_upload_size.to_string()),
-            pods::env("FLACSHIP_SPOOL_DIR", SPOOL_DIR),
-            pods::env("FLACSHIP_SPOOL_SIZE", converter.spool_size.to_string()),
-            pods::env("FLACSHIP_DRAIN_TIMEOUT", format!("{}s", DRAIN_TIMEOUT.as_secs())),
-        ]),
+        env: Some(env(converter)),
         ports: Some(vec![port(HTTP, HTTP_PORT), port(ADMIN, ADMIN_PORT)]),
         // The autoscaler measures against the request, so there always is one.
         resources: Some(pods::resources(&[("cpu", "100m"), ("memory", "128Mi")], &[("memory", "512Mi")])),
@@ -116,6 +111,20 @@ fn container(converter: &ValidatedConverter) -> Container {
         readiness_probe: Some(Probe { period_seconds: Some(2), failure_threshold: Some(3), ..probe("/readyz") }),
         ..pods::container(&converter.image, &converter.default_image)
     }
+}
+
+/// Every flag of `converter serve` is a variable too, so that a pod needs no arguments.
+fn env(converter: &ValidatedConverter) -> Vec<EnvVar> {
+    let variable = |flag: &str| format!("FLACSHIP_{}", flag.to_uppercase().replace('-', "_"));
+    let settings = encoding::settings(&converter.encoding).into_iter();
+    let mut env: Vec<EnvVar> = settings.map(|(flag, value)| pods::env(&variable(flag), value)).collect();
+    env.extend([
+        pods::env("FLACSHIP_MAX_UPLOAD_SIZE", converter.max_upload_size.to_string()),
+        pods::env("FLACSHIP_SPOOL_DIR", SPOOL_DIR),
+        pods::env("FLACSHIP_SPOOL_SIZE", converter.spool_size.to_string()),
+        pods::env("FLACSHIP_DRAIN_TIMEOUT", format!("{}s", DRAIN_TIMEOUT.as_secs())),
+    ]);
+    env
 }
 
 fn probe(path: &str) -> Probe {
@@ -194,11 +203,16 @@ mod tests {
 
     #[test]
     fn the_spec_becomes_environment() {
-        let deployment = built("{encoding: {compressionLevel: 8}, limits: {maxUploadSize: 3Gi}}", 0);
+        let deployment = built(
+            "{encoding: {compressionLevel: 8, blockSize: 1152, metadata: Foreign}, limits: {maxUploadSize: 3Gi}}",
+            0,
+        );
         assert_eq!(deployment["spec"]["replicas"], 0);
         let env = env(&deployment["spec"]["template"]["spec"]);
         for (name, value) in [
             ("FLACSHIP_LEVEL", "8"),
+            ("FLACSHIP_BLOCK_SIZE", "1152"),
+            ("FLACSHIP_METADATA", "foreign"),
             ("FLACSHIP_MAX_UPLOAD_SIZE", "3221225472"),
             ("FLACSHIP_SPOOL_SIZE", "6442450944"),
             ("FLACSHIP_SPOOL_DIR", "/spool"),

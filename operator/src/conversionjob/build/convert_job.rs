@@ -6,6 +6,7 @@ use super::{PLAN, RETRIES, Stage, option_of, stage_job};
 use crate::conversionjob::result::PlanResult;
 use crate::conversionjob::stage::StageName;
 use crate::conversionjob::validate::{ValidatedJob, Verify};
+use crate::encoding;
 
 /// As many indexes as shards have files, each tried again up to [`RETRIES`] times on its own. The worker reads its
 /// index from `JOB_COMPLETION_INDEX`, which the Job controller sets.
@@ -15,11 +16,9 @@ pub fn build_convert_job(job: &ValidatedJob, plan: &PlanResult, default_image: &
         Verify::Yes => "true",
         Verify::No => "false",
     };
-    let args = vec![
-        option_of("overwrite", job.overwrite.as_str()),
-        option_of("level", &job.level.to_string()),
-        option_of("verify", verify),
-    ];
+    let mut args = vec![option_of("overwrite", job.overwrite.as_str())];
+    args.extend(encoding::settings(&job.encoding).into_iter().map(|(name, value)| option_of(name, &value)));
+    args.push(option_of("verify", verify));
     // A plan of plain numbers has always a JSON form; without one, progress would not be counted, no more.
     let annotations = serde_json::to_string(plan).map(|json| [(PLAN.to_owned(), json)].into()).unwrap_or_default();
     let spec = JobSpec {

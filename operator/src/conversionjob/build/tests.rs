@@ -107,7 +107,7 @@ fn every_stage_meets_the_restricted_standard() {
 #[test]
 fn a_convert_job_has_an_index_for_each_shard_with_files() {
     let spec = format!(
-        "{{{TAPE}, destination: {{volume: {{nfs: {{server: nas, path: /f}}}}, path: out}}, parallelism: 3, shards: 5, overwrite: Never, verify: false, encoding: {{compressionLevel: 8}}}}"
+        "{{{TAPE}, destination: {{volume: {{nfs: {{server: nas, path: /f}}}}, path: out}}, parallelism: 3, shards: 5, overwrite: Never, verify: false, encoding: {{compressionLevel: 8, metadata: Foreign}}}}"
     );
     for (shard_files, completions, parallelism) in
         [(&[4, 4, 4, 3, 3][..], 5, 3), (&[1, 1, 0, 0, 0][..], 2, 2), (&[0, 0, 0, 0, 1][..], 5, 3)]
@@ -130,6 +130,7 @@ fn a_convert_job_has_an_index_for_each_shard_with_files() {
                 "--records=/destination/.flacship/0c1d-uid",
                 "--overwrite=Never",
                 "--level=8",
+                "--metadata=foreign",
                 "--verify=false",
             ]
         );

@@ -1,21 +1,12 @@
-//! Metadata blocks: STREAMINFO and VORBIS_COMMENT (RFC 9639 §8).
+//! STREAMINFO (RFC 9639 §8.2), and the speakers, which it has no room for.
 
-use super::shape::Shape;
+use crate::flac::shape::Shape;
 
 /// Where the body of STREAMINFO lies in a FLAC file: after the marker and the block's header.
 pub const STREAM_INFO_AT: std::ops::Range<usize> = 8..42;
 
 /// The most samples per channel that STREAMINFO can count (§8.2: 36 bits).
-pub(super) const MAX_SAMPLES: u64 = (1 << 36) - 1;
-
-/// The stream marker (RFC 9639 §6).
-const MARKER: &[u8; 4] = b"fLaC";
-/// The bit of a block's header that marks the last one (§8.1).
-const LAST_BLOCK: u8 = 0x80;
-const TYPE_STREAM_INFO: u8 = 0;
-const TYPE_VORBIS_COMMENT: u8 = 4;
-/// What the Vorbis comment names as the writer.
-const VENDOR: &str = concat!("Flacship ", env!("CARGO_PKG_VERSION"));
+pub(in crate::flac) const MAX_SAMPLES: u64 = (1 << 36) - 1;
 
 /// The body of STREAMINFO (RFC 9639 §8.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,43 +64,42 @@ impl StreamInfo {
         md5.copy_from_slice(&self.md5);
         bytes
     }
-}
 
-/// Everything before the first frame: the marker, STREAMINFO, and a Vorbis comment with the writer's name and, where
-/// FLAC's own channel orders do not fit, the speakers.
-pub fn head(info: &StreamInfo, channel_mask: Option<u32>) -> Vec<u8> {
-    let mut bytes = MARKER.to_vec();
-    push_block(&mut bytes, TYPE_STREAM_INFO, &info.to_bytes());
-    let mask = channel_mask.map(|mask| format!("WAVEFORMATEXTENSIBLE_CHANNEL_MASK={mask:#X}").replace("0X", "0x"));
-    push_block(&mut bytes, TYPE_VORBIS_COMMENT | LAST_BLOCK, &vorbis_comment(mask.as_slice()));
-    bytes
-}
-
-/// The body of a Vorbis comment (§8.6): lengths are little-endian, unlike everything else in FLAC.
-fn vorbis_comment(fields: &[String]) -> Vec<u8> {
-    let mut body = Vec::new();
-    push_counted(&mut body, VENDOR);
-    body.extend(short(fields.len()).to_le_bytes());
-    for field in fields {
-        push_counted(&mut body, field);
+    /// Reads the 34 bytes of the body. Of two block sizes it keeps the larger.
+    pub fn from_bytes(bytes: &[u8; 34]) -> Self {
+        let mut block_sizes = [0; 4];
+        let mut frame_sizes = [0; 8];
+        let mut packed = [0; 8];
+        let mut md5 = [0; 16];
+        let targets = block_sizes
+            .iter_mut()
+            .chain(frame_sizes.iter_mut().enumerate().filter(|(at, _)| at % 4 != 0).map(|(_, byte)| byte))
+            .chain(&mut packed)
+            .chain(&mut md5);
+        for (target, byte) in targets.zip(bytes) {
+            *target = *byte;
+        }
+        let [_, _, max1, max0] = block_sizes;
+        let frame_sizes = u64::from_be_bytes(frame_sizes);
+        let packed = u64::from_be_bytes(packed);
+        let low = |bits: u64, width: u32| u32::try_from(bits & ((1 << width) - 1)).unwrap_or(0);
+        let narrow = |bits: u32| u8::try_from(bits + 1).unwrap_or(u8::MAX);
+        Self {
+            block_size: u16::from_be_bytes([max1, max0]),
+            min_frame_size: low(frame_sizes >> 32, 24),
+            max_frame_size: low(frame_sizes, 24),
+            sample_rate: low(packed >> 44, 20),
+            channels: narrow(low(packed >> 41, 3)),
+            bits_per_sample: narrow(low(packed >> 36, 5)),
+            total_samples: packed & MAX_SAMPLES,
+            md5,
+        }
     }
-    body
 }
 
-fn push_counted(body: &mut Vec<u8>, text: &str) {
-    body.extend(short(text.len()).to_le_bytes());
-    body.extend(text.as_bytes());
-}
-
-fn push_block(bytes: &mut Vec<u8>, kind: u8, body: &[u8]) {
-    let [_, size2, size1, size0] = short(body.len()).to_be_bytes();
-    bytes.extend([kind, size2, size1, size0]);
-    bytes.extend(body);
-}
-
-/// Lengths here are of a few dozen bytes that this module writes itself.
-fn short(length: usize) -> u32 {
-    u32::try_from(length).unwrap_or(u32::MAX)
+/// The tag that tells a stream's speakers (RFC 9639 §8.6.2), as `flac` writes it.
+pub fn mask_tag(mask: u32) -> (String, String) {
+    ("WAVEFORMATEXTENSIBLE_CHANNEL_MASK".to_owned(), format!("0x{mask:X}"))
 }
 
 /// The speaker mask that has to be told by a tag: one that differs from what FLAC takes for granted (RFC 9639 §9.1.3,
@@ -159,15 +149,11 @@ mod tests {
     }
 
     #[test]
-    fn head_is_marker_stream_info_and_comment() {
-        let bytes = head(&info(), Some(0x33F));
-        assert_eq!(&bytes[..8], b"fLaC\0\0\0\x22");
-        assert_eq!(bytes[STREAM_INFO_AT], info().to_bytes());
-        assert_eq!(bytes[42], 0x84);
-        let body = &bytes[46..];
-        assert_eq!(body.len(), usize::from(bytes[45]));
-        let text = String::from_utf8_lossy(body);
-        assert!(text.contains(VENDOR) && text.ends_with("WAVEFORMATEXTENSIBLE_CHANNEL_MASK=0x33F"), "{text}");
+    fn reads_what_it_writes() {
+        let other = StreamInfo { sample_rate: 44_100, channels: 2, bits_per_sample: 16, total_samples: 5, ..info() };
+        for info in [info(), other] {
+            assert_eq!(StreamInfo::from_bytes(&info.to_bytes()), info);
+        }
     }
 
     #[test]

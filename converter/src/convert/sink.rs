@@ -1,0 +1,178 @@
+//! Where the parser's pieces go: everything to the metadata's collector, the audio to the encoder as soon as its format
+//! is known.
+
+use super::error::ConvertError;
+use super::options::{HeadPlace, Options, Subset};
+use super::scan::Scan;
+use super::summary::{Summary, Warning};
+use super::{Output, head, subset};
+use crate::flac::{Shape, StreamEncoder, StreamInfo, StreamOptions};
+use crate::meta::{Collected, Collector, Metadata};
+use crate::wav::{Format, Kind, Piece, Unpacker};
+
+pub(super) struct Sink {
+    options: Options,
+    scan: Option<Scan>,
+    collector: Option<Collector>,
+    stream: Option<Stream>,
+    bytes_out: u64,
+}
+
+/// The audio on its way, once its format is known.
+struct Stream {
+    format: Format,
+    unpacker: Unpacker,
+    encoder: StreamEncoder,
+    /// Samples on their way from the unpacker to the encoder.
+    samples: Vec<u8>,
+    /// Bytes of the head that went out.
+    head_sent: Vec<u8>,
+    /// The metadata that it told, where it is final.
+    told: Collected,
+}
+
+/// Most input bytes that are unpacked at once: more would only make the buffer larger.
+const SLICE: usize = 64 * 1024;
+
+impl Sink {
+    /// A sink for a WAV file, or without a collector for headerless audio.
+    pub fn new(options: &Options, collector: Option<Collector>, scan: Option<Scan>) -> Self {
+        Self { options: options.clone(), scan, collector, stream: None, bytes_out: 0 }
+    }
+
+    pub fn format(&self) -> Option<&Format> {
+        self.stream.as_ref().map(|stream| &stream.format)
+    }
+
+    /// Samples per channel in the frames handed out, and bytes handed out.
+    pub fn progress(&self) -> (u64, u64) {
+        (self.stream.as_ref().map_or(0, |stream| stream.encoder.samples()), self.bytes_out)
+    }
+
+    pub fn take(&mut self, piece: Piece<'_>, out: &mut dyn Output) -> Result<(), ConvertError> {
+        if let Some(collector) = &mut self.collector {
+            collector.take(&piece)?;
+        }
+        match piece {
+            Piece::Format(format) => self.begin(format, out),
+            Piece::Audio(pcm) => self.audio(pcm, out),
+            _ => Ok(()),
+        }
+    }
+
+    /// Starts the stream, unless it has begun.
+    pub fn begin(&mut self, format: Format, out: &mut dyn Output) -> Result<(), ConvertError> {
+        if self.stream.is_some() {
+            return Ok(());
+        }
+        let options = &self.options;
+        if options.subset == Subset::Strict
+            && let Some(reason) = subset::reasons(&format, options.block_size).into_iter().next()
+        {
+            return Err(ConvertError::OutsideSubset(reason));
+        }
+        let scan = self.scan.take();
+        if options.metadata.keep == Metadata::Foreign && options.head == HeadPlace::Final && scan.is_none() {
+            return Err(ConvertError::ForeignNeedsFile);
+        }
+        let shape = Shape {
+            channels: format.channels,
+            sample_rate: format.sample_rate,
+            bits_per_sample: format.bits_per_sample,
+            block_size: options.block_size,
+        };
+        let encoder = StreamEncoder::new(shape, &stream_options(options))?;
+        let known = match &scan {
+            Some(scan) => scan.collected.clone(),
+            None => self.collector.as_ref().map(Collector::so_far).unwrap_or_default(),
+        };
+        let head_sent = if options.head == HeadPlace::Held {
+            Vec::new()
+        } else {
+            head::first(options, &format, StreamInfo::of_unknown_length(shape), &known, scan.as_ref())
+        };
+        self.bytes_out += head_sent.len() as u64;
+        if !head_sent.is_empty() {
+            out.head(&head_sent).map_err(ConvertError::Output)?;
+        }
+        let told = if options.head == HeadPlace::Final { known } else { Collected::default() };
+        let unpacker = Unpacker::new(&format);
+        self.stream = Some(Stream { format, unpacker, encoder, samples: Vec::new(), head_sent, told });
+        Ok(())
+    }
+
+    pub fn audio(&mut self, pcm: &[u8], out: &mut dyn Output) -> Result<(), ConvertError> {
+        let stream = self.stream.as_mut().ok_or(ConvertError::Finished)?;
+        let bytes_out = &mut self.bytes_out;
+        for slice in pcm.chunks(SLICE) {
+            stream.samples.clear();
+            stream.unpacker.unpack(slice, &mut stream.samples)?;
+            stream.encoder.push(&stream.samples, &mut |frame| {
+                *bytes_out += frame.len() as u64;
+                out.frame(frame)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Encodes the last block and tells everything; `warnings` are those that the parser had.
+    pub fn finish(
+        self,
+        bytes_in: u64,
+        mut warnings: Vec<Warning>,
+        out: &mut dyn Output,
+    ) -> Result<Summary, ConvertError> {
+        let Self { options, collector, stream, mut bytes_out, .. } = self;
+        // The parser ends without an error only after the format.
+        let Stream { format, unpacker, encoder, head_sent, told, .. } = stream.ok_or(ConvertError::Finished)?;
+        let figures = encoder.finish(&mut |frame| {
+            bytes_out += frame.len() as u64;
+            out.frame(frame)
+        })?;
+        let clipped = unpacker.clipped();
+        warnings.extend(unpacker.warnings().into_iter().map(Warning::from));
+        let leftover = unpacker.leftover().len() as u64;
+        if leftover > 0 {
+            warnings.push(Warning::PartialSample { bytes: leftover });
+        }
+        if format.encoding.kind == Kind::Float {
+            warnings.push(Warning::Quantised { bits_per_sample: format.bits_per_sample });
+        }
+        let outside = subset::reasons(&format, options.block_size);
+        let subset = outside.is_empty();
+        warnings.extend(outside);
+        let collected = collector.map(Collector::finish).transpose()?.unwrap_or_default();
+        warnings.extend(collected.warnings.iter().cloned().map(Warning::Metadata));
+        let info = figures.info;
+        let (head, left_out) = if options.head == HeadPlace::Final {
+            let untold = head::untold(&told, &collected, &figures.seek_table);
+            (head_sent.clone(), untold)
+        } else {
+            let head = head::last(&options, &format, info, figures.seek_table, &collected, head_sent.len());
+            let names = head.left_out.iter().map(|part| part.as_str()).collect();
+            if !head.left_out.is_empty() {
+                warnings.push(Warning::LeftOut(head.left_out));
+            }
+            (head.bytes, names)
+        };
+        let frames = bytes_out - head_sent.len() as u64;
+        Ok(Summary {
+            format,
+            samples: info.total_samples,
+            bytes_in,
+            bytes_out: frames + head.len() as u64,
+            md5: info.md5,
+            streaminfo: info.to_bytes(),
+            head_sent: if options.head == HeadPlace::Held { head.len() } else { head_sent.len() },
+            head,
+            left_out,
+            clipped,
+            subset,
+            warnings,
+        })
+    }
+}
+
+fn stream_options(options: &Options) -> StreamOptions {
+    StreamOptions { level: options.level, threads: options.threads, verify: options.verify }
+}
