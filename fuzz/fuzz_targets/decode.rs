@@ -9,6 +9,7 @@ use arbitrary::Arbitrary;
 use converter::flac::decode::Decoder;
 use converter::flac::{Level, Shape, StreamEncoder, StreamInfo, StreamOptions, Verify, head};
 use converter_fuzz::judge::ours;
+use converter_fuzz::panics::let_engines_panic;
 use converter_fuzz::sound::{Sounds, signed_pcm};
 use libfuzzer_sys::fuzz_target;
 
@@ -19,7 +20,15 @@ enum Case<'a> {
     /// Frames made of any bytes after sound headers: channels, bits, how they are coded, the subframes.
     Frames { channels: u8, bits: u8, stereo: bool, block_size: u16, bodies: Vec<&'a [u8]> },
     /// A sound stream with damage.
-    Damaged { channels: u8, bits: u8, level: u8, sounds: Sounds, damage: Vec<(u16, u8)>, cut: Option<u16>, reseal: bool },
+    Damaged {
+        channels: u8,
+        bits: u8,
+        level: u8,
+        sounds: Sounds,
+        damage: Vec<(u16, u8)>,
+        cut: Option<u16>,
+        reseal: bool,
+    },
 }
 
 /// The polynomials of RFC 9639 §9.1.8 and §9.3, bit by bit.
@@ -75,7 +84,7 @@ fn damaged(shape: Shape, level: u8, sounds: &Sounds, damage: &[(u16, u8)], cut: 
     flac
 }
 
-fuzz_target!(|case: Case<'_>| {
+fuzz_target!(init: let_engines_panic(), |case: Case<'_>| {
     let shape = |channels: u8, bits: u8, block_size: u16| Shape {
         channels: channels % 8 + 1,
         sample_rate: 44_100,

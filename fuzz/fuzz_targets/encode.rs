@@ -8,6 +8,7 @@ use arbitrary::Arbitrary;
 use converter::flac::{Level, Shape, StreamEncoder, StreamInfo, StreamOptions, Verify, head};
 use converter_fuzz::cuts::Cuts;
 use converter_fuzz::judge::both;
+use converter_fuzz::panics::let_engines_panic;
 use converter_fuzz::sound::{Sounds, signed_pcm};
 use libfuzzer_sys::fuzz_target;
 
@@ -42,7 +43,7 @@ fn encode(shape: Shape, case: &Case, threads: u8, pcm: &[u8]) -> (StreamInfo, Ve
     (figures.info, frames)
 }
 
-fuzz_target!(|case: Case| {
+fuzz_target!(init: let_engines_panic(), |case: Case| {
     let largest = if case.small_blocks { 600 } else { u16::MAX };
     let shape = Shape {
         channels: case.channels % 8 + 1,

@@ -6,5 +6,6 @@
 pub mod choices;
 pub mod cuts;
 pub mod judge;
+pub mod panics;
 pub mod sound;
 pub mod wav;

@@ -22,13 +22,29 @@ struct Part {
 #[derive(Arbitrary, Debug, Clone)]
 enum Kind {
     Constant(i32),
-    Ramp { start: i32, step: i32 },
+    Ramp {
+        start: i32,
+        step: i32,
+    },
     /// Each sample from those before, as a resonator has them; starts again when it leaves the range.
-    Resonance { factors: [i8; 3], shift: u8, start: i32, noise: u8 },
-    Noise { seed: u32, quiet: u8 },
+    Resonance {
+        factors: [i8; 3],
+        shift: u8,
+        start: i32,
+        noise: u8,
+    },
+    Noise {
+        seed: u32,
+        quiet: u8,
+    },
     /// The lowest and highest sample in turn.
-    Square { half_period: u8 },
-    Clicks { seed: u32, every: u8 },
+    Square {
+        half_period: u8,
+    },
+    Clicks {
+        seed: u32,
+        every: u8,
+    },
     Raw(Vec<i16>),
 }
 

@@ -2,7 +2,7 @@
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 
-use crate::sound::mostly;
+use crate::sound::{Sounds, mostly};
 
 /// A WAV file, and what it should decode to.
 #[derive(Debug, Clone)]
@@ -124,7 +124,8 @@ impl<'a> Arbitrary<'a> for Fmt {
         let valid_bits = if u.ratio(1, 2)? { whole } else { mostly(u, 1..=32)? as u16 };
         let container_bits = if tag == 1 && u.ratio(1, 3)? { valid_bits } else { whole };
         let align = if u.ratio(19, 20)? { channels.wrapping_mul(bytes) } else { u.arbitrary()? };
-        let sample_rate = *u.choose(&[8_000, 44_100, 48_000, 96_000, 192_000, 384_000, 1_048_575, 1, 0, 12_345, 1 << 20])?;
+        let sample_rate =
+            *u.choose(&[8_000, 44_100, 48_000, 96_000, 192_000, 384_000, 1_048_575, 1, 0, 12_345, 1 << 20])?;
         let sub_tag = *u.choose(&[1, 1, 1, 3, 6])?;
         let size = if tag == 0xFFFE && u.ratio(9, 10)? { 40 } else { *u.choose(&[16, 16, 18, 40, 14, 0, 41, 100])? };
         Ok(Self { tag, channels, sample_rate, align, container_bits, valid_bits, mask: u.arbitrary()?, sub_tag, size })
@@ -134,14 +135,7 @@ impl<'a> Arbitrary<'a> for Fmt {
 impl<'a> Arbitrary<'a> for WavFile {
     fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
         let fmt: Fmt = u.arbitrary()?;
-        let mut audio: Vec<u8> = u.arbitrary()?;
-        // Longer audio than the fuzzer has bytes for.
-        let repeats = u.int_in_range(1..=40)?;
-        audio = audio.repeat(repeats);
-        audio.truncate(200_000);
-        if u.ratio(1, 2)? {
-            quieten(&fmt, &mut audio);
-        }
+        let audio = audio(u, &fmt)?;
         let mut file = Builder::new(*u.choose(&[
             Container::Riff,
             Container::Riff,
@@ -203,6 +197,31 @@ impl<'a> Arbitrary<'a> for WavFile {
         let truth = if honest { fmt.truth(&audio) } else { None };
         Ok(Self { bytes, truth })
     }
+}
+
+/// The body of a data chunk: sounds, or any bytes.
+fn audio(u: &mut Unstructured<'_>, fmt: &Fmt) -> Result<Vec<u8>> {
+    let truth = fmt.truth(&[]);
+    if let Some(Truth { channels, valid_bits, container_bytes, .. }) = truth
+        && u.ratio(2, 3)?
+    {
+        let samples = u.arbitrary::<Sounds>()?.samples(channels, valid_bits, 12_000 / usize::from(channels));
+        let half_range = if container_bytes == 1 { 0x80 } else { 0 };
+        let shift = u32::from(container_bytes) * 8 - u32::from(valid_bits);
+        let container = |sample: i32| ((i64::from(sample) << shift) ^ half_range).to_le_bytes();
+        return Ok(samples
+            .into_iter()
+            .flat_map(|sample| container(sample).into_iter().take(container_bytes.into()))
+            .collect());
+    }
+    let mut audio: Vec<u8> = u.arbitrary()?;
+    // Longer audio than the fuzzer has bytes for.
+    audio = audio.repeat(u.int_in_range(1..=40)?);
+    audio.truncate(200_000);
+    if u.ratio(1, 2)? {
+        quieten(fmt, &mut audio);
+    }
+    Ok(audio)
 }
 
 /// Clears the bits below the valid ones, which must be zero.
