@@ -79,6 +79,12 @@ e2e: deps-e2e up ## Run the end-to-end tests on the local cluster; screenshots a
 	exit $$status
 E2E_TEST := cargo test --package e2e --features cluster --test e2e
 
+.PHONY: bench
+bench: deps-bench ## Measure the converter against flac and ffmpeg, and its bars: make bench [BENCH_ARGS=--quick]
+	@$(STEP) "build the release converter" cargo build --quiet --release --locked --package converter
+	@$(STEP) "make bench" cargo run --quiet --package bench -- \
+	    --converter $(TARGET_DIR)/release/converter --folder $(TARGET_DIR)/bench $(BENCH_ARGS)
+
 .PHONY: lint
 lint: ## Check format, lints and that the generated files are those that `make generate` writes
 	@$(STEP) "cargo fmt" cargo fmt --all --check
@@ -144,9 +150,11 @@ local-news:
 	@hack/tell-user "$$($(CLUSTER) url)" "$$($(CLUSTER) kubeconfig)" "$(LOCAL_VOLUME)"
 
 # Debian's packages, by what needs them.
-.PHONY: deps-test deps-cluster deps-e2e
+.PHONY: deps-test deps-bench deps-cluster deps-e2e
 deps-test:
 	@hack/deps flac
+deps-bench:
+	@hack/deps flac ffmpeg valgrind
 deps-cluster:
 	@hack/deps containerd runc containernetworking-plugins iproute2 nftables iptables conntrack
 deps-e2e:

@@ -93,6 +93,12 @@ pub fn restore_file(source: &Path, target: &Path, existing: Existing) -> Result<
     Ok(restored)
 }
 
+/// The ending that a file restored from `flac` should have, as its container says: `wav`, or `w64` for Wave64.
+pub fn ending(flac: impl Read) -> Result<&'static str, RestoreError> {
+    let (_, plan) = Plan::read(&mut BufReader::with_capacity(BUFFER, flac))?;
+    Ok(if plan.before.starts_with(b"riff") { "w64" } else { "wav" })
+}
+
 /// Writes, counts and hashes.
 struct Digesting<'a> {
     out: &'a mut dyn Write,

@@ -86,7 +86,7 @@ pub struct ConversionJobSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub destination: Option<Destination>,
     /// Globs of the files to convert, relative to the source folder: `*` stays within a folder, `**` crosses them.
-    /// Left out: every *.wav and *.wave file. Hidden files are never taken.
+    /// Left out: every *.wav, *.wave, *.bwf, *.rf64 and *.w64 file, in upper or lower case. Hidden files are never taken.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100), inner(length(min = 1, max = 1024)))]
     pub include: Vec<String>,

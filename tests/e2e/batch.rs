@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -29,6 +30,7 @@ fn job(name: &str, volume: &Volume) -> Value {
             "source": { "volume": volume.source(), "path": "tapes" },
             "parallelism": 2,
             "shards": 5,
+            "encoding": { "metadata": "Foreign", "blockSize": 1152 },
             "podTemplate": { "securityContext": { "supplementalGroups": [4712] } },
         },
     })
@@ -124,6 +126,15 @@ fn an_archive_of_another_user_is_converted_once() {
         assert_eq!((flac.mtime(), flac.mtime_nsec()), (source.mtime(), source.mtime_nsec()), "{path}");
         output += flac.len();
     }
+    // With everything kept, the identical recording can be made again by other people's tools.
+    let (path, _) = sounds.iter().find(|(_, audio)| audio.shape() == Shape::CD).unwrap();
+    let restored = volume.root().join("restored.wav");
+    let flac = Command::new("flac")
+        .args(["--decode", "--silent", "--keep-foreign-metadata", "-o"])
+        .args([&restored, &tapes.join(path).with_extension("flac")])
+        .status();
+    assert!(flac.unwrap().success());
+    assert!(fs::read(&restored).unwrap() == fs::read(tapes.join(path)).unwrap(), "{path} is restored");
     assert_eq!(status["bytes"]["output"], output);
     let mut now = Vec::new();
     files(&tapes, &mut now);

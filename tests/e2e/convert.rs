@@ -37,6 +37,26 @@ async fn raw_and_multipart_uploads_come_back_as_the_same_audio() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_converter_encodes_as_its_spec_says() {
+    let namespace = Namespace::restricted("encoding");
+    let spec = json!({ "encoding": { "compressionLevel": 8, "blockSize": 1152, "metadata": "Foreign", "float": 24 } });
+    let url = format!("{}/convert", converter::reachable(&namespace, "studio", spec).await);
+    let client = Client::new();
+    let wav = Audio::music(Shape::CD, 1.0, 1).wav().unwrap();
+    let flac = flac_of(client.post(&url).body(wav).send().await.unwrap()).await;
+    assert_eq!(flac[8..12], [4, 128, 4, 128], "blocks of 1152 samples");
+    assert!(flac.windows(8).any(|bytes| bytes == b"riffRIFF"), "the WAV's own bytes are kept");
+
+    // What the spec says is only the default.
+    let refused = client.post(format!("{url}?float=refuse&metadata=tags")).body(float_wav()).send().await.unwrap();
+    assert_eq!(refused.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    let rounded = client.post(format!("{url}?metadata=tags")).body(float_wav()).send().await.unwrap();
+    let warning = rounded.headers()["flacship-warning"].to_str().unwrap().to_owned();
+    assert!(warning.starts_with("quantised"), "{warning}");
+    flac_of(rounded).await;
+}
+
 /// The body of an answer that is a FLAC file of a known length.
 async fn flac_of(answer: Response) -> Vec<u8> {
     assert_eq!(answer.status(), StatusCode::OK);

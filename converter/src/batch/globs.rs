@@ -1,17 +1,15 @@
 //! Which files a run takes, by name: globs relative to the source root.
 //!
-//! `*` and `?` stay within a folder, `**` crosses folders, `[ab]` and `{a,b}` choose. The default takes `.wav` and
-//! `.wave` however they are written; globs of the user's mind upper and lower case, as in a shell. Whatever the globs
-//! say, hidden names are never taken, nor are `.flac` and `.flac.part` files, which are what a run writes.
+//! `*` and `?` stay within a folder, `**` crosses folders, `[ab]` and `{a,b}` choose. The default takes the
+//! names that `converter convert --recursive` takes, however they are written; globs of the user's mind upper and lower
+//! case, as in a shell. Whatever the globs say, hidden names are never taken, nor are `.flac` and `.flac.part` files, which are what a run writes.
 
 use std::path::Path;
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 use super::error::{ConfigReason, Error};
-
-/// The globs when none are given.
-const DEFAULT: [&str; 2] = ["**/*.wav", "**/*.wave"];
+use crate::wav::ENDINGS;
 
 /// Names that are never sources: a run's own output, finished or not.
 const OUTPUT: [&str; 2] = ["**/*.flac", "**/*.flac.part"];
@@ -33,7 +31,7 @@ pub struct Globs {
 impl Globs {
     /// Compiles the globs; no `include` means the default.
     pub fn new(include: &[String], exclude: &[String]) -> Result<Self, Error> {
-        let include = if include.is_empty() { set(&DEFAULT, Case::Ignored) } else { set(include, Case::Minded) }?;
+        let include = if include.is_empty() { set(&defaults(), Case::Ignored) } else { set(include, Case::Minded) }?;
         Ok(Self { include, exclude: set(exclude, Case::Minded)?, output: set(&OUTPUT, Case::Ignored)? })
     }
 
@@ -46,6 +44,11 @@ impl Globs {
     pub fn prunes(&self, folder: &Path) -> bool {
         self.exclude.is_match(folder)
     }
+}
+
+/// The globs when none are given.
+fn defaults() -> [String; ENDINGS.len()] {
+    ENDINGS.map(|ending| format!("**/*.{ending}"))
 }
 
 fn set<G: AsRef<str>>(globs: &[G], case: Case) -> Result<GlobSet, Error> {
@@ -90,8 +93,8 @@ mod tests {
             (
                 &[][..],
                 &[][..],
-                &["a.wav", "d/e/b.WAV", "c.Wave"][..],
-                &["a.wav.txt", "a.mp3", "wav", "a.flac", "a.flac.part"][..],
+                &["a.wav", "d/e/b.WAV", "c.Wave", "d.bwf", "d/e.RF64", "f.W64"][..],
+                &["a.wav.txt", "a.mp3", "wav", "a.w64x", "a.flac", "a.flac.part"][..],
             ),
             (&["*.wav"], &[], &["a.wav"], &["d/a.wav", "a.WAV"]),
             (&["d/**"], &[], &["d/a.raw", "d/e/b"], &["a.raw", "d/a.flac", "d/e/b.FLAC.part"]),

@@ -26,7 +26,7 @@ pub struct Args {
     shards: u32,
 
     /// Files to convert, by path below the source: `*` stays within a folder, `**` crosses folders. May be repeated.
-    /// Without it: every *.wav and *.wave, however written
+    /// Without it: every *.wav, *.wave, *.bwf, *.rf64 and *.w64, in upper or lower case
     #[arg(long, value_name = "GLOB")]
     include: Vec<String>,
 

@@ -17,6 +17,7 @@ use crate::convert::{self, Float, Level, Metadata};
 use crate::file::{Existing, FileOptions, Times, Verify, convert_file};
 use crate::flac::BLOCK_SIZE;
 use crate::interrupt::Interrupt;
+use crate::serve::ByteSize;
 
 use super::console::{Bar, Console, Extent};
 use super::decide::{Decision, Overwrite, SkipReason, Target, decide};
@@ -44,7 +45,7 @@ pub struct Args {
     overwrite: Overwrite,
 
     /// Compression level, 0 (fastest) to 8 (smallest)
-    #[arg(long, value_name = "0..8", default_value_t)]
+    #[arg(long, value_name = "0-8", default_value_t)]
     level: Level,
 
     /// Samples per channel in each FLAC frame, 16 to 65535
@@ -54,6 +55,10 @@ pub struct Args {
     /// What is kept of a WAV file beside its audio: tags, or foreign for every byte of it
     #[arg(long, value_name = "tags|foreign", default_value_t)]
     metadata: Metadata,
+
+    /// Most of one WAV file's metadata that is held in memory: bytes, or with Ki, Mi, Gi, Ti, k, M, G, T
+    #[arg(long, value_name = "SIZE", default_value = "4Mi")]
+    max_metadata: ByteSize,
 
     /// What becomes of floating-point samples: refuse, or quantise to 16 or 24 bits
     #[arg(long, value_name = "refuse|16|24", default_value_t)]
@@ -135,6 +140,7 @@ fn conversion(args: &Args) -> convert::Options {
     let cores = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     options.threads = NonZeroUsize::new(args.threads.into()).unwrap_or_else(cores);
     options.metadata.keep = args.metadata;
+    options.metadata.limit = args.max_metadata.0;
     options.rules.float = args.float;
     options
 }

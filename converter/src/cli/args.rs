@@ -17,7 +17,7 @@ Examples:
   converter convert *.wav -o /archive --verify     each decoded again and compared
   converter convert -r Recordings -o Archive       a folder as a tree of the same shape
   converter convert -8 --threads 2 long.wav        smallest file, two of the cores
-  converter convert --keep-foreign-metadata a.wav  the identical WAV can be made again
+  converter convert --keep-foreign-metadata a.wav  converter restore makes the identical WAV again
   converter convert -T ARTIST=Bird --picture cover.jpg song.wav
   converter convert --json -r . | jq -r 'select(.status == \"failed\") | .input'
 
@@ -26,7 +26,7 @@ Pipes:
   arecord -f cd -d 60 | converter convert - -o mic.flac
   converter convert --pcm 48000:2:s16be - -o raw.flac < raw.pcm
 
-A FLAC file sent to standard output cannot be gone back to: its header then says \"length unknown\" and has no MD5. Prefer -o FILE where you can.
+A FLAC file sent to standard output cannot be gone back to: its header has no length, MD5 or seek table, and of a WAV from a pipe only the tags before the audio. Prefer -o FILE where you can.
 
 While a file is written its name ends in .flac.part; it gets its own name when it is whole. Ctrl-C, SIGTERM and SIGHUP give up the file at hand and remove what there is of it; files that were finished before stay. To stop a recorder by Ctrl-C and keep what it recorded, let the converter ignore Ctrl-C:
   arecord -f cd | (trap '' INT; exec converter convert - -o mic.flac)
@@ -169,9 +169,9 @@ pub struct MetadataArgs {
     )]
     pub padding: u32,
 
-    /// Most metadata that is read from one WAV file: bytes, or with Ki, Mi, Gi, k, M, G
-    #[arg(long, value_name = "SIZE")]
-    pub max_metadata: Option<ByteSize>,
+    /// Most of one WAV file's metadata that is held in memory: bytes, or with Ki, Mi, Gi, Ti, k, M, G, T
+    #[arg(long, value_name = "SIZE", default_value = "4Mi")]
+    pub max_metadata: ByteSize,
 }
 
 #[derive(Debug, clap::Args)]

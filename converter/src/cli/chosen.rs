@@ -48,7 +48,7 @@ pub struct Chosen {
     /// `--padding` in bytes, at most 2^24 - 1.
     pub padding: u32,
     /// `--max-metadata` in bytes.
-    pub max_metadata: Option<u64>,
+    pub max_metadata: u64,
     /// `--preserve-modtime`, `--no-preserve-modtime`.
     pub modification_time: ModificationTime,
     /// `--force`.
@@ -118,7 +118,7 @@ impl Chosen {
             tags: args.metadata.tags.clone(),
             pictures: args.metadata.pictures.iter().map(|path| read_picture(path)).collect::<Result<_, _>>()?,
             padding: args.metadata.padding,
-            max_metadata: args.metadata.max_metadata.map(|size| size.0),
+            max_metadata: args.metadata.max_metadata.0,
             modification_time: modification_time(&args.output),
             existing: if args.output.force { Existing::Replace } else { Existing::Refuse },
         })
@@ -169,7 +169,7 @@ pub fn options(chosen: &Chosen) -> Result<FileOptions, ChoiceError> {
             MetadataRule::Tags => Metadata::Tags,
             MetadataRule::Foreign => Metadata::Foreign,
         },
-        limit: chosen.max_metadata.unwrap_or(MetadataOptions::LIMIT),
+        limit: chosen.max_metadata,
         padding: chosen.padding,
         tags: chosen.tags.iter().map(|tag| (tag.name.clone(), tag.value.clone())).collect(),
         pictures: chosen.pictures.iter().map(picture).collect::<Result<_, _>>()?,
@@ -248,6 +248,7 @@ mod tests {
         let chosen = chosen(&[]);
         assert_eq!((chosen.level.get(), chosen.block_size, chosen.padding), (5, None, 8192));
         assert_eq!((chosen.verify, chosen.existing), (Verify::No, Existing::Refuse));
+        assert_eq!(chosen.max_metadata, MetadataOptions::LIMIT);
         assert_eq!((chosen.length, chosen.subset), (LengthRule::Auto, SubsetRule::Prefer));
         assert_eq!((chosen.valid_bits, chosen.float, chosen.pcm), (None, None, None));
         assert_eq!((chosen.metadata, chosen.modification_time), (MetadataRule::Tags, ModificationTime::Kept));
@@ -293,7 +294,7 @@ mod tests {
         assert_eq!((chosen.metadata, chosen.modification_time), (MetadataRule::Foreign, ModificationTime::Own));
         assert_eq!(chosen.tags, ["A=1", "A=2"].map(|tag| tag.parse().unwrap()));
         assert_eq!(chosen.pictures, [PictureFile { path: picture, bytes: b"\x89PNG".to_vec() }]);
-        assert_eq!((chosen.padding, chosen.max_metadata), (0, Some(65_536)));
+        assert_eq!((chosen.padding, chosen.max_metadata), (0, 65_536));
     }
 
     #[test]

@@ -4,16 +4,13 @@
 //! a file counts as that file. All is found before anything is written, so that an output folder within the tree is
 //! never an input.
 
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use walkdir::{DirEntry, WalkDir};
 
 use super::report::Failure;
 use super::targets::There;
-
-/// Endings of WAV files' names, in lower case.
-const ENDINGS: [&str; 5] = ["wav", "wave", "bwf", "rf64", "w64"];
+use crate::wav::{ENDINGS, is_wav_name};
 
 /// An input.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,11 +136,6 @@ fn take(entry: &DirEntry, folder: &Path, found: &mut Found) {
             found.sources.push(Source::File { path: path.to_path_buf(), below });
         }
     }
-}
-
-fn is_wav_name(path: &Path) -> bool {
-    let ending = path.extension().and_then(OsStr::to_str);
-    ending.is_some_and(|ending| ENDINGS.iter().any(|known| known.eq_ignore_ascii_case(ending)))
 }
 
 #[cfg(test)]

@@ -17,11 +17,12 @@ pub enum ConvertError {
     #[error(transparent)]
     Metadata(#[from] MetaError),
     /// The audio lies outside the streamable subset, and the caller wants nothing else.
-    #[error("refused, since only the streamable subset is wanted (--subset strict): {0}")]
+    #[error("refused, since only the streamable subset is wanted (`--subset strict`, over HTTP `subset=strict`): {0}")]
     OutsideSubset(Warning),
     /// All of the input was to be kept, but the output cannot be gone back to and the input not be read ahead.
     #[error(
-        "the whole WAV file can only be kept in an output that can be gone back to: write to a file, or keep tags only          (--metadata tags)"
+        "the whole WAV file can only be kept in an output that can be gone back to: write to a file, or keep tags only \
+         (`--metadata tags`)"
     )]
     ForeignNeedsFile,
     /// FLAC counts samples with 36 bits (RFC 9639 §8.2).

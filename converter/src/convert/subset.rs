@@ -2,7 +2,7 @@
 //! within it by [`crate::flac`] itself.
 
 use super::summary::Warning;
-use crate::flac::mask_to_tell;
+use crate::flac::{mask_to_tell, tells_depth, tells_rate};
 use crate::wav::Format;
 
 /// Every reason why this audio in blocks of this size is outside the subset.
@@ -10,18 +10,11 @@ pub(super) fn reasons(format: &Format, block_size: u16) -> Vec<Warning> {
     let Format { sample_rate, bits_per_sample, .. } = *format;
     let largest = if sample_rate <= 48_000 { 4608 } else { 16_384 };
     let mask = mask_to_tell(format.channels, format.channel_mask);
-    let rate = (!rate_fits_frame_header(sample_rate)).then_some(Warning::RateOutsideSubset { sample_rate });
-    let bits = (!matches!(bits_per_sample, 8 | 12 | 16 | 20 | 24 | 32))
-        .then_some(Warning::BitsOutsideSubset { bits_per_sample });
+    let rate = (!tells_rate(sample_rate)).then_some(Warning::RateOutsideSubset { sample_rate });
+    let bits = (!tells_depth(bits_per_sample)).then_some(Warning::BitsOutsideSubset { bits_per_sample });
     let block = (block_size > largest).then_some(Warning::BlockOutsideSubset { block_size, largest });
     let mask = mask.map(|mask| Warning::MaskOutsideSubset { mask });
     [mask, rate, bits, block].into_iter().flatten().collect()
-}
-
-/// Whether a frame header can tell the rate (RFC 9639 §9.1.2): up to 65,535 Hz any, up to 655,350 Hz in tens, and up to
-/// 255 kHz in thousands, which are tens too.
-fn rate_fits_frame_header(rate: u32) -> bool {
-    rate <= 65_535 || (rate <= 655_350 && rate.is_multiple_of(10))
 }
 
 #[cfg(test)]

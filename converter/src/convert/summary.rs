@@ -56,7 +56,7 @@ pub enum Warning {
     Metadata(MetaWarning),
     /// Something had no place in the head.
     #[error(
-        "{} left out: the head that was reserved for it is too small. Write to a file, or reserve more with --padding",
+        "{} left out: the stream's head went out first and has no room for it. Convert the whole file to keep it",
         .0.iter().map(|part| part.as_str().replace('_', " ")).collect::<Vec<_>>().join(", ")
     )]
     LeftOut(Vec<LeftOut>),
@@ -86,7 +86,8 @@ pub enum Warning {
     },
     /// The sample size has no code in a frame header.
     #[error(
-        "a sample size of {bits_per_sample} bits cannot be told in FLAC's frame headers: some players will not stream this          file (it lies outside the streamable subset)"
+        "a sample size of {bits_per_sample} bits cannot be told in FLAC's frame headers: some players will not stream this \
+         file (it lies outside the streamable subset)"
     )]
     BitsOutsideSubset {
         /// Bits of each sample.
@@ -94,7 +95,8 @@ pub enum Warning {
     },
     /// The block size is above the subset's.
     #[error(
-        "blocks of {block_size} samples are larger than the {largest} that simple players must take at this rate (outside          the streamable subset): choose a smaller --block-size"
+        "blocks of {block_size} samples are larger than the {largest} that simple players must take at this rate (outside \
+         the streamable subset): choose a smaller `--block-size` (over HTTP `block_size`)"
     )]
     BlockOutsideSubset {
         /// Samples per channel in a block.

@@ -24,7 +24,7 @@ pub use level::{BLOCK_SIZE, Level, LevelError};
 pub use metadata::{
     Application, BlockHeader, BlockType, CueSheet, FieldNameError, Fit, Head, HeadParts, LARGEST_BODY, LeftOut, MARKER,
     MAX_CUE_TRACKS, Picture, PictureError, SMALLEST_HEAD, STREAM_INFO_AT, SeekPoint, SeekTable, StreamInfo, build_head,
-    check_field_name, head, mask_tag, mask_to_tell, points_for, seek_table_bytes,
+    check_field_name, mask_tag, mask_to_tell, points_for, seek_table_bytes,
 };
 pub use shape::Shape;
 pub use stream::{Figures, StreamEncoder, StreamError, StreamOptions};

@@ -130,7 +130,7 @@ impl fmt::Display for MetaWarning {
             Self::TooLarge { chunk, limit } => write!(
                 formatter,
                 "the {chunk} chunk was left out: with it there would be more than {limit} bytes of metadata, allow \
-                 more with `--max-metadata` to keep it"
+                 more with `--max-metadata` (a server's flag too) to keep it"
             ),
             Self::Unreadable { chunk, what } => {
                 write!(formatter, "a part of the {chunk} chunk was left out: {what}")
@@ -150,8 +150,8 @@ impl fmt::Display for MetaWarning {
 pub enum MetaError {
     /// There is too much of it.
     #[error(
-        "the file has more than {limit} bytes beside its audio: allow more with `--max-metadata`, or keep only its \
-         tags with `--metadata tags`"
+        "the file has more than {limit} bytes beside its audio: allow more with `--max-metadata` (a server's flag too), or \
+         keep only its tags with `--metadata tags` (over HTTP `metadata=tags`)"
     )]
     TooLarge {
         /// The most bytes that are kept.
@@ -160,13 +160,13 @@ pub enum MetaError {
     /// Floating-point samples are rounded, and the file cannot be built from rounded ones.
     #[error(
         "the file's samples are floating-point numbers, which FLAC can only hold rounded: the same file could not be \
-         restored. Keep only its tags with `--metadata tags`"
+         restored. Keep only its tags with `--metadata tags` (over HTTP `metadata=tags`)"
     )]
     Float,
     /// The bits above the samples follow no rule.
     #[error(
         "the bits above the valid ones repeat the sign in some samples and are zero in others: the same file could \
-         not be restored. Keep only its tags with `--metadata tags`"
+         not be restored. Keep only its tags with `--metadata tags` (over HTTP `metadata=tags`)"
     )]
     MixedHighBits,
 }

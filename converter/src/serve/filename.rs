@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 
 use axum::http::HeaderValue;
 
+use crate::wav::ENDINGS;
+
 /// Longest name in bytes that every common file system takes.
 const MAX_NAME: usize = 255;
 const EXTENSION: &str = ".flac";
@@ -71,15 +73,10 @@ fn is_awkward(c: char) -> bool {
 }
 
 fn strip_ending(name: &str) -> &str {
-    for ending in [".wav", ".wave", ".bwf", ".flac"] {
-        if let Some(at) = name.len().checked_sub(ending.len())
-            && let (Some(stem), Some(tail)) = (name.get(..at), name.get(at..))
-            && tail.eq_ignore_ascii_case(ending)
-        {
-            return stem;
-        }
+    match name.rsplit_once('.') {
+        Some((stem, tail)) if ENDINGS.iter().chain(&["flac"]).any(|ending| tail.eq_ignore_ascii_case(ending)) => stem,
+        _ => name,
     }
-    name
 }
 
 /// Parameters of a header value after its first `;`, quoted strings unquoted.
@@ -155,6 +152,8 @@ mod tests {
             (Some("TAKE.WAV"), "TAKE.flac"),
             (Some("a.wave"), "a.flac"),
             (Some("field.bwf"), "field.flac"),
+            (Some("long.RF64"), "long.flac"),
+            (Some("long.w64"), "long.flac"),
             (Some("song"), "song.flac"),
             (Some("song.tar"), "song.tar.flac"),
             (Some("../../etc/passwd"), "passwd.flac"),

@@ -10,8 +10,20 @@ use crate::convert::{HeadPlace, Input, Level, Options, PcmFormat, Verify};
 
 const CONVERT: [&str; 9] =
     ["level", "block_size", "verify", "metadata", "float", "length", "valid_bits", "subset", "filename"];
-const STREAM: [&str; 9] =
-    ["level", "block_size", "verify", "metadata", "float", "format", "sample_rate", "channels", "bits_per_sample"];
+const STREAM: [&str; 12] = [
+    "level",
+    "block_size",
+    "verify",
+    "metadata",
+    "float",
+    "length",
+    "valid_bits",
+    "subset",
+    "format",
+    "sample_rate",
+    "channels",
+    "bits_per_sample",
+];
 
 /// Whether `/convert` knows an option of this name.
 pub(super) fn is_convert_option(name: &str) -> bool {
@@ -65,6 +77,9 @@ pub(super) struct StreamOptions {
     verify: Option<bool>,
     metadata: Option<String>,
     float: Option<String>,
+    length: Option<String>,
+    valid_bits: Option<String>,
+    subset: Option<String>,
     format: Option<StreamFormat>,
     sample_rate: Option<u32>,
     channels: Option<u16>,
@@ -89,6 +104,9 @@ pub(super) fn stream(uri: &Uri) -> Result<StreamOptions, Failure> {
             "verify" => found.verify = Some(parsed_bool(&name, &value)?),
             "metadata" => found.metadata = Some(value),
             "float" => found.float = Some(value),
+            "length" => found.length = Some(value),
+            "valid_bits" => found.valid_bits = Some(value),
+            "subset" => found.subset = Some(value),
             "format" => {
                 found.format = Some(match value.as_str() {
                     "wav" => StreamFormat::Wav,
@@ -113,6 +131,9 @@ impl StreamOptions {
             verify: self.verify.or(earlier.verify),
             metadata: self.metadata.or_else(|| earlier.metadata.clone()),
             float: self.float.or_else(|| earlier.float.clone()),
+            length: self.length.or_else(|| earlier.length.clone()),
+            valid_bits: self.valid_bits.or_else(|| earlier.valid_bits.clone()),
+            subset: self.subset.or_else(|| earlier.subset.clone()),
             format: self.format.or(earlier.format),
             sample_rate: self.sample_rate.or(earlier.sample_rate),
             channels: self.channels.or(earlier.channels),
@@ -138,6 +159,15 @@ impl StreamOptions {
         }
         if let Some(asked) = &self.float {
             options.rules.float = parsed("float", asked)?;
+        }
+        if let Some(asked) = &self.length {
+            options.rules.length = parsed("length", asked)?;
+        }
+        if let Some(asked) = &self.valid_bits {
+            options.rules.valid_bits = parsed("valid_bits", asked)?;
+        }
+        if let Some(asked) = &self.subset {
+            options.subset = parsed("subset", asked)?;
         }
         Ok(options)
     }

@@ -38,7 +38,8 @@ pub enum WavError {
     /// Floating-point samples, and nobody asked for them to be rounded.
     #[error(
         "the samples are floating point, which FLAC cannot hold losslessly as they are: convert them to integer PCM \
-         first, for example with `ffmpeg -i IN -c:a pcm_s24le OUT.wav`, or have them rounded with `--float 16|24`"
+         first, for example with `ffmpeg -i IN -c:a pcm_s24le OUT.wav`, or have them rounded with `--float 16|24` \
+         (over HTTP `float=16`)"
     )]
     Float,
     /// A sample size that FLAC cannot hold.
@@ -68,7 +69,7 @@ pub enum WavError {
     #[error(
         "sample {sample} of channel {channel} has bits set below the {valid_bits} bits that the header declares for \
          each container of {container_bits}: if all bits of the container are audio, say `--valid-bits container`; if \
-         the audio is in the lowest bits (as ALSA's S24_LE has it), say `--valid-bits low`"
+         the audio is in the lowest bits (as ALSA's S24_LE has it), say `--valid-bits low` (over HTTP `valid_bits=…`)"
     )]
     PaddingNotZero {
         /// The sample's number in its channel, from 0.
@@ -84,7 +85,7 @@ pub enum WavError {
     #[error(
         "sample {sample} of channel {channel} needs more than the lowest {valid_bits} bits of its container of \
          {container_bits}: the audio is not in the lowest bits; leave out `--valid-bits low`, or say \
-         `--valid-bits container` if all bits are audio"
+         `--valid-bits container` (over HTTP `valid_bits=container`) if all bits are audio"
     )]
     HighBitsNotEmpty {
         /// The sample's number in its channel, from 0.
@@ -198,7 +199,8 @@ pub enum WavWarning {
     /// Containers that look as if their lowest bits were the audio, though no bit contradicts the header.
     #[error(
         "the audio is below -48 dB throughout, as if it were in the lowest and not the highest {valid_bits} bits of \
-         each container of {container_bits}: if it sounds far too quiet, convert again with `--valid-bits low`"
+         each container of {container_bits}: if it sounds far too quiet, convert again with `--valid-bits low` (over \
+         HTTP `valid_bits=low`)"
     )]
     MaybeLowBits {
         /// Bits that the header declares.
@@ -207,7 +209,7 @@ pub enum WavWarning {
         container_bits: u8,
     },
     /// Bytes after the audio that are no chunks, left out because the caller said that the header is right.
-    #[error("{bytes} bytes after the audio are no chunks and were left out, as --length header asks")]
+    #[error("{bytes} bytes after the audio are no chunks and were left out, as `--length header` asks")]
     IgnoredBytes {
         /// Bytes left out.
         bytes: u64,

@@ -4,12 +4,14 @@
 //! Read: RIFF, RF64, BW64 and Wave64 with integer PCM, and floating point if the caller lets it be rounded. `parser`
 //! walks chunks and decides where the audio ends, `sniff` tells the containers from each other and from everything
 //! else, `chunk` knows chunk headers and names, `ds64` the 64-bit sizes of RF64, `format` reads the `fmt ` chunk,
-//! `samples` turns containers into samples and `pack` turns them back, `rules` are the caller's decisions, `error` says why not.
+//! `samples` turns containers into samples and `pack` turns them back, `rules` are the caller's decisions, `names` what
+//! the files are called, `error` says why not.
 
 mod chunk;
 mod ds64;
 mod error;
 mod format;
+mod names;
 mod pack;
 mod parser;
 mod pcm;
@@ -19,6 +21,7 @@ mod sniff;
 
 pub use error::{WavError, WavErrorClass, WavWarning};
 pub use format::{Encoding, Endian, Format, Kind, MAX_BITS, MIN_BITS, check_format};
+pub use names::{ENDINGS, is_wav_name};
 pub use pack::{Packer, Packing, Spare, SpareBits};
 pub use parser::{Parser, Piece, Skip};
 pub use pcm::{Justify, PcmFormat, Sign};

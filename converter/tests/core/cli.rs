@@ -33,7 +33,7 @@ fn converts_many_files_and_goes_on_after_a_bad_one() {
         "bad.wav: error: this is no WAV file, it does not begin with RIFF: send a WAV file (RIFF WAVE)\n\
          float.wav: error: the samples are floating point, which FLAC cannot hold losslessly as they are: convert them \
          to integer PCM first, for example with `ffmpeg -i IN -c:a pcm_s24le OUT.wav`, or have them rounded with \
-         `--float 16|24`\n\
+         `--float 16|24` (over HTTP `float=16`)\n\
          2 of 4 inputs failed\n"
     );
     for name in ["a.flac", "z.flac"] {

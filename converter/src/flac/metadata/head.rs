@@ -8,7 +8,7 @@ use super::comment::{VENDOR, check_field_name, field_bytes, vorbis_comment};
 use super::cuesheet::CueSheet;
 use super::picture::Picture;
 use super::seektable::{POINT, SeekTable};
-use super::streaminfo::{STREAM_INFO_AT, StreamInfo, mask_tag};
+use super::streaminfo::{STREAM_INFO_AT, StreamInfo};
 
 /// Bytes of a head with nothing but STREAMINFO and the writer's name; none is smaller.
 pub const SMALLEST_HEAD: usize = STREAM_INFO_AT.end + HEADER + COMMENT_BYTES;
@@ -96,13 +96,6 @@ pub struct Head {
     pub bytes: Vec<u8>,
     /// What it had no room for, each once.
     pub left_out: Vec<LeftOut>,
-}
-
-/// Everything before the first frame, if nothing is told but the writer's name and, where FLAC's own channel orders do
-/// not fit, the speakers.
-pub fn head(info: &StreamInfo, channel_mask: Option<u32>) -> Vec<u8> {
-    let parts = HeadParts { comments: channel_mask.map(mask_tag).into_iter().collect(), ..HeadParts::of(*info) };
-    build_head(&parts, Fit::Padding(0)).bytes
 }
 
 /// Puts a head together. What no block can hold (16 MiB) is left out, and with [`Fit::Exactly`] what there is no room

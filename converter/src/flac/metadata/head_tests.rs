@@ -7,6 +7,12 @@ fn info() -> StreamInfo {
     StreamInfo::of_unknown_length(Shape { channels: 2, sample_rate: 44_100, bits_per_sample: 16, block_size: 4096 })
 }
 
+/// A head with nothing but STREAMINFO and, if told, the speakers.
+fn head(info: &StreamInfo, mask: Option<u32>) -> Vec<u8> {
+    let comments = mask.map(crate::flac::mask_tag).into_iter().collect();
+    build_head(&HeadParts { comments, ..HeadParts::of(*info) }, Fit::Padding(0)).bytes
+}
+
 fn gif(bytes: usize) -> Picture {
     let mut data = b"GIF89a\x01\0\x01\0\x80".to_vec();
     data.resize(bytes, 0);

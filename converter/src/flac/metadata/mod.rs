@@ -17,7 +17,7 @@ pub use application::Application;
 pub use block::{BlockHeader, BlockType, LARGEST_BODY, MARKER};
 pub use comment::{FieldNameError, check_field_name};
 pub use cuesheet::{CueSheet, MAX_CUE_TRACKS};
-pub use head::{Fit, Head, HeadParts, LeftOut, SMALLEST_HEAD, build_head, head};
+pub use head::{Fit, Head, HeadParts, LeftOut, SMALLEST_HEAD, build_head};
 pub use picture::{Picture, PictureError};
 pub use seektable::{SeekPoint, SeekTable, points_for, seek_table_bytes};
 pub(super) use streaminfo::MAX_SAMPLES;

@@ -90,7 +90,7 @@ impl Parser {
         contradiction(format!(
             "after the {declared} bytes of audio that the header declares come bytes that are no WAV chunks: the length \
              may be wrong (it wraps at 4 GiB), or something was appended. Correct the file, or say where the audio ends \
-             with `--length header` or `--length eof`"
+             with `--length header` or `--length eof` (over HTTP `length=header` or `length=eof`)"
         ))
     }
 
