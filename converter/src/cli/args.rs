@@ -179,6 +179,8 @@ pub struct MetadataArgs {
 pub struct ReportArgs {
     /// Write one JSON object a line to standard output: one for each input, and a summary if there are several
     ///
+    /// Where the FLAC file goes to standard output, the objects go to standard error instead, and nothing else does.
+    ///
     /// The status of an input is converted, failed, skipped (its FLAC file is there already), or not_converted (a signal
     /// came before it was). The summary comes last, as {"summary": …}, where a folder or more than one input is named.
     #[arg(long)]

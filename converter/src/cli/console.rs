@@ -1,5 +1,5 @@
-//! Where words go: lines and a progress bar to standard error, JSON objects to standard output. A reader that went
-//! away is an error here, never a panic.
+//! Where words go: lines and a progress bar to standard error, JSON objects to standard output, or to standard error
+//! and alone there where the FLAC file goes to standard output. A reader that went away is an error here, never a panic.
 
 use std::borrow::Cow;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -8,6 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
 
 use super::args::ReportArgs;
+use super::targets::Place;
 
 /// Standard error and standard output. Clones share the bar.
 #[derive(Debug, Clone)]
@@ -15,15 +16,31 @@ pub struct Console {
     bar: ProgressBar,
     inputs: usize,
     lines: bool,
-    objects: bool,
+    objects: Objects,
+}
+
+/// Where JSON objects go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Objects {
+    /// None are wanted.
+    Nowhere,
+    /// To standard output.
+    Output,
+    /// To standard error: standard output is the FLAC file's.
+    Error,
 }
 
 impl Console {
     /// A console for `inputs` inputs. `bytes` tells how many bytes they have in all, if that can be known; it is asked
-    /// only if a bar is shown.
-    pub fn new(args: &ReportArgs, inputs: usize, bytes: impl FnOnce() -> Option<u64>) -> Self {
+    /// only if a bar is shown. `flac` says where the FLAC files go.
+    pub fn new(args: &ReportArgs, inputs: usize, flac: &Place, bytes: impl FnOnce() -> Option<u64>) -> Self {
+        let objects = match (args.json, flac) {
+            (false, _) => Objects::Nowhere,
+            (true, Place::File(_)) => Objects::Output,
+            (true, Place::Standard) => Objects::Error,
+        };
         let bar = if args.quiet || !io::stderr().is_terminal() { ProgressBar::hidden() } else { bar(inputs, bytes()) };
-        Self { bar, inputs, lines: !args.quiet && !args.json, objects: args.json }
+        Self { bar, inputs, lines: !args.quiet && !args.json, objects }
     }
 
     /// An input is begun, the `number`th.
@@ -45,6 +62,10 @@ impl Console {
 
     /// Writes a line that says that something is wrong.
     pub fn problem(&self, line: &str) {
+        // The objects say it too.
+        if self.objects == Objects::Error {
+            return;
+        }
         let line = without_controls(line);
         // Who closed standard error does not want to know.
         self.bar.suspend(|| drop(io::stderr().lock().write_all(format!("{line}\n").as_bytes())));
@@ -59,13 +80,15 @@ impl Console {
 
     /// Writes an object for a program, if that is wanted.
     pub fn object(&self, object: &Value) -> io::Result<()> {
-        if !self.objects {
-            return Ok(());
-        }
-        self.bar.suspend(|| {
-            let mut out = io::stdout().lock();
-            out.write_all(format!("{object}\n").as_bytes())?;
-            out.flush()
+        let line = format!("{object}\n");
+        self.bar.suspend(|| match self.objects {
+            Objects::Nowhere => Ok(()),
+            Objects::Error => io::stderr().lock().write_all(line.as_bytes()),
+            Objects::Output => {
+                let mut out = io::stdout().lock();
+                out.write_all(line.as_bytes())?;
+                out.flush()
+            }
         })
     }
 
@@ -76,7 +99,7 @@ impl Console {
 
     /// Whether objects are wanted.
     pub fn wants_objects(&self) -> bool {
-        self.objects
+        self.objects != Objects::Nowhere
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -31,8 +31,6 @@ enum UsageError {
     Plan(#[from] PlanError),
     #[error(transparent)]
     Choice(#[from] ChoiceError),
-    #[error("--json and the FLAC file cannot both go to standard output: name a file with -o")]
-    JsonStandard,
     #[error("standard output is a terminal: send it to a file or a program, or name a file with -o")]
     Terminal,
 }
@@ -66,10 +64,12 @@ impl Job {
         let options = options(&Chosen::new(args)?)?;
         let found = find(&args.inputs, if args.input.recursive { Folders::Enter } else { Folders::Refuse })?;
         let tasks = plan_tasks(&found, args.output.output.as_deref(), &There::look)?;
-        if tasks.iter().any(|task| task.output == Place::Standard) {
-            check_standard_output(args)?;
+        let flac = tasks.iter().map(|task| &task.output).find(|output| **output == Place::Standard);
+        if flac.is_some() && io::stdout().is_terminal() {
+            return Err(UsageError::Terminal);
         }
-        let console = Console::new(&args.report, tasks.len(), || tasks.iter().map(size).sum());
+        let flac = flac.or(tasks.first().map(|task| &task.output)).cloned().unwrap_or(Place::File(PathBuf::new()));
+        let console = Console::new(&args.report, tasks.len(), &flac, || tasks.iter().map(size).sum());
         let inputs = found.failed.iter().map(|failure| failure.input.clone());
         let inputs = inputs.chain(tasks.iter().map(|task| Names::from(task).input)).collect();
         Ok(Self { found, tasks, options, console, ledger: Arc::new(Mutex::new(Ledger::new(inputs))) })
@@ -178,16 +178,6 @@ impl Job {
             )),
         }
     }
-}
-
-fn check_standard_output(args: &Args) -> Result<(), UsageError> {
-    if args.report.json {
-        return Err(UsageError::JsonStandard);
-    }
-    if io::stdout().is_terminal() {
-        return Err(UsageError::Terminal);
-    }
-    Ok(())
 }
 
 /// Says what was not come to.

@@ -136,7 +136,6 @@ fn mistakes_on_the_command_line_are_told_apart() {
         (vec!["a.wav", "b.wav", "-o", "c.flac"], "several inputs need a folder"),
         (vec!["a.wav", "b.wav", "-o", "-"], "several inputs cannot go to one standard output"),
         (vec!["a.wav", "--level", "9"], "from 0 (fastest) to 8"),
-        (vec!["a.wav", "-o", "-", "--json"], "--json and the FLAC file"),
         (vec!["a.wav", "./a.wav"], "would both become"),
         (vec!["a.wav", "--pcm", "48000"], "RATE:CHANNELS:FORMAT"),
         (vec!["a.wav", "--pcm", "48000:9:16"], "9 channels are not supported"),
@@ -181,4 +180,19 @@ fn help_teaches() {
     ] {
         assert!(help.contains(words), "{words} is missing in:\n{help}");
     }
+}
+
+#[test]
+fn a_pipe_is_told_what_its_head_could_not_say() {
+    let (_, wav) = sound();
+    let shell = Shell::new();
+    let output = shell.run_with_input(&["-", "--json", "--verify"], &wav);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(output.stdout.starts_with(b"fLaC"));
+    let told: serde_json::Value = serde_json::from_slice(&output.stderr).unwrap();
+    assert_eq!(told["left_out"], serde_json::json!(["frame_sizes", "total_samples", "md5", "seek_table"]));
+    assert_eq!(told["bytes_out"], output.stdout.len());
+    let failed = shell.run_with_input(&["-", "--json"], b"no audio");
+    let told: serde_json::Value = serde_json::from_slice(&failed.stderr).unwrap();
+    assert_eq!((failed.status.code(), &told["error"]["code"]), (Some(1), &"not_wav".into()));
 }
