@@ -24,6 +24,8 @@ const FIRST: usize = 700_000;
 const PIECE: usize = 600_001;
 /// How many come later.
 const PIECES: usize = 6;
+/// Bytes in the end, a whole number of samples.
+const ALL: usize = FIRST + PIECES * PIECE;
 
 struct Recording {
     folder: tempfile::TempDir,
@@ -35,7 +37,7 @@ impl Recording {
     /// A header that knows no length, and the first bytes of audio.
     fn begin() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let samples = music((FIRST + PIECES * PIECE) / 2, 1, 16, 3);
+        let samples = music(ALL / 2, 1, 16, 3);
         let pcm = wav_pcm(&samples, 16);
         let start = Wav::new().fmt(1, RATE, 16).head(b"data", u32::MAX).raw(&pcm[..FIRST]).build();
         fs::write(folder.path().join("take.wav"), start).unwrap();

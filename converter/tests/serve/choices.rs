@@ -237,7 +237,7 @@ async fn what_a_stream_s_head_has_no_room_for_is_told() {
     let service = Service::start(&[]).await;
     let samples = music(35 * 8_000, 1, 16, 9);
     // More than the 8 KiB that are kept free.
-    let large = [b"INFOICMT".as_slice(), &20_000_u32.to_le_bytes(), &[b'x'; 20_000]].concat();
+    let large = [b"INFOICMT".as_slice(), &20_000_u32.to_le_bytes(), &vec![b'x'; 20_000]].concat();
     let wav = Wav::new().fmt(1, 8_000, 16).chunk(b"data", &wav_pcm(&samples, 16)).chunk(b"LIST", &large).build();
     for (path, left_out) in [("/ws?level=0", "tags"), ("/ws?level=0&metadata=foreign", "foreign_metadata")] {
         let client = stream(&service, path, &wav).await;

@@ -82,7 +82,7 @@ pub fn wasted_bits() -> Vec<Signal> {
             let mut coarse = || ((random.bits() as i32) >> (32 - bits)) & (-1 << wasted);
             let both = (0..6000).map(|_| coarse()).collect();
             signals.push(Signal::new(format!("{wasted} of {bits} bits wasted"), 2, bits, both));
-            let one = (0..6000).map(|sample| coarse() | sample % 2).collect();
+            let one = (0..6000).map(|sample| coarse() | (sample % 2)).collect();
             signals.push(Signal::new(format!("{wasted} of {bits} bits wasted in one channel"), 2, bits, one));
             // Only the second block has anything in its lowest bit.
             let some = (0..12_000).map(|sample| coarse() | i32::from(sample == 5_000)).collect();
@@ -93,28 +93,28 @@ pub fn wasted_bits() -> Vec<Signal> {
 }
 
 /// Two sines: the sample rate, and pitch (Hz) and amplitude of each.
-type Sines = (f64, [(f64, f64); 2]);
+type Sines = (u32, [(f64, f64); 2]);
 
 const MONO: [Sines; 5] = [
-    (48_000.0, [(441.0, 0.50), (441.0, 0.49)]),
-    (96_000.0, [(441.0, 0.61), (661.5, 0.37)]),
-    (44_100.0, [(441.0, 0.50), (882.0, 0.49)]),
-    (44_100.0, [(441.0, 0.50), (4410.0, 0.49)]),
-    (44_100.0, [(8820.0, 0.70), (4410.0, 0.29)]),
+    (48_000, [(441.0, 0.50), (441.0, 0.49)]),
+    (96_000, [(441.0, 0.61), (661.5, 0.37)]),
+    (44_100, [(441.0, 0.50), (882.0, 0.49)]),
+    (44_100, [(441.0, 0.50), (4410.0, 0.49)]),
+    (44_100, [(8820.0, 0.70), (4410.0, 0.29)]),
 ];
 
 /// The same, and by how much the pitch of the other channel differs, which is turned round too.
 const STEREO: [(Sines, f64); 10] = [
-    ((48_000.0, [(441.0, 0.50), (441.0, 0.49)]), 1.0),
-    ((48_000.0, [(441.0, 0.61), (661.5, 0.37)]), 1.0),
-    ((96_000.0, [(441.0, 0.50), (882.0, 0.49)]), 1.0),
-    ((44_100.0, [(441.0, 0.50), (4410.0, 0.49)]), 1.0),
-    ((44_100.0, [(8820.0, 0.70), (4410.0, 0.29)]), 1.0),
-    ((44_100.0, [(441.0, 0.50), (441.0, 0.49)]), 0.5),
-    ((44_100.0, [(441.0, 0.61), (661.5, 0.37)]), 2.0),
-    ((44_100.0, [(441.0, 0.50), (882.0, 0.49)]), 0.7),
-    ((44_100.0, [(441.0, 0.50), (4410.0, 0.49)]), 1.3),
-    ((44_100.0, [(8820.0, 0.70), (4410.0, 0.29)]), 0.1),
+    ((48_000, [(441.0, 0.50), (441.0, 0.49)]), 1.0),
+    ((48_000, [(441.0, 0.61), (661.5, 0.37)]), 1.0),
+    ((96_000, [(441.0, 0.50), (882.0, 0.49)]), 1.0),
+    ((44_100, [(441.0, 0.50), (4410.0, 0.49)]), 1.0),
+    ((44_100, [(8820.0, 0.70), (4410.0, 0.29)]), 1.0),
+    ((44_100, [(441.0, 0.50), (441.0, 0.49)]), 0.5),
+    ((44_100, [(441.0, 0.61), (661.5, 0.37)]), 2.0),
+    ((44_100, [(441.0, 0.50), (882.0, 0.49)]), 0.7),
+    ((44_100, [(441.0, 0.50), (4410.0, 0.49)]), 1.3),
+    ((44_100, [(8820.0, 0.70), (4410.0, 0.29)]), 0.1),
 ];
 
 /// Pure sounds, which linear prediction takes nearly everything of.
@@ -124,18 +124,20 @@ pub fn sines() -> Vec<Signal> {
     for bits in [8_u16, 16, 24] {
         let peak = f64::from(i32::MAX >> (32 - bits));
         let value = |(rate, sines): Sines, time: usize, pitch: f64| {
-            let sine = |(hertz, amplitude): (f64, f64)| amplitude * (time as f64 * hertz / rate * TAU * pitch).sin();
+            let sine = |(hertz, amplitude): (f64, f64)| {
+                amplitude * (time as f64 * hertz / f64::from(rate) * TAU * pitch).sin()
+            };
             sines.into_iter().map(sine).sum::<f64>()
         };
         let round = |value: f64| (value * peak + 0.5) as i32;
         for (number, sines) in MONO.into_iter().enumerate() {
             let samples = (0..LENGTH).map(|time| round(value(sines, time, 1.0))).collect();
-            signals.push(Signal::new(format!("sine{bits}-{number:02}"), 1, bits, samples).at(sines.0 as u32));
+            signals.push(Signal::new(format!("sine{bits}-{number:02}"), 1, bits, samples).at(sines.0));
         }
         for (number, (sines, other)) in STEREO.into_iter().enumerate() {
             let both = |time| [round(value(sines, time, 1.0)), round(-value(sines, time, other))];
             let samples = (0..LENGTH).flat_map(both).collect();
-            signals.push(Signal::new(format!("sine{bits}-{}", number + 10), 2, bits, samples).at(sines.0 as u32));
+            signals.push(Signal::new(format!("sine{bits}-{}", number + 10), 2, bits, samples).at(sines.0));
         }
     }
     signals
