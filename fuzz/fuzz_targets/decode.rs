@@ -7,8 +7,8 @@ use std::num::NonZeroUsize;
 
 use arbitrary::Arbitrary;
 use converter::flac::decode::Decoder;
-use converter::flac::{Level, Shape, StreamEncoder, StreamInfo, StreamOptions, Verify, head};
-use converter_fuzz::judge::ours;
+use converter::flac::{Level, Shape, StreamEncoder, StreamInfo, StreamOptions, Verify};
+use converter_fuzz::judge::{head, ours};
 use converter_fuzz::panics::let_engines_panic;
 use converter_fuzz::sound::{Sounds, signed_pcm};
 use libfuzzer_sys::fuzz_target;
@@ -43,7 +43,7 @@ fn crc16(bytes: &[u8]) -> u16 {
 }
 
 fn frames(shape: Shape, stereo: bool, bodies: &[&[u8]]) -> Vec<u8> {
-    let mut flac = head(&StreamInfo::of_unknown_length(shape), None);
+    let mut flac = head(StreamInfo::of_unknown_length(shape));
     for (number, body) in (0..).zip(bodies.iter().take(100)) {
         let assignment = if stereo && shape.channels == 2 { 8 + body.len() as u8 % 3 } else { shape.channels - 1 };
         let mut frame = vec![0xFF, 0xF8, 0x70, assignment << 4, number];
@@ -61,7 +61,7 @@ fn damaged(shape: Shape, level: u8, sounds: &Sounds, damage: &[(u16, u8)], cut: 
     let level = Level::new(level % 9).unwrap_or_default();
     let options = StreamOptions { level, threads: NonZeroUsize::MIN, verify: Verify::No };
     let mut stream = StreamEncoder::new(shape, &options).expect("every shape is encoded");
-    let mut flac = head(&StreamInfo::of_unknown_length(shape), None);
+    let mut flac = head(StreamInfo::of_unknown_length(shape));
     let mut ends = vec![flac.len()];
     let mut take = |frame: &[u8]| {
         flac.extend_from_slice(frame);

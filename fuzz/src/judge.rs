@@ -3,6 +3,7 @@
 use std::io::Read;
 
 use converter::flac::decode::{DecodeError, Decoder};
+use converter::flac::{Fit, HeadParts, StreamInfo, build_head};
 use flac_codec::byteorder::LittleEndian;
 use flac_codec::decode::FlacByteReader;
 use flac_codec::metadata::Metadata as _;
@@ -15,6 +16,11 @@ pub struct Audio {
     pub bits_per_sample: u8,
     /// Interleaved, signed, little-endian.
     pub pcm: Vec<u8>,
+}
+
+/// A head with nothing but STREAMINFO and what every head has.
+pub fn head(info: StreamInfo) -> Vec<u8> {
+    build_head(&HeadParts::of(info), Fit::Padding(0)).bytes
 }
 
 /// What our decoder makes of a stream, a little more than `limit` bytes of samples at most.

@@ -1,12 +1,12 @@
-//! A first look through an input that can seek: everything but the audio, which is passed over. It tells what stands
+//! A first look through an input that can seek: everything but the audio, which is passed over where it can be. It tells what stands
 //! behind the audio before the first frame is made, and refuses a file that contradicts itself before anything is written.
 
 use std::cell::RefCell;
 use std::io::{self, Read, Seek, SeekFrom};
 
 use super::error::ConvertError;
-use super::options::{Input, Options};
-use crate::meta::{Collected, Collector};
+use super::options::{HeadPlace, Input, Options};
+use crate::meta::{Collected, Collector, Metadata};
 use crate::wav::{Format, Parser, Piece, Skip};
 
 /// What a first look found.
@@ -42,11 +42,11 @@ fn look(input: &mut (impl Read + Seek), options: &Options) -> Result<Scan, Conve
     let mut take = |piece: Piece<'_>| -> Result<(), ConvertError> {
         if let Piece::Audio(bytes) = piece {
             audio_bytes += bytes.len() as u64;
-        } else {
-            collector.borrow_mut().take(&piece)?;
         }
-        Ok(())
+        Ok(collector.borrow_mut().take(&piece)?)
     };
+    // A head that is final holds the digest of the whole file, and how its audio is to be put together again.
+    let reads_all = options.metadata.keep == Metadata::Foreign && options.head == HeadPlace::Final;
     let mut buffer = vec![0; 16 * 1024];
     let mut at = 0;
     let mut skipped = 0;
@@ -61,6 +61,7 @@ fn look(input: &mut (impl Read + Seek), options: &Options) -> Result<Scan, Conve
         parser.push(buffer.get(..count).unwrap_or_default(), &mut take)?;
         let rest = length.saturating_sub(at);
         let skip = match parser.skippable() {
+            _ if reads_all => 0,
             None => 0,
             Some(Skip::Bytes(bytes)) => bytes.min(rest),
             Some(Skip::ToEnd) => rest,
