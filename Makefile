@@ -85,6 +85,10 @@ bench: deps-bench ## Measure the converter against flac and ffmpeg, and its bars
 	@$(STEP) "make bench" cargo run --quiet --package bench -- \
 	    --converter $(TARGET_DIR)/release/converter --folder $(TARGET_DIR)/bench $(BENCH_ARGS)
 
+.PHONY: fuzz
+fuzz: ## Look for inputs that break the converter: make fuzz [SECONDS=300], shared by all targets
+	@hack/fuzz $(or $(SECONDS),300)
+
 .PHONY: lint
 lint: ## Check format, lints and that the generated files are those that `make generate` writes
 	@$(STEP) "cargo fmt" cargo fmt --all --check
@@ -152,7 +156,7 @@ local-news:
 # Debian's packages, by what needs them.
 .PHONY: deps-test deps-bench deps-cluster deps-e2e
 deps-test:
-	@hack/deps flac
+	@hack/deps flac ffmpeg
 deps-bench:
 	@hack/deps flac ffmpeg valgrind
 deps-cluster:

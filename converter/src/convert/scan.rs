@@ -1,5 +1,6 @@
-//! A first look through an input that can seek: everything but the audio, which is passed over where it can be. It tells what stands
-//! behind the audio before the first frame is made, and refuses a file that contradicts itself before anything is written.
+//! A first look through an input that can seek: everything but the audio, which is passed over where it can be. It tells
+//! what stands behind the audio before the first frame is made, and refuses a file that contradicts itself before anything
+//! is written.
 
 use std::cell::RefCell;
 use std::io::{self, Read, Seek, SeekFrom};
