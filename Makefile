@@ -79,25 +79,28 @@ e2e: deps-e2e up ## Run the end-to-end tests on the local cluster; screenshots a
 	exit $$status
 E2E_TEST := cargo test --package e2e --features cluster --test e2e
 
+.PHONY: fuzz
+fuzz: ## Run each fuzz target for a while, one minute unless told: make fuzz [SECONDS=600] [FUZZ=parser]
+	@$(STEP) "make fuzz" hack/fuzz $(SECONDS) $(TARGET_DIR)/fuzz $(FUZZ)
+SECONDS := 60
+
 .PHONY: bench
 bench: deps-bench ## Measure the converter against flac and ffmpeg, and its bars: make bench [BENCH_ARGS=--quick]
 	@$(STEP) "build the release converter" cargo build --quiet --release --locked --package converter
 	@$(STEP) "make bench" cargo run --quiet --package bench -- \
 	    --converter $(TARGET_DIR)/release/converter --folder $(TARGET_DIR)/bench $(BENCH_ARGS)
 
-.PHONY: fuzz
-fuzz: ## Look for inputs that break the converter: make fuzz [SECONDS=300], shared by all targets
-	@hack/fuzz $(or $(SECONDS),300)
-
 .PHONY: lint
 lint: ## Check format, lints and that the generated files are those that `make generate` writes
 	@$(STEP) "cargo fmt" cargo fmt --all --check
+	@$(STEP) "cargo fmt of the fuzz targets" cargo fmt --manifest-path fuzz/Cargo.toml --check
 	@$(STEP) "cargo clippy" cargo clippy --quiet --workspace --all-targets --all-features -- -D warnings
 	@$(STEP) "generated files" $(MAKE) check-generated
 
 .PHONY: fmt
 fmt: ## Format the code
 	@cargo fmt --all
+	@cargo fmt --manifest-path fuzz/Cargo.toml
 
 .PHONY: generate
 generate: ## Write config/crd and config/install.yaml: make generate [IMG=… CONVERTER_IMG=…]
