@@ -6,10 +6,12 @@
 //! [`metadata`](mod@metadata) has all that stands before the frames; [`decode`](mod@decode) reads FLAC, and
 //! [`verify`](mod@verify) checks with it what was written.
 
+mod bits;
 pub mod decode;
 mod encoder;
 mod engine;
 mod frame;
+mod kernels;
 mod level;
 pub mod metadata;
 mod pipeline;

@@ -1,0 +1,24 @@
+//! The kernels in safe Rust: the definition of each. Written so that the compiler vectorises them for any CPU.
+
+mod analysis;
+mod coding;
+mod md5;
+
+use super::Kernels;
+pub(in crate::flac) use coding::{fixed_residual_checked, linear_residual_checked};
+
+pub(super) const KERNELS: Kernels = Kernels {
+    split: analysis::split,
+    mid_side: analysis::mid_side,
+    survey: analysis::survey,
+    stereo_sums: analysis::stereo_sums,
+    fixed_sums: analysis::fixed_sums,
+    lag_sums: analysis::lag_sums,
+    fixed_residual: coding::fixed_residual,
+    linear_residual: coding::linear_residual,
+    partition_sums: coding::partition_sums,
+    quotients: coding::quotients,
+    put_rice: coding::put_rice,
+    crc16: coding::crc16,
+    md5: md5::md5,
+};

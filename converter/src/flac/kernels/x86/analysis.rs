@@ -1,0 +1,1 @@
+//! The analysis kernels with AVX2.

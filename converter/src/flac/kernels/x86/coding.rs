@@ -1,0 +1,1 @@
+//! The coding kernels with AVX2.

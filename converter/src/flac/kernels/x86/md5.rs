@@ -1,0 +1,1 @@
+//! The md5 kernels with AVX2.
