@@ -8,6 +8,7 @@
 
 mod bits;
 pub mod decode;
+mod encode;
 mod encoder;
 mod engine;
 mod frame;
