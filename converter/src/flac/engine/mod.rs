@@ -15,7 +15,9 @@ mod samples;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::str::FromStr;
 
 use self::codec::Codec;
 use self::flacenc::Flacenc;
@@ -28,11 +30,54 @@ use super::shape::Shape;
 /// Blocks of so few samples are always coded verbatim (or constant): a predictor has nothing to gain there.
 const FEW_SAMPLES: usize = 8;
 
+/// Which encoder makes the frames. Every one makes valid frames of all audio that FLAC can hold.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Engine {
+    /// Ours, with the vector instructions that this CPU has.
+    #[default]
+    Native,
+    /// Ours without them: the same bytes, more slowly.
+    Portable,
+    /// The crate flacenc, and ours for what it cannot code.
+    Flacenc,
+}
+
+impl fmt::Display for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Native => "native",
+            Self::Portable => "portable",
+            Self::Flacenc => "flacenc",
+        })
+    }
+}
+
+impl FromStr for Engine {
+    type Err = UnknownEngine;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "native" => Ok(Self::Native),
+            "portable" => Ok(Self::Portable),
+            "flacenc" => Ok(Self::Flacenc),
+            _ => Err(UnknownEngine),
+        }
+    }
+}
+
+/// A text that names no [`Engine`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an engine is native, portable or flacenc")]
+pub struct UnknownEngine;
+
 /// An encoder of frames for blocks of this shape; one for each thread.
 ///
 /// Refuses a shape that FLAC does not have.
-pub fn frame_encoder(shape: Shape, level: Level) -> Result<Box<dyn FrameEncoder>, EncodeError> {
-    Ok(Box::new(Engines::new(shape, level)?))
+pub fn frame_encoder(shape: Shape, level: Level, engine: Engine) -> Result<Box<dyn FrameEncoder>, EncodeError> {
+    Ok(match engine {
+        // Both are these until there is an encoder of ours.
+        Engine::Native | Engine::Portable | Engine::Flacenc => Box::new(Engines::new(shape, level)?),
+    })
 }
 
 /// All engines, for blocks of one shape.

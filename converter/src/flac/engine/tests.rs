@@ -28,6 +28,17 @@ fn turning_but_for_one_place() -> Vec<i32> {
 }
 
 #[test]
+fn engines_are_named_as_they_are_read() {
+    for engine in [Engine::Native, Engine::Portable, Engine::Flacenc] {
+        assert_eq!(engine.to_string().parse(), Ok(engine));
+    }
+    for text in ["", "Native", "flac-codec", "native "] {
+        assert_eq!(text.parse::<Engine>(), Err(UnknownEngine), "{text}");
+    }
+    assert_eq!(Engine::default(), Engine::Native);
+}
+
+#[test]
 fn a_prediction_that_leaves_32_bits_is_found_and_not_used() {
     let shape = Shape { block_size: 60_000, ..shape(1, 32) };
     let samples = filled(shape, &turning_but_for_one_place());
