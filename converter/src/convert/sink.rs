@@ -174,5 +174,5 @@ impl Sink {
 }
 
 fn stream_options(options: &Options) -> StreamOptions {
-    StreamOptions { level: options.level, threads: options.threads, verify: options.verify }
+    StreamOptions { level: options.level, engine: options.engine, threads: options.threads, verify: options.verify }
 }

@@ -1,14 +1,11 @@
 //! What encloses a frame's subframes: its header and its footer (RFC 9639 §9.1, §9.3).
 //!
 //! Every engine makes subframes and says how the channels were coded; the header and the checksums are always written
-//! here, so that rates, depths and block sizes that an engine does not know in a header are no concern of it. The
-//! reader takes only the fields that are needed to replace another encoder's header. No subframe is looked into.
+//! here, so that rates, depths and block sizes that an engine does not know in a header are no concern of it.
 
 use super::encoder::EncodeError;
 use super::shape::Shape;
 
-/// The bytes of a frame's footer.
-pub(super) const FOOTER_BYTES: usize = 2;
 /// A coded number of a fixed block size has at most 31 bits (§9.1.5).
 const MAX_NUMBER: u64 = (1 << 31) - 1;
 /// The sync code, the reserved bit and a fixed block size (§9.1).
@@ -34,16 +31,6 @@ impl Assignment {
             Self::LeftSide => 0b1000,
             Self::SideRight => 0b1001,
             Self::MidSide => 0b1010,
-        }
-    }
-
-    fn from_code(code: u8) -> Option<Self> {
-        match code {
-            0..=0b0111 => Some(Self::Independent(code + 1)),
-            0b1000 => Some(Self::LeftSide),
-            0b1001 => Some(Self::SideRight),
-            0b1010 => Some(Self::MidSide),
-            _ => None,
         }
     }
 }
@@ -93,40 +80,6 @@ pub(super) fn push_header(
 pub(super) fn push_footer(frame: &mut Vec<u8>, start: usize, crc16: fn(u16, &[u8]) -> u16) {
     let crc = crc16(0, frame.get(start..).unwrap_or_default());
     frame.extend(crc.to_be_bytes());
-}
-
-/// What is needed of a header to put another in its place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Header {
-    /// Bytes of the header; the first subframe follows.
-    pub length: usize,
-    pub assignment: Assignment,
-}
-
-/// Reads the header that a frame begins with; `None` if it is none. Its CRC is not checked.
-pub(super) fn read_header(frame: &[u8]) -> Option<Header> {
-    let [sync1, sync2, sizes, channels, first, ..] = *frame else { return None };
-    if [sync1, sync2 & 0xFE] != SYNC {
-        return None;
-    }
-    let number = match first.leading_ones() {
-        0 => 1,
-        ones @ 2..=7 => ones as usize,
-        _ => return None,
-    };
-    let size = match sizes >> 4 {
-        0b0110 => 1,
-        0b0111 => 2,
-        _ => 0,
-    };
-    let rate = match sizes & 0xF {
-        0b1100 => 1,
-        0b1101 | 0b1110 => 2,
-        _ => 0,
-    };
-    let length = 4 + number + size + rate + 1;
-    (frame.len() >= length).then_some(())?;
-    Some(Header { length, assignment: Assignment::from_code(channels >> 4)? })
 }
 
 /// What a header tells after the coded number.
@@ -308,8 +261,6 @@ mod tests {
                     assert_eq!(u32::from(read.bits_per_sample), u32::from(bits));
                     assert_eq!(u16::from(read.block_size), samples);
                     assert_eq!((read.frame_number.0, read.blocking_strategy), (number, false));
-                    let expected = Header { length: bytes.len(), assignment: Assignment::MidSide };
-                    assert_eq!(read_header(&bytes), Some(expected));
                 }
             }
         }
@@ -327,7 +278,7 @@ mod tests {
                 ChannelAssignment::SideRight => Assignment::SideRight,
                 ChannelAssignment::MidSide => Assignment::MidSide,
             };
-            assert_eq!((same, read_header(&bytes).unwrap().assignment), (assignment, assignment));
+            assert_eq!(same, assignment);
             assert_eq!(read.block_size, BlockSize::Samples4096);
         }
     }
@@ -384,14 +335,5 @@ mod tests {
         let mut same = frame[..13].to_vec();
         push_footer(&mut same, 0, |_, bytes| crc16(bytes));
         assert_eq!(same, frame);
-    }
-
-    #[test]
-    fn what_is_no_header_is_not_read() {
-        let good = header(shape(44_100, 16), 0, 4096, Assignment::LeftSide);
-        for bad in [&[][..], &good[..5], &[0xFF, 0xF0, 0xC9, 0x18, 0, 0], &[0xFF, 0xF8, 0xC9, 0x18, 0x80, 0]] {
-            assert_eq!(read_header(bad), None, "{bad:?}");
-        }
-        assert_eq!(read_header(&[0xFF, 0xF8, 0xC9, 0xB8, 0, 0]), None, "a reserved assignment");
     }
 }

@@ -21,7 +21,7 @@ mod stream;
 mod verify;
 
 pub use encoder::{Block, EncodeError, FrameEncoder};
-pub use engine::frame_encoder;
+pub use engine::{Engine, UnknownEngine, frame_encoder};
 pub use frame::{tells_depth, tells_rate};
 pub use level::{BLOCK_SIZE, Level, LevelError};
 pub use metadata::{

@@ -9,7 +9,7 @@ use std::num::NonZeroUsize;
 use md5::{Digest as _, Md5};
 
 use super::encoder::{EncodeError, FrameEncoder};
-use super::engine;
+use super::engine::{self, Engine};
 use super::level::Level;
 use super::metadata::{MAX_SAMPLES, SeekTable, StreamInfo};
 use super::pipeline::{MakeEncoder, Pipeline, Slot};
@@ -21,6 +21,8 @@ use super::verify::{Verify, VerifyingEncoder};
 pub struct StreamOptions {
     /// How hard the encoder tries.
     pub level: Level,
+    /// Which encoder makes the frames.
+    pub engine: Engine,
     /// How many threads may encode, the caller's included. The bytes do not depend on it.
     pub threads: NonZeroUsize,
     /// Whether each frame is decoded and compared with its block.
@@ -73,8 +75,8 @@ pub enum StreamError {
 impl StreamEncoder {
     /// Starts a stream.
     pub fn new(shape: Shape, options: &StreamOptions) -> Result<Self, EncodeError> {
-        let StreamOptions { level, threads, verify } = *options;
-        Self::with_encoders(shape, threads, Box::new(move || frame_encoder(shape, level, verify)))
+        let StreamOptions { level, engine, threads, verify } = *options;
+        Self::with_encoders(shape, threads, Box::new(move || frame_encoder(shape, level, engine, verify)))
     }
 
     /// Starts a stream whose frames the encoders of `make` make.
@@ -191,8 +193,13 @@ impl StreamEncoder {
 }
 
 /// An encoder of frames, which checks them if asked.
-fn frame_encoder(shape: Shape, level: Level, verify: Verify) -> Result<Box<dyn FrameEncoder>, EncodeError> {
-    let encoder = engine::frame_encoder(shape, level)?;
+fn frame_encoder(
+    shape: Shape,
+    level: Level,
+    engine: Engine,
+    verify: Verify,
+) -> Result<Box<dyn FrameEncoder>, EncodeError> {
+    let encoder = engine::frame_encoder(shape, level, engine)?;
     Ok(match verify {
         Verify::Yes => Box::new(VerifyingEncoder::new(shape, encoder)),
         Verify::No => encoder,
@@ -206,8 +213,12 @@ mod tests {
     use super::*;
     use crate::flac::Block;
 
-    const INLINE: StreamOptions =
-        StreamOptions { level: Level::FASTEST, threads: NonZeroUsize::MIN, verify: Verify::Yes };
+    const INLINE: StreamOptions = StreamOptions {
+        level: Level::FASTEST,
+        engine: Engine::Native,
+        threads: NonZeroUsize::MIN,
+        verify: Verify::Yes,
+    };
 
     /// The blocks that an encoder was given: number and samples.
     type Blocks = Arc<Mutex<Vec<(u64, Vec<u8>)>>>;

@@ -107,7 +107,7 @@ pub fn decode(reader: impl Read) -> Result<Decoded, DecodeError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::flac::{Level, frame_encoder};
+    use crate::flac::{Engine, Level, frame_encoder};
     use crate::support::{music, signed_pcm};
 
     const SHAPE: Shape = Shape { channels: 2, sample_rate: 44_100, bits_per_sample: 16, block_size: 4096 };
@@ -126,7 +126,7 @@ mod tests {
     }
 
     fn verified(number: u64, spoil: fn(&mut Vec<u8>)) -> Result<Vec<u8>, EncodeError> {
-        let encoder = Spoiled(frame_encoder(SHAPE, Level::default()).unwrap(), spoil);
+        let encoder = Spoiled(frame_encoder(SHAPE, Level::default(), Engine::default()).unwrap(), spoil);
         let mut encoder = VerifyingEncoder::new(SHAPE, Box::new(encoder));
         let pcm = signed_pcm(&music(4096, 2, 16, 1), 16);
         // What is there already stays and is not looked at.
@@ -141,7 +141,7 @@ mod tests {
     fn a_sound_frame_passes_unchanged() {
         let mut plain = vec![1, 2, 3];
         let pcm = signed_pcm(&music(4096, 2, 16, 1), 16);
-        let mut encoder = frame_encoder(SHAPE, Level::default()).unwrap();
+        let mut encoder = frame_encoder(SHAPE, Level::default(), Engine::default()).unwrap();
         encoder.encode(Block { number: 7, pcm: &pcm }, &mut plain).unwrap();
         assert_eq!(verified(7, |_| {}).unwrap(), plain);
     }
@@ -158,7 +158,7 @@ mod tests {
             Vec::clear,
             // A sound frame of other samples: silence as two constant subframes.
             |frame| {
-                let mut encoder = frame_encoder(SHAPE, Level::default()).unwrap();
+                let mut encoder = frame_encoder(SHAPE, Level::default(), Engine::default()).unwrap();
                 frame.clear();
                 encoder.encode(Block { number: 7, pcm: &[0; 4096 * 4] }, frame).unwrap();
             },
@@ -170,7 +170,7 @@ mod tests {
         }
         let other_number: fn(&mut Vec<u8>) = |frame| {
             let pcm = signed_pcm(&music(4096, 2, 16, 1), 16);
-            let mut encoder = frame_encoder(SHAPE, Level::default()).unwrap();
+            let mut encoder = frame_encoder(SHAPE, Level::default(), Engine::default()).unwrap();
             frame.clear();
             encoder.encode(Block { number: 9, pcm: &pcm }, frame).unwrap();
         };

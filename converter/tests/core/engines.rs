@@ -4,7 +4,7 @@
 
 use std::process::Command;
 
-use converter::flac::{Block, FrameEncoder, Level, Shape, frame_encoder};
+use converter::flac::{Block, Engine, FrameEncoder, Level, Shape, frame_encoder};
 use flac_codec::decode::FlacSampleReader;
 use md5::{Digest as _, Md5};
 use proptest::prelude::*;
@@ -118,7 +118,7 @@ impl Signal {
 /// A whole FLAC file of these samples, with its STREAMINFO (RFC 9639 §8.2), and the bytes of each frame.
 fn encode(shape: Shape, level: Level, samples: &[i32]) -> (Vec<u8>, Vec<usize>) {
     let pcm = signed_pcm(samples, shape.bits_per_sample.into());
-    let mut encoder = frame_encoder(shape, level).unwrap();
+    let mut encoder = frame_encoder(shape, level, Engine::default()).unwrap();
     let mut file = b"fLaC\x80\0\0\x22".to_vec();
     file.extend([shape.block_size; 2].iter().flat_map(|size| size.to_be_bytes()));
     file.extend([0; 6]);
@@ -307,13 +307,13 @@ fn frames_depend_on_nothing_but_their_block() {
             encoder.encode(Block { number, pcm }, &mut frame).unwrap();
             frame
         };
-        let mut encoder = frame_encoder(shape, Level::SMALLEST).unwrap();
+        let mut encoder = frame_encoder(shape, Level::SMALLEST, Engine::default()).unwrap();
         let before = frame(&mut *encoder, 7, &first);
         frame(&mut *encoder, 8, &second);
         frame(&mut *encoder, 9, &first[..shape.bytes_per_step() * 100]);
         frame(&mut *encoder, 10, &vec![0; first.len()]);
         assert_eq!(frame(&mut *encoder, 7, &first), before);
-        assert_eq!(frame(&mut *frame_encoder(shape, Level::SMALLEST).unwrap(), 7, &first), before);
+        assert_eq!(frame(&mut *frame_encoder(shape, Level::SMALLEST, Engine::default()).unwrap(), 7, &first), before);
         assert_ne!(frame(&mut *encoder, 8, &first), before, "the number is part of the frame");
     }
 }
@@ -339,15 +339,15 @@ fn what_flac_does_not_have_is_refused_with_the_limit() {
         (Shape { sample_rate: 0, ..good }, "1048575 Hz"),
         (Shape { sample_rate: 1 << 20, ..good }, "1048575 Hz"),
     ] {
-        let error = frame_encoder(shape, Level::default()).err().unwrap();
+        let error = frame_encoder(shape, Level::default(), Engine::default()).err().unwrap();
         assert!(error.to_string().contains(told), "{shape:?}: {error}");
     }
-    let mut encoder = frame_encoder(good, Level::default()).unwrap();
+    let mut encoder = frame_encoder(good, Level::default(), Engine::default()).unwrap();
     for bytes in [0, 3, 4 * 4097] {
         let pcm = vec![0; bytes];
         assert!(encoder.encode(Block { number: 0, pcm: &pcm }, &mut Vec::new()).is_err(), "{bytes} bytes");
     }
-    let mut odd = frame_encoder(Shape { bits_per_sample: 12, ..good }, Level::default()).unwrap();
+    let mut odd = frame_encoder(Shape { bits_per_sample: 12, ..good }, Level::default(), Engine::default()).unwrap();
     let error = odd.encode(Block { number: 0, pcm: &[0, 0, 0, 8] }, &mut Vec::new()).unwrap_err();
     assert!(error.to_string().contains("12 bits"), "{error}");
 }

@@ -3,10 +3,10 @@
 use crate::flac::frame::Assignment;
 
 /// Where left, right, middle and side lie among the signals of a block of two channels.
-pub(super) const LEFT: usize = 0;
-pub(super) const RIGHT: usize = 1;
-pub(super) const MID: usize = 2;
-pub(super) const SIDE: usize = 3;
+pub(in crate::flac) const LEFT: usize = 0;
+pub(in crate::flac) const RIGHT: usize = 1;
+pub(in crate::flac) const MID: usize = 2;
+pub(in crate::flac) const SIDE: usize = 3;
 
 /// A way to code two channels, and its two signals in the order of their subframes.
 pub(super) type Pair = (Assignment, [usize; 2]);
