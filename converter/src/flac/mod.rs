@@ -14,6 +14,7 @@ mod engine;
 mod frame;
 mod kernels;
 mod level;
+mod md5;
 pub mod metadata;
 mod pipeline;
 mod shape;

@@ -27,6 +27,16 @@ pub enum Engine {
     Flacenc,
 }
 
+impl Engine {
+    /// The kernels that it uses.
+    pub(super) fn kernels(self) -> Kernels {
+        match self {
+            Self::Native | Self::Flacenc => Kernels::best(),
+            Self::Portable => Kernels::portable(),
+        }
+    }
+}
+
 impl fmt::Display for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
@@ -61,8 +71,7 @@ pub struct UnknownEngine;
 pub fn frame_encoder(shape: Shape, level: Level, engine: Engine) -> Result<Box<dyn FrameEncoder>, EncodeError> {
     check(shape)?;
     Ok(match engine {
-        Engine::Native => Box::new(Encoder::new(shape, level, Kernels::best())),
-        Engine::Portable => Box::new(Encoder::new(shape, level, Kernels::portable())),
+        Engine::Native | Engine::Portable => Box::new(Encoder::new(shape, level, engine.kernels())),
         Engine::Flacenc => Box::new(Flacenc::new(shape, level)?),
     })
 }

@@ -6,6 +6,7 @@ mod md5;
 
 use super::Kernels;
 pub(in crate::flac) use coding::{fixed_residual_checked, linear_residual_checked};
+pub(super) use md5::SINES;
 
 pub(super) const KERNELS: Kernels = Kernels {
     split: analysis::split,

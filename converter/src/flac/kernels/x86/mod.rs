@@ -30,5 +30,5 @@ const KERNELS: Kernels = Kernels {
     put_rice: plain::KERNELS.put_rice,
     crc16: plain::KERNELS.crc16,
     // md5
-    md5: plain::KERNELS.md5,
+    md5: md5::md5,
 };
