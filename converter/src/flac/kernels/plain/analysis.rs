@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod tests;
 
+use std::array::from_fn;
+
 use crate::flac::kernels::{MAX_ORDER, Survey};
 
 /// Samples for which differences are kept at a time: few enough for the nearest cache.
@@ -11,6 +13,8 @@ const BLOCK: usize = 256;
 const LANES: usize = 8;
 /// Samples of a segment that are converted to `f64` at a time.
 const PIECE: usize = 256;
+/// Samples of it that are multiplied at a time.
+const WIDTH: usize = 4;
 
 pub(in crate::flac::kernels) fn split(pcm: &[u8], bytes: usize, channels: &mut [Vec<i32>]) {
     let count = channels.len();
@@ -78,110 +82,129 @@ pub(in crate::flac::kernels) fn survey(samples: &[i32]) -> Survey {
     Survey { used: any, spread: any & !all, magnitude }
 }
 
+#[inline(always)]
 pub(in crate::flac::kernels) fn stereo_sums(left: &[i32], right: &[i32]) -> [u64; 4] {
     let mut sums = [0; 4];
-    let (mut mid, mut side) = ([0; BLOCK + 2], [0; BLOCK + 2]);
-    for (left, right) in overlapping::<2>(left).zip(overlapping::<2>(right)) {
-        let (mid, side) = (&mut mid[..left.len()], &mut side[..left.len()]);
-        mid_side(left, right, mid, side);
-        for (sum, channel) in sums.iter_mut().zip([left, right, mid, side]) {
-            let mut second = [0; BLOCK];
-            let triples = channel.iter().zip(&channel[1..]).zip(&channel[2..]);
-            for (second, ((two_back, back), sample)) in second.iter_mut().zip(triples) {
-                *second = sample - 2 * back + two_back;
-            }
-            *sum += sum_of_magnitudes(&second[..channel.len() - 2]);
+    let (mut left, mut right) = (left, right);
+    while let (Some(l), Some(r)) = (left.first_chunk::<66>(), right.first_chunk::<66>()) {
+        let mut lanes = [[0; LANES]; 4];
+        for row in 0..64 / LANES {
+            add_second_differences(&l[row * LANES..], &r[row * LANES..], &mut lanes);
         }
+        add_up(lanes, &mut sums);
+        (left, right) = (&left[64..], &right[64..]);
+    }
+    for (left, right) in left.windows(3).zip(right.windows(3)) {
+        let mut lanes = [[0; 1]; 4];
+        add_second_differences(left, right, &mut lanes);
+        add_up(lanes, &mut sums);
     }
     sums
 }
 
+#[inline(always)]
+fn add_second_differences<const L: usize>(left: &[i32], right: &[i32], sums: &mut [[u32; L]; 4]) {
+    let (left, right) = (&left[..L + 2], &right[..L + 2]);
+    for lane in 0..L {
+        let l = [left[lane], left[lane + 1], left[lane + 2]];
+        let r = [right[lane], right[lane + 1], right[lane + 2]];
+        let m: [_; 3] = from_fn(|at| (l[at] + r[at]) >> 1);
+        let second = |x: [i32; 3]| x[0] - 2 * x[1] + x[2];
+        let (ls, rs, ms) = (second(l), second(r), second(m));
+        for (sum, second) in sums.iter_mut().zip([ls, rs, ms, ls - rs]) {
+            sum[lane] += second.unsigned_abs();
+        }
+    }
+}
+
+#[inline(always)]
 pub(in crate::flac::kernels) fn fixed_sums(samples: &[i32]) -> [u64; 5] {
     let mut sums = [0; 5];
-    let mut buffer = [0; BLOCK + 4];
-    for block in overlapping::<4>(samples) {
-        let differences = &mut buffer[..block.len()];
-        differences.copy_from_slice(block);
-        for (order, sum) in sums.iter_mut().enumerate() {
-            // differences[i] is the residual of this order of the block's sample i + order.
-            let last = block.len() - order;
-            *sum += sum_of_magnitudes(&differences[4 - order..last]);
-            for at in 1..last {
-                differences[at - 1] = differences[at] - differences[at - 1];
-            }
+    let mut rest = samples;
+    while let Some(block) = rest.first_chunk::<68>() {
+        let mut lanes = [[0; LANES]; 5];
+        for row in 0..64 / LANES {
+            add_residuals(&block[row * LANES..], &mut lanes);
         }
+        add_up(lanes, &mut sums);
+        rest = &rest[64..];
+    }
+    for window in rest.windows(5) {
+        let mut lanes = [[0; 1]; 5];
+        add_residuals(window, &mut lanes);
+        add_up(lanes, &mut sums);
     }
     sums
 }
 
-/// Blocks of up to [`BLOCK`] samples, each after the last `HISTORY` samples of the block before.
-fn overlapping<const HISTORY: usize>(samples: &[i32]) -> impl Iterator<Item = &[i32]> {
-    let starts = (0..samples.len().saturating_sub(HISTORY)).step_by(BLOCK);
-    starts.map(move |start| &samples[start..samples.len().min(start + BLOCK + HISTORY)])
-}
-
-/// Sums in 32 bits for as long as that holds: each |value| is at most 2^29.
-fn sum_of_magnitudes(values: &[i32]) -> u64 {
-    let (rows, rest) = values.as_chunks::<LANES>();
-    let mut sum = rest.iter().map(|value| u64::from(value.unsigned_abs())).sum();
-    for few in rows.chunks(7) {
-        let mut lanes = [0; LANES];
-        for row in few {
-            for (lane, value) in lanes.iter_mut().zip(row) {
-                *lane += value.unsigned_abs();
+#[inline(always)]
+fn add_residuals<const L: usize>(samples: &[i32], sums: &mut [[u32; L]; 5]) {
+    let samples = &samples[..L + 4];
+    let mut differences: [[i32; L]; 5] = from_fn(|back| from_fn(|lane| samples[4 - back + lane]));
+    for (order, sums) in sums.iter_mut().enumerate() {
+        for lane in 0..L {
+            sums[lane] += differences[0][lane].unsigned_abs();
+        }
+        for back in 0..4 - order {
+            for lane in 0..L {
+                differences[back][lane] -= differences[back + 1][lane];
             }
         }
-        sum += lanes.iter().map(|lane| u64::from(*lane)).sum::<u64>();
     }
-    sum
+}
+
+fn add_up<const L: usize, const N: usize>(lanes: [[u32; L]; N], sums: &mut [u64; N]) {
+    for (sum, lanes) in sums.iter_mut().zip(lanes) {
+        *sum += lanes.into_iter().map(u64::from).sum::<u64>();
+    }
 }
 
 pub(in crate::flac::kernels) fn lag_sums(samples: &[i32], from: usize, shift: u32, sums: &mut [f64]) {
     let order = sums.len().saturating_sub(1).min(MAX_ORDER);
-    let mut buffer = [0.0; MAX_ORDER + PIECE];
+    // What is left of it behind the samples are zeros, with which the last row of lanes is filled.
+    let mut buffer = [0.0; MAX_ORDER + PIECE + WIDTH];
     sums.fill(0.0);
     for start in (from.max(order)..samples.len()).step_by(PIECE) {
         let end = samples.len().min(start + PIECE);
-        let wide = &mut buffer[..order + end - start];
+        let (wide, rest) = buffer.split_at_mut(order + end - start);
         for (wide, sample) in wide.iter_mut().zip(&samples[start - order..end]) {
             *wide = f64::from(sample >> shift);
         }
+        rest.fill(0.0);
+        let rows = (end - start).div_ceil(WIDTH);
         let mut sums = &mut *sums;
-        let mut first = 0;
+        let mut past = order;
         while !sums.is_empty() {
             // Groups of 3 to 5 lags where there are enough.
             let few = sums.len().div_ceil(sums.len().div_ceil(5));
             let (group, rest) = sums.split_at_mut(few);
-            let (now, past) = (&wide[order..], &wide[(order + 1).saturating_sub(first + few)..]);
             match few {
-                1 => add_products::<1>(now, past, group),
-                2 => add_products::<2>(now, past, group),
-                3 => add_products::<3>(now, past, group),
-                4 => add_products::<4>(now, past, group),
-                _ => add_products::<5>(now, past, group),
+                1 => add_products::<1>(&buffer, order, past, rows, group),
+                2 => add_products::<2>(&buffer, order, past, rows, group),
+                3 => add_products::<3>(&buffer, order, past, rows, group),
+                4 => add_products::<4>(&buffer, order, past, rows, group),
+                _ => add_products::<5>(&buffer, order, past, rows, group),
             }
-            first += few;
+            past = past.saturating_sub(few);
             sums = rest;
         }
     }
 }
 
-/// Adds to `sums[j]` the products of `now[t]` and `past[t + N - 1 - j]`.
-fn add_products<const N: usize>(now: &[f64], past: &[f64], sums: &mut [f64]) {
-    const WIDTH: usize = 4;
+/// Adds to `sums[j]` the products of so many rows of samples from `now` on with those from `past - j` on.
+fn add_products<const N: usize>(samples: &[f64], now: usize, past: usize, rows: usize, sums: &mut [f64]) {
     let mut lanes = [[0.0; WIDTH]; N];
-    let (rows, rest) = now.as_chunks::<WIDTH>();
-    for (number, row) in rows.iter().enumerate() {
-        let past = &past[number * WIDTH..][..WIDTH + N - 1];
-        for (lag, lanes) in lanes.iter_mut().enumerate() {
-            for (at, lane) in lanes.iter_mut().enumerate() {
-                *lane += row[at] * past[at + N - 1 - lag];
+    let rows_from = |at: usize| samples.get(at..).unwrap_or_default().as_chunks::<WIDTH>().0;
+    let now = &rows_from(now)[..rows];
+    let past: [_; N] = std::array::from_fn(|lag| &rows_from(past - lag)[..rows]);
+    for row in 0..rows {
+        for (lanes, past) in lanes.iter_mut().zip(past) {
+            for at in 0..WIDTH {
+                lanes[at] += now[row][at] * past[row][at];
             }
         }
     }
-    let past = &past[rows.len() * WIDTH..];
-    for (lag, (sum, lanes)) in sums.iter_mut().zip(&lanes).enumerate() {
-        let more = rest.iter().zip(&past[N - 1 - lag..]).map(|(now, past)| now * past);
-        *sum += lanes.iter().copied().chain(more).sum::<f64>();
+    for (sum, lanes) in sums.iter_mut().zip(&lanes) {
+        *sum += lanes.iter().sum::<f64>();
     }
 }
