@@ -47,11 +47,15 @@ pub(super) fn fixed_sums(samples: &[i32]) -> [u64; 5] {
 }
 
 pub(super) fn lag_sums(samples: &[i32], from: usize, shift: u32, sums: &mut [f64]) {
-    let history = sums.len().saturating_sub(1);
+    let longest = sums.len().saturating_sub(1);
+    // More history than is asked for, where there is so much, makes whole vectors of it.
+    let whole = longest.next_multiple_of(16);
+    let history = if whole <= from { whole } else { longest };
     match from.checked_sub(history).and_then(|start| samples.get(start..)) {
-        Some(samples) if history <= MAX_ORDER && samples.len() <= history + MAX_SEGMENT && shift < 32 => {
-            // SAFETY: the CPU has AVX2 and FMA: this file's header.
-            unsafe { lags::lag_sums(samples, shift, sums) }
+        Some(samples) if longest <= MAX_ORDER && samples.len() <= history + MAX_SEGMENT && shift < 32 => {
+            // SAFETY: the CPU has AVX2 and FMA: this file's header. The rest is just checked: whole vectors of at most
+            // MAX_ORDER are no more than that, as it is a multiple of 16 itself.
+            unsafe { lags::lag_sums(samples, history, shift, sums) }
         }
         _ => plain::lag_sums(samples, from, shift, sums),
     }

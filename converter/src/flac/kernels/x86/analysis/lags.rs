@@ -28,18 +28,17 @@ const PAIRS: usize = PAIRS_START + MAX_SEGMENT + 32;
 const WIDE_START: usize = (MAX_ORDER + 3).next_multiple_of(4);
 const WIDE: usize = WIDE_START + MAX_SEGMENT + 32;
 
-/// As the kernel; `samples` are `sums.len() - 1` samples of history, at most `MAX_ORDER`, and then at most
-/// `MAX_SEGMENT` more.
+/// As the kernel, of the samples after so many of history.
 ///
 /// # Safety
 ///
-/// `samples` are so many.
+/// There are at least so many samples, `sums.len() - 1 <= history <= MAX_ORDER`, and at most `MAX_SEGMENT` more.
 #[target_feature(enable = "avx2,fma")]
-pub(super) unsafe fn lag_sums(samples: &[i32], shift: u32, sums: &mut [f64]) {
+pub(super) unsafe fn lag_sums(samples: &[i32], history: usize, shift: u32, sums: &mut [f64]) {
     // SAFETY: the same.
     unsafe {
-        if !sums_of_pairs(samples, shift, sums) {
-            sums_of_wide(samples, shift, sums);
+        if !sums_of_pairs(samples, history, shift, sums) {
+            sums_of_wide(samples, history, shift, sums);
         }
     }
 }
@@ -50,33 +49,41 @@ pub(super) unsafe fn lag_sums(samples: &[i32], shift: u32, sums: &mut [f64]) {
 ///
 /// As [`lag_sums`].
 #[target_feature(enable = "avx2")]
-unsafe fn sums_of_pairs(samples: &[i32], shift: u32, sums: &mut [f64]) -> bool {
-    let history = sums.len().saturating_sub(1);
+unsafe fn sums_of_pairs(samples: &[i32], history: usize, shift: u32, sums: &mut [f64]) -> bool {
     let mut buffer: Buffer<i16, PAIRS> = Buffer([MaybeUninit::uninit(); PAIRS]);
     // SAFETY: history <= MAX_ORDER <= PAIRS_START.
     let start = unsafe { buffer.0.as_mut_ptr().cast::<i16>().add(PAIRS_START - history) };
     let shift = _mm_cvtsi32_si128(shift.cast_signed());
-    let mut magnitudes = _mm256_setzero_si256();
-    let mut put = |at: usize, row: &[i32; 16]| {
+    // Returns which bits the samples' magnitudes have.
+    let put = |at: usize, row: &[i32; 16]| {
         let low = _mm256_sra_epi32(load::<0, 16>(row), shift);
         let high = _mm256_sra_epi32(load::<8, 16>(row), shift);
-        magnitudes = _mm256_or_si256(magnitudes, _mm256_or_si256(_mm256_abs_epi32(low), _mm256_abs_epi32(high)));
         let row = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packs_epi32(low, high));
-        // SAFETY: `at` is at most samples.len() + 15 <= history + MAX_SEGMENT + 15, so this ends at most 31 after
+        // SAFETY: `at` is at most samples.len() + 16 <= history + MAX_SEGMENT + 16, so this ends at most 32 after
         // PAIRS_START + MAX_SEGMENT. It need not be aligned.
         unsafe { _mm256_storeu_si256(start.add(at).cast(), row) };
+        _mm256_or_si256(_mm256_abs_epi32(low), _mm256_abs_epi32(high))
     };
+    let too_large = _mm256_set1_epi32(!0x7FFF);
     let (rows, rest) = samples.as_chunks::<16>();
-    for (number, row) in rows.iter().enumerate() {
-        put(16 * number, row);
+    let mut at = 0;
+    // So few that little is done in vain where samples are larger.
+    for few in rows.chunks(8) {
+        let mut bits = _mm256_setzero_si256();
+        for row in few {
+            bits = _mm256_or_si256(bits, put(at, row));
+            at += 16;
+        }
+        if _mm256_testz_si256(bits, too_large) == 0 {
+            return false;
+        }
     }
     let mut last = [0; 16];
     last[..rest.len()].copy_from_slice(rest);
-    put(16 * rows.len(), &last);
-    put(16 * rows.len() + 16, &[0; 16]);
-    if _mm256_testz_si256(magnitudes, _mm256_set1_epi32(!0x7FFF)) == 0 {
+    if _mm256_testz_si256(put(at, &last), too_large) == 0 {
         return false;
     }
+    put(at + 16, &[0; 16]);
     // All from `start` to samples.len() + 16 after it have values now, so the last row is whole, with zeros.
     let rows = samples.len().saturating_sub(history).div_ceil(16);
     let mut first = 0;
@@ -151,8 +158,7 @@ fn add_up(lanes: __m256i) -> i32 {
 ///
 /// As [`lag_sums`].
 #[target_feature(enable = "avx2,fma")]
-unsafe fn sums_of_wide(samples: &[i32], shift: u32, sums: &mut [f64]) {
-    let history = sums.len().saturating_sub(1);
+unsafe fn sums_of_wide(samples: &[i32], history: usize, shift: u32, sums: &mut [f64]) {
     let mut buffer: Buffer<f64, WIDE> = Buffer([MaybeUninit::uninit(); WIDE]);
     let buffer = buffer.0.as_mut_ptr().cast::<f64>();
     for at in (0..WIDE_START).step_by(4) {
@@ -185,7 +191,12 @@ unsafe fn sums_of_wide(samples: &[i32], shift: u32, sums: &mut [f64]) {
     let mut first = 0;
     let mut sums = sums;
     while !sums.is_empty() {
-        let few = sums.len().div_ceil(sums.len().div_ceil(12));
+        // 12 sums, two rows, one more, and the past are the 16 registers; fewer than 8 sums take as long as 8.
+        let few = match sums.len() {
+            all @ ..=12 => all,
+            13..=16 => 8,
+            _ => 12,
+        };
         let (group, rest) = sums.split_at_mut(few);
         // SAFETY: see above; first + few <= history + 1.
         unsafe {
@@ -226,29 +237,27 @@ unsafe fn add_wide<const N: usize>(now: *const f64, rows: usize, first: usize, s
     // A sum is ready for the next product after 4 cycles, in which there is time for 8: so few lags have two sums each.
     let sets = const { if N <= 6 { 2 } else { 1 } };
     let mut lanes = [[_mm256_setzero_pd(); N]; 2];
-    let mut present = [_mm256_setzero_pd(); 4];
+    let (mut older, mut old) = (_mm256_setzero_pd(), _mm256_setzero_pd());
     let mut ahead = 0;
     // The row of past samples is `deep - 1` behind `ahead`: at first in the history, to which nothing present is added.
     while ahead < rows + deep - 1 {
         // SAFETY: this function's contract.
         unsafe {
-            for set in 0..sets {
-                present[deep - 1 + set] = _mm256_load_pd(now.add(4 * (ahead + set)));
-            }
+            let new = _mm256_load_pd(now.add(4 * ahead));
+            let newer = if sets == 2 { _mm256_load_pd(now.add(4 * ahead + 4)) } else { new };
+            let present = [older, old, new, newer];
             for set in 0..sets {
                 for lag in 0..4 {
                     let past = _mm256_loadu_pd(now.add(4 * (ahead + set)).sub(4 * (deep - 1) + first + lag));
                     for row in 0..deep {
                         if 4 * row + lag < N {
                             let sum = &mut lanes[set][4 * row + lag];
-                            *sum = _mm256_fmadd_pd(past, present[set + row], *sum);
+                            *sum = _mm256_fmadd_pd(past, present[3 - deep + set + row], *sum);
                         }
                     }
                 }
             }
-        }
-        for row in 0..deep - 1 {
-            present[row] = present[row + sets];
+            (older, old) = if sets == 2 { (new, newer) } else { (old, new) };
         }
         ahead += sets;
     }
