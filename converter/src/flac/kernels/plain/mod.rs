@@ -1,6 +1,6 @@
 //! The kernels in safe Rust: the definition of each. Written so that the compiler vectorises them for any CPU.
 
-mod analysis;
+pub(super) mod analysis;
 mod coding;
 mod md5;
 
