@@ -22,6 +22,7 @@ use self::flacenc::Flacenc;
 use self::samples::Samples;
 use super::encoder::{Block, EncodeError, FrameEncoder};
 use super::frame::{Assignment, push_footer, push_header};
+use super::kernels::Kernels;
 use super::level::{Effort, Level};
 use super::shape::Shape;
 
@@ -119,7 +120,7 @@ impl FrameEncoder for Engines {
         let assignment = self.best.coding.unwrap_or(Assignment::Independent(shape.channels));
         push_header(shape, block.number, samples, assignment, frame)?;
         frame.extend_from_slice(&self.best.bytes);
-        push_footer(frame, start);
+        push_footer(&Kernels::best(), frame, start);
         Ok(())
     }
 }
