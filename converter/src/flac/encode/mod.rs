@@ -228,7 +228,7 @@ impl FrameEncoder for Encoder {
         let start = frame.len();
         push_header(shape, block.number, samples, assignment, frame)?;
         frame.extend_from_slice(self.write(&signals));
-        push_footer(frame, start, self.kernels.crc16);
+        push_footer(&self.kernels, frame, start);
         Ok(())
     }
 }

@@ -71,7 +71,7 @@ impl FrameEncoder for Flacenc {
         let start = frame.len();
         push_header(self.shape, block.number, samples, assignment, frame)?;
         frame.extend_from_slice(self.coder.as_ref().map_or(&[], |coder| coder.scratch.sink.as_slice()));
-        push_footer(frame, start, Kernels::portable().crc16);
+        push_footer(&Kernels::portable(), frame, start);
         Ok(())
     }
 }
