@@ -44,8 +44,8 @@ fn parameter_bits(parameters: &[u8]) -> u32 {
 /// The best parameter for so many residuals with this sum, and the bits that they are then expected to take.
 pub(super) fn parameter(count: usize, sum: u64) -> (u32, u64) {
     #[allow(clippy::cast_precision_loss)] // the nearest is near enough, and the same everywhere
-    let scaled = sum as f64 * TURN;
-    let parameter = floor_log2(scaled / real(count)).min(MAX_WIDE_PARAMETER);
+    let mean = sum as f64 / real(count);
+    let parameter = floor_log2(TURN * (mean + 0.5)).min(MAX_WIDE_PARAMETER);
     let count = count as u64;
     // Shifting each value right loses half of what its lower bits can be, on average.
     let lost = count * ((1 << parameter) - 1);
