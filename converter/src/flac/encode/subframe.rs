@@ -62,10 +62,17 @@ impl Subframe {
         for predictor in analysis.predictors() {
             self.linear(kernels, search, signal, predictor);
         }
-        if let Some((order, bits)) = analysis.fixed
-            && bits < self.bits + self.bits / 32
-        {
+        let Some((order, bits)) = analysis.fixed else { return };
+        if search.exact || bits < self.bits + self.bits / 16 {
             self.fixed(kernels, search, signal, order);
+        }
+        if self.best.partitions.restless {
+            // Sums say little of such a residual: whether its few large values or its many small ones count.
+            for other in 1..MAX_FIXED_ORDER {
+                if other != order {
+                    self.fixed(kernels, search, signal, other);
+                }
+            }
         }
     }
 
@@ -99,7 +106,7 @@ impl Subframe {
         let samples = signal.samples.len() as u64;
         let head = 8 + u64::from(signal.wasted) + bits + order as u64 * u64::from(signal.depth);
         let verbatim = u64::from(signal.depth) * samples;
-        if search.exact || partitions.bits < FEW_BITS * samples {
+        if search.exact || partitions.restless || partitions.bits < FEW_BITS * samples {
             partitions.refine(kernels, residual, order);
         } else if head + partitions.bits + samples > verbatim {
             // So near to the samples themselves the estimate is not good enough: it may be half a bit a sample too low.
