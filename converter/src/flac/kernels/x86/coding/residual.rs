@@ -1,6 +1,7 @@
 //! Residuals of predictors with AVX2.
 #![allow(unsafe_code)]
 
+use std::arch::asm;
 use std::arch::x86_64::{
     __m128i, __m256i, _mm_cvtsi32_si128, _mm256_add_epi32, _mm256_add_epi64, _mm256_blend_epi32,
  _mm256_castsi256_si128, _mm256_cvtepi16_epi32, _mm256_extracti128_si256, _mm256_loadu_si256,
@@ -27,8 +28,7 @@ pub(in crate::flac::kernels::x86) fn fixed_residual(samples: &[i32], order: usiz
     unsafe { with_avx2(samples, order, residual) }
 }
 
-/// Calls a function with the number of coefficients as a constant, so that they stay in registers, for the orders
-/// within the subset; with 0 for those above.
+/// Calls a function with the number of coefficients as a constant, so that they stay in registers where they fit.
 macro_rules! with_order {
     ($function:ident($samples:expr, $coefficients:expr, $shift:expr, $residual:expr)) => {
         match $coefficients.len() {
@@ -44,7 +44,9 @@ macro_rules! with_order {
             10 => $function::<10>($samples, $coefficients, $shift, $residual),
             11 => $function::<11>($samples, $coefficients, $shift, $residual),
             12 => $function::<12>($samples, $coefficients, $shift, $residual),
-            _ => $function::<0>($samples, $coefficients, $shift, $residual),
+            13..=16 => $function::<16>($samples, $coefficients, $shift, $residual),
+            17..=24 => $function::<24>($samples, $coefficients, $shift, $residual),
+            _ => $function::<MAX_ORDER>($samples, $coefficients, $shift, $residual),
         }
     };
 }
@@ -57,31 +59,59 @@ pub(in crate::flac::kernels::x86) fn linear_residual(
     residual: &mut Vec<u32>,
 ) {
     let order = coefficients.len();
-    if order == 0 || order > MAX_ORDER || samples.len() < order + LANES {
+    let padded = padded(order);
+    if !(1..=MAX_ORDER).contains(&order) || samples.len() < padded + LANES {
         return (plain::KERNELS.linear_residual)(samples, coefficients, shift, width, residual);
+    }
+    if padded > order && width != Width::Pairs {
+        // For these there are not enough samples before.
+        (plain::KERNELS.linear_residual)(&samples[..padded], coefficients, shift, width, residual);
     }
     residual.resize(samples.len() - order, 0);
     // SAFETY: `detected` has found AVX2.
     unsafe {
         match width {
-            Width::Pairs => pairs(samples, coefficients, shift, residual),
-            Width::Narrow => with_order!(narrow(samples, coefficients, shift, residual)),
-            Width::Wide => with_order!(wide(samples, coefficients, shift, residual)),
+            Width::Pairs => with_order!(pairs(samples, coefficients, shift, residual)),
+            Width::Narrow => with_order!(narrow(samples, coefficients, shift, &mut residual[padded - order..])),
+            Width::Wide => with_order!(wide(samples, coefficients, shift, &mut residual[padded - order..])),
         }
     }
 }
 
+/// The order that is computed, with zeros as further coefficients.
+fn padded(order: usize) -> usize {
+    match order {
+        0..=12 => order,
+        13..=16 => 16,
+        17..=24 => 24,
+        _ => MAX_ORDER,
+    }
+}
+
+/// Does something for each of so many taps, without a loop: the compiler does not unroll what is as long as these are.
+macro_rules! for_taps {
+    ($taps:expr, $tap:ident => $body:block) => {
+        for_taps!($taps, $tap => $body,
+            0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31)
+    };
+    ($taps:expr, $tap:ident => $body:block, $($number:literal)*) => {
+        $(if $number < $taps {
+            let $tap = $number;
+            $body
+        })*
+    };
+}
+
 #[target_feature(enable = "avx2")]
 fn narrow<const ORDER: usize>(samples: &[i32], coefficients: &[i32], shift: u32, residual: &mut [u32]) {
-    let order = if ORDER == 0 { coefficients.len() } else { ORDER };
-    let factors = spread(coefficients);
+    let factors = spread::<ORDER>(coefficients);
     let shift = count(shift);
-    by_eights(samples, order, residual, |window| {
+    by_eights::<ORDER>(samples, residual, |window| {
         let mut sum = _mm256_setzero_si256();
-        for (tap, factor) in factors[..order].iter().enumerate() {
-            let past = load(window, order - 1 - tap);
-            sum = _mm256_add_epi32(sum, _mm256_mullo_epi32(past, *factor));
-        }
+        for_taps!(ORDER, tap => {
+            let past = load(window, ORDER - 1 - tap);
+            sum = in_order(_mm256_add_epi32(sum, _mm256_mullo_epi32(past, factors[tap])));
+        });
         _mm256_sra_epi32(sum, shift)
     });
 }
@@ -90,19 +120,18 @@ fn narrow<const ORDER: usize>(samples: &[i32], coefficients: &[i32], shift: u32,
 /// one's past is that of the next odd one too, one tap further.
 #[target_feature(enable = "avx2")]
 fn wide<const ORDER: usize>(samples: &[i32], coefficients: &[i32], shift: u32, residual: &mut [u32]) {
-    let order = if ORDER == 0 { coefficients.len() } else { ORDER };
-    let factors = spread(coefficients);
+    let factors = spread::<ORDER>(coefficients);
     let shift = count(shift);
-    by_eights(samples, order, residual, |window| {
+    by_eights::<ORDER>(samples, residual, |window| {
         let mut even = _mm256_setzero_si256();
-        let mut odd = _mm256_mul_epi32(load(window, order), factors[0]);
-        for tap in 0..order {
-            let past = load(window, order - 1 - tap);
-            even = _mm256_add_epi64(even, _mm256_mul_epi32(past, factors[tap]));
-            if tap + 1 < order {
-                odd = _mm256_add_epi64(odd, _mm256_mul_epi32(past, factors[tap + 1]));
+        let mut odd = _mm256_mul_epi32(load(window, ORDER), factors[0]);
+        for_taps!(ORDER, tap => {
+            let past = load(window, ORDER - 1 - tap);
+            even = in_order(_mm256_add_epi64(even, _mm256_mul_epi32(past, factors[tap])));
+            if tap + 1 < ORDER {
+                odd = in_order(_mm256_add_epi64(odd, _mm256_mul_epi32(past, factors[tap + 1])));
             }
-        }
+        });
         // The prediction fits into the lower half, where a shift that brings no sign in above does no harm.
         let even = _mm256_srl_epi64(even, shift);
         let odd = _mm256_slli_epi64::<32>(_mm256_srl_epi64(odd, shift));
@@ -110,46 +139,30 @@ fn wide<const ORDER: usize>(samples: &[i32], coefficients: &[i32], shift: u32, r
     });
 }
 
-/// Makes the residual of what a function predicts for eight samples, from a window of `order` samples and these. There
-/// are at least eight: the last eight are done once more, together, when their number is none of whole eights.
+/// Makes the residual of what a function predicts: eight samples from a window of `ORDER` samples and these. There are at
+/// least eight: the last eight are done once more, together, where they are no whole eight.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn by_eights(samples: &[i32], order: usize, residual: &mut [u32], predict: impl Fn(&[i32]) -> __m256i) {
-    let size = order + LANES;
-    let one = |window: &[i32], residual: &mut [u32; LANES]| {
-        store(residual, fold(_mm256_sub_epi32(load(window, order), predict(window))));
-    };
-    for (window, residual) in samples.windows(size).step_by(LANES).zip(residual.as_chunks_mut().0) {
-        one(window, residual);
-    }
-    if let (Some(window), Some(residual)) = (samples.windows(size).next_back(), residual.last_chunk_mut()) {
-        one(window, residual);
-    }
-}
-
-#[target_feature(enable = "avx2")]
-fn pairs(samples: &[i32], coefficients: &[i32], shift: u32, residual: &mut [u32]) {
-    match coefficients.len().div_ceil(2) {
-        1 => in_pairs::<2>(samples, coefficients, shift, residual),
-        2 => in_pairs::<4>(samples, coefficients, shift, residual),
-        3 => in_pairs::<6>(samples, coefficients, shift, residual),
-        4 => in_pairs::<8>(samples, coefficients, shift, residual),
-        5 => in_pairs::<10>(samples, coefficients, shift, residual),
-        6 => in_pairs::<12>(samples, coefficients, shift, residual),
-        7 | 8 => in_pairs::<16>(samples, coefficients, shift, residual),
-        9..=12 => in_pairs::<24>(samples, coefficients, shift, residual),
-        _ => in_pairs::<MAX_ORDER>(samples, coefficients, shift, residual),
+fn by_eights<const ORDER: usize>(samples: &[i32], residual: &mut [u32], predict: impl Fn(&[i32]) -> __m256i) {
+    let Some(last) = samples.len().checked_sub(ORDER + LANES) else { return };
+    for at in (0..last + LANES).step_by(LANES) {
+        let at = at.min(last);
+        let window = &samples[at..at + ORDER + LANES];
+        if let Some(residual) = residual[at..].first_chunk_mut() {
+            store(residual, fold(_mm256_sub_epi32(load(window, ORDER), predict(window))));
+        }
     }
 }
 
 /// With samples as `i16`, of which two neighbours' products are added at once: sixteen samples at a time, those at even
-/// and at odd places apart. `ORDER` is even.
+/// and at odd places apart.
 #[target_feature(enable = "avx2")]
-fn in_pairs<const ORDER: usize>(samples: &[i32], coefficients: &[i32], shift: u32, residual: &mut [u32]) {
+fn pairs<const ORDER: usize>(samples: &[i32], coefficients: &[i32], shift: u32, residual: &mut [u32]) {
     const STEP: usize = 2 * LANES;
+    let past_size = const { ORDER.next_multiple_of(2) };
     let order = coefficients.len();
     // Two coefficients each, the older sample's in the lower half, the oldest samples' last. What lacks is zero.
-    let mut factors = [_mm256_setzero_si256(); MAX_ORDER / 2];
+    let mut factors = [_mm256_setzero_si256(); MAX_ORDER];
     for (factor, pair) in factors.iter_mut().zip(coefficients.chunks(2)) {
         let (newer, older) = (pair[0], pair.get(1).copied().unwrap_or(0));
         *factor = _mm256_set1_epi32(newer << 16 | older & 0xFFFF);
@@ -158,38 +171,39 @@ fn in_pairs<const ORDER: usize>(samples: &[i32], coefficients: &[i32], shift: u3
     let mut past = [0_i16; TILE_AND_PAST];
     for (tile, residual) in residual.chunks_mut(TILE).enumerate() {
         let samples = &samples[tile * TILE..][..order + residual.len()];
-        for (past, sample) in past[ORDER - order..].iter_mut().zip(samples) {
+        for (past, sample) in past[past_size - order..].iter_mut().zip(samples) {
             #[allow(clippy::cast_possible_truncation)] // the width promises that it fits
             let narrow = *sample as i16;
             *past = narrow;
         }
-        let windows = past.windows(ORDER + STEP).step_by(STEP);
+        let windows = past.windows(past_size + STEP).step_by(STEP);
         for (window, residual) in windows.zip(residual.chunks_mut(STEP)) {
             let mut even = _mm256_setzero_si256();
             let mut odd = _mm256_setzero_si256();
-            for (pair, factor) in factors[..ORDER / 2].iter().enumerate() {
-                let older = ORDER - 2 - 2 * pair;
-                even = _mm256_add_epi32(even, _mm256_madd_epi16(load_16(window, older), *factor));
-                odd = _mm256_add_epi32(odd, _mm256_madd_epi16(load_16(window, older + 1), *factor));
-            }
+            for_taps!(past_size / 2, pair => {
+                let older = past_size - 2 - 2 * pair;
+                even = in_order(_mm256_add_epi32(even, _mm256_madd_epi16(load_16(window, older), factors[pair])));
+                odd = in_order(_mm256_add_epi32(odd, _mm256_madd_epi16(load_16(window, older + 1), factors[pair])));
+            });
             let even = _mm256_sra_epi32(even, shift);
             let odd = _mm256_sra_epi32(odd, shift);
             // Samples 0 to 3 and 8 to 11 of the sixteen, and the others.
             let (low, high) = (_mm256_unpacklo_epi32(even, odd), _mm256_unpackhi_epi32(even, odd));
             let first = _mm256_permute2x128_si256::<0x20>(low, high);
             let last = _mm256_permute2x128_si256::<0x31>(low, high);
-            let mut folded = [0; STEP];
-            let (to_first, to_last) = folded.split_at_mut(LANES);
-            let current = load_16(window, ORDER);
+            let current = load_16(window, past_size);
             let current = [_mm256_castsi256_si128(current), _mm256_extracti128_si256::<1>(current)];
-            for ((to, current), predicted) in [to_first, to_last].into_iter().zip(current).zip([first, last]) {
-                if let Some(to) = to.first_chunk_mut() {
+            let put = |to: &mut [u32; STEP]| {
+                for ((to, current), predicted) in to.as_chunks_mut().0.iter_mut().zip(current).zip([first, last]) {
                     store(to, fold(_mm256_sub_epi32(_mm256_cvtepi16_epi32(current), predicted)));
                 }
-            }
-            match residual.first_chunk_mut() {
-                Some(residual) => *residual = folded,
-                None => residual.copy_from_slice(&folded[..residual.len()]),
+            };
+            if let Some(residual) = residual.first_chunk_mut() {
+                put(residual);
+            } else {
+                let mut folded = [0; STEP];
+                put(&mut folded);
+                residual.copy_from_slice(&folded[..residual.len()]);
             }
         }
     }
@@ -198,8 +212,8 @@ fn in_pairs<const ORDER: usize>(samples: &[i32], coefficients: &[i32], shift: u3
 /// Each coefficient in all lanes, the others zero.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn spread(coefficients: &[i32]) -> [__m256i; MAX_ORDER] {
-    let mut factors = [_mm256_setzero_si256(); MAX_ORDER];
+fn spread<const ORDER: usize>(coefficients: &[i32]) -> [__m256i; ORDER] {
+    let mut factors = [_mm256_setzero_si256(); ORDER];
     for (factor, coefficient) in factors.iter_mut().zip(coefficients) {
         *factor = _mm256_set1_epi32(*coefficient);
     }
@@ -210,6 +224,15 @@ fn spread(coefficients: &[i32]) -> [__m256i; MAX_ORDER] {
 #[target_feature(enable = "avx2")]
 fn count(shift: u32) -> __m128i {
     _mm_cvtsi32_si128(shift.cast_signed())
+}
+
+/// Keeps the compiler from adding in another order, in which it would need more registers than there are.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn in_order(mut sum: __m256i) -> __m256i {
+    // SAFETY: it has no instructions.
+    unsafe { asm!("/* {} */", inout(ymm_reg) sum, options(nomem, nostack, preserves_flags)) }
+    sum
 }
 
 /// 0, -1, 1, -2, 2 … become 0, 1, 2, 3, 4 … (§9.2.7).
