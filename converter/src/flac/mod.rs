@@ -8,11 +8,13 @@
 
 mod bits;
 pub mod decode;
+mod encode;
 mod encoder;
 mod engine;
 mod frame;
 mod kernels;
 mod level;
+mod md5;
 pub mod metadata;
 mod pipeline;
 mod shape;

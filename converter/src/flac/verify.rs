@@ -3,10 +3,10 @@
 
 use std::io::Read;
 
-use md5::{Digest as _, Md5};
-
 use super::decode::{DecodeError, Decoder, FrameDecoder, Place};
 use super::encoder::{Block, EncodeError, FrameEncoder};
+use super::kernels::Kernels;
+use super::md5::Md5;
 use super::shape::Shape;
 
 /// Whether what is encoded is decoded again and compared with the samples that went in.
@@ -83,7 +83,7 @@ pub struct Decoded {
 /// out. Memory does not grow with its length.
 pub fn decode(reader: impl Read) -> Result<Decoded, DecodeError> {
     let mut decoder = Decoder::new(reader, 0)?;
-    let mut md5 = Md5::new();
+    let mut md5 = Md5::new(&Kernels::best());
     let mut pcm = Vec::new();
     let mut samples = 0;
     while let Some(block) = decoder.next_block()? {
@@ -98,7 +98,7 @@ pub fn decode(reader: impl Read) -> Result<Decoded, DecodeError> {
         sample_rate: info.sample_rate,
         bits_per_sample: info.bits_per_sample.into(),
         samples,
-        md5: md5.finalize().into(),
+        md5: md5.finalize(),
         told_samples: info.total_samples,
         told_md5: info.md5,
     })

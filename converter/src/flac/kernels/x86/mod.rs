@@ -16,12 +16,12 @@ pub(super) fn detected() -> Option<Kernels> {
 /// Only for CPUs that [`detected`] looked at.
 const KERNELS: Kernels = Kernels {
     // analysis
-    split: plain::KERNELS.split,
-    mid_side: plain::KERNELS.mid_side,
-    survey: plain::KERNELS.survey,
-    stereo_sums: plain::KERNELS.stereo_sums,
-    fixed_sums: plain::KERNELS.fixed_sums,
-    lag_sums: plain::KERNELS.lag_sums,
+    split: analysis::split,
+    mid_side: analysis::mid_side,
+    survey: analysis::survey,
+    stereo_sums: analysis::stereo_sums,
+    fixed_sums: analysis::fixed_sums,
+    lag_sums: analysis::lag_sums,
     // coding
     fixed_residual: plain::KERNELS.fixed_residual,
     linear_residual: plain::KERNELS.linear_residual,
@@ -30,5 +30,5 @@ const KERNELS: Kernels = Kernels {
     put_rice: plain::KERNELS.put_rice,
     crc16: plain::KERNELS.crc16,
     // md5
-    md5: plain::KERNELS.md5,
+    md5: md5::md5,
 };
