@@ -164,13 +164,23 @@ impl Encoder {
             // Folded, a value is twice its size, or one less.
             *bits = rice::expected(count, 2 * sum) - real(count) * f64::from(wasted);
         }
-        bits
+        self.at_most_verbatim(bits)
     }
 
     /// About the bits of left, right, middle and side, by what their predictors leave.
     fn bits_by_predictors(&self) -> [f64; 4] {
         let mut bits = [0.0; 4];
         bits.iter_mut().zip(&self.analyses).for_each(|(bits, analysis)| *bits = analysis.bits);
+        self.at_most_verbatim(bits)
+    }
+
+    /// No signal takes more bits than its samples have; a side has one more each.
+    fn at_most_verbatim(&self, mut bits: [f64; 4]) -> [f64; 4] {
+        let Some(samples) = self.signals.first().map(|signal| real(signal.samples.len())) else { return bits };
+        for (number, bits) in bits.iter_mut().enumerate() {
+            let depth = f64::from(self.shape.bits_per_sample) + f64::from(u8::from(number == SIDE));
+            *bits = bits.min(samples * depth);
+        }
         bits
     }
 
@@ -205,15 +215,29 @@ impl Encoder {
         }
     }
 
+    /// Bits of the channels' subframes with the samples as they are.
+    fn verbatim_bits(&self) -> u64 {
+        self.signals.iter().take(self.shape.channels.into()).map(Signal::verbatim_bits).sum()
+    }
+
+    /// Has every channel coded as it is, whatever was found before.
+    fn as_it_is(&mut self) -> (Assignment, Vec<usize>) {
+        let every: Vec<usize> = (0..usize::from(self.shape.channels)).collect();
+        for (signal, subframe) in self.signals.iter_mut().zip(&mut self.subframes) {
+            signal.strip();
+            subframe.take_verbatim(signal);
+        }
+        (Assignment::Independent(self.shape.channels), every)
+    }
+
     /// Writes the subframes of these signals.
-    fn write(&mut self, signals: &[usize]) -> &[u8] {
+    fn write(&mut self, signals: &[usize]) {
         self.bits.clear();
         for number in signals {
             if let (Some(signal), Some(subframe)) = (self.signals.get(*number), self.subframes.get(*number)) {
                 subframe.write(&self.kernels, signal, &mut self.bits);
             }
         }
-        self.bits.finish()
     }
 }
 
@@ -222,10 +246,16 @@ impl FrameEncoder for Encoder {
         let shape = self.shape;
         let samples = block.samples(shape)?;
         self.split(block.pcm)?;
-        let (assignment, signals) = self.code();
+        let (mut assignment, mut signals) = self.code();
+        self.write(&signals);
+        if self.bits.len() > self.verbatim_bits().next_multiple_of(8) {
+            // Expected bits are not exact, and a side needs one more a sample than what it stands for.
+            (assignment, signals) = self.as_it_is();
+            self.write(&signals);
+        }
         let start = frame.len();
         push_header(shape, block.number, samples, assignment, frame)?;
-        frame.extend_from_slice(self.write(&signals));
+        frame.extend_from_slice(self.bits.finish());
         push_footer(&self.kernels, frame, start);
         Ok(())
     }

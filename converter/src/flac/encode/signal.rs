@@ -31,6 +31,11 @@ impl Signal {
         self.depth = depth.saturating_sub(self.wasted).max(1);
     }
 
+    /// Bits of a subframe that has the samples as they are.
+    pub fn verbatim_bits(&self) -> u64 {
+        8 + u64::from(self.wasted) + self.samples.len() as u64 * u64::from(self.depth)
+    }
+
     /// Takes the wasted bits out of the samples.
     pub fn strip(&mut self) {
         if self.padded {

@@ -52,13 +52,12 @@ impl Default for Subframe {
 impl Subframe {
     /// Finds the subframe of a signal that was analysed.
     pub fn choose(&mut self, kernels: &Kernels, search: &Search, signal: &Signal, analysis: &Analysis) {
-        let samples = signal.samples.len() as u64;
         let header = 8 + u64::from(signal.wasted);
         if signal.constant {
             (self.kind, self.bits) = (Kind::Constant, header + u64::from(signal.depth));
             return;
         }
-        (self.kind, self.bits) = (Kind::Verbatim, header + samples * u64::from(signal.depth));
+        self.take_verbatim(signal);
         for predictor in analysis.predictors() {
             self.linear(kernels, search, signal, predictor);
         }
@@ -74,6 +73,11 @@ impl Subframe {
                 }
             }
         }
+    }
+
+    /// The samples as they are.
+    pub fn take_verbatim(&mut self, signal: &Signal) {
+        (self.kind, self.bits) = (Kind::Verbatim, signal.verbatim_bits());
     }
 
     fn linear(&mut self, kernels: &Kernels, search: &Search, signal: &Signal, predictor: &Predictor) {
