@@ -12,31 +12,34 @@ const LANES: usize = 8;
 const TILE_AND_PAST: usize = MAX_ORDER + TILE;
 
 /// 0, -1, 1, -2, 2 … become 0, 1, 2, 3, 4 … (§9.2.7).
+#[inline(always)]
+#[allow(clippy::inline_always)]
 fn fold(residual: i32) -> u32 {
     (residual << 1 ^ residual >> 31).cast_unsigned()
 }
 
+#[inline(always)]
+#[allow(clippy::inline_always)] // so that it can be compiled for other CPUs too
 pub(in crate::flac::kernels) fn fixed_residual(samples: &[i32], order: usize, residual: &mut Vec<u32>) {
     match order {
-        0 => differences(samples, residual, |[x]: [i32; 1]| x),
-        1 => differences(samples, residual, |[b, x]: [i32; 2]| x.wrapping_sub(b)),
-        2 => differences(samples, residual, |x: [i32; 3]| dot(x, [1, -2, 1])),
-        3 => differences(samples, residual, |x: [i32; 4]| dot(x, [-1, 3, -3, 1])),
-        _ => differences(samples, residual, |x: [i32; 5]| dot(x, [1, -4, 6, -4, 1])),
+        0 => weighted(samples, [1], residual),
+        1 => weighted(samples, [1, -1], residual),
+        2 => weighted(samples, [1, -2, 1], residual),
+        3 => weighted(samples, [1, -3, 3, -1], residual),
+        _ => weighted(samples, [1, -4, 6, -4, 1], residual),
     }
 }
 
+/// Sums of samples, the newest first, times constants.
 #[inline(always)]
-#[allow(clippy::inline_always)] // so that the factors are constants, and multiplications by them additions
-fn dot<const N: usize>(samples: [i32; N], factors: [i32; N]) -> i32 {
-    samples.iter().zip(factors).fold(0, |sum, (sample, factor)| sum.wrapping_add(sample.wrapping_mul(factor)))
-}
-
-fn differences<const N: usize>(samples: &[i32], residual: &mut Vec<u32>, difference: impl Fn([i32; N]) -> i32) {
-    let windows = samples.array_windows::<N>();
-    residual.resize(windows.len(), 0);
-    for (residual, window) in residual.iter_mut().zip(windows) {
-        *residual = fold(difference(*window));
+#[allow(clippy::inline_always)] // so that few multiplications are left
+fn weighted<const N: usize>(samples: &[i32], weights: [i32; N], residual: &mut Vec<u32>) {
+    let count = (samples.len() + 1).saturating_sub(N);
+    residual.resize(count, 0);
+    let newest_first: [&[i32]; N] = std::array::from_fn(|back| samples.get(N - 1 - back..).unwrap_or_default());
+    for (at, residual) in residual.iter_mut().enumerate() {
+        let products = newest_first.iter().zip(weights).map(|(samples, weight)| samples[at].wrapping_mul(weight));
+        *residual = fold(products.fold(0, i32::wrapping_add));
     }
 }
 

@@ -2,6 +2,8 @@
 
 use crate::flac::bits::{BitWriter, STORE_BITS};
 
+#[inline(always)]
+#[allow(clippy::inline_always)] // so that it can be compiled for other CPUs too
 pub(in crate::flac::kernels) fn partition_sums(residual: &[u32], order: usize, sums: &mut [u64]) {
     let length = (residual.len() + order) / sums.len().max(1);
     let mut rest = residual;
@@ -12,6 +14,8 @@ pub(in crate::flac::kernels) fn partition_sums(residual: &[u32], order: usize, s
     }
 }
 
+#[inline(always)]
+#[allow(clippy::inline_always)] // so that it can be compiled for other CPUs too
 pub(in crate::flac::kernels) fn quotients(residual: &[u32], parameter: u32) -> u64 {
     residual.iter().map(|value| u64::from(value >> parameter)).sum()
 }
