@@ -6,10 +6,10 @@
 
 use crate::flac::kernels::{MAX_ORDER, Width};
 
-/// Samples that are predicted from one conversion, and what goes before them.
+/// Samples that are predicted from one conversion.
 const TILE: usize = 256;
+/// Sums beside each other, so that none waits for itself.
 const LANES: usize = 8;
-const TILE_AND_PAST: usize = MAX_ORDER + TILE;
 
 /// 0, -1, 1, -2, 2 … become 0, 1, 2, 3, 4 … (§9.2.7).
 #[inline(always)]
@@ -77,35 +77,36 @@ fn in_f64<const ORDER: usize>(samples: &[i32], coefficients: &[i32], shift: u32,
     /// 32 bits are those of an `i32` in two's complement.
     const TO_INTEGER: f64 = 1.5 * (1_u64 << 52) as f64;
     let order = coefficients.len().min(ORDER);
-    // In the order of the samples; what lacks counts as zero, and is older.
+    let scale = 1.0 / f64::from(1_u32 << shift);
+    // Begun so, a sum's nearest integer is the one below: half the smallest fraction keeps ties away.
+    let start = scale / 2.0 - 0.5;
+    // In the order of the samples; what lacks is zero, and older.
     let mut factors = [0.0; ORDER];
     for (factor, coefficient) in factors.iter_mut().rev().zip(coefficients) {
-        *factor = f64::from(*coefficient);
+        *factor = f64::from(*coefficient) * scale;
     }
-    let scale = 1.0 / f64::from(1_u32 << shift);
-    // To the integer below, not the nearest: half the smallest fraction keeps ties away.
-    let down = 0.5 - scale / 2.0;
-    let mut past = [0.0; TILE_AND_PAST];
-    let mut predicted = [0.0; TILE];
+    let mut past = [0.0; MAX_ORDER + TILE];
+    let mut sums = [[0.0; LANES]; TILE / LANES];
     for (tile, residual) in residual.chunks_mut(TILE).enumerate() {
-        let Some((_, samples)) = samples.split_at_checked(tile * TILE) else { break };
-        for (past, sample) in past.iter_mut().skip(ORDER - order).zip(samples) {
+        let samples = samples.get(tile * TILE..).unwrap_or_default();
+        for (past, sample) in past[ORDER - order..].iter_mut().zip(samples) {
             *past = f64::from(*sample);
         }
-        for (chunk, predicted) in predicted.as_chunks_mut::<LANES>().0.iter_mut().enumerate().take(residual.len().div_ceil(LANES)) {
-            let past: &[f64] = &past[chunk * LANES..][..LANES + ORDER];
-            let mut sums = [0.0; LANES];
+        let needed = residual.len().div_ceil(LANES);
+        for (chunk, sums) in sums.iter_mut().enumerate().take(needed) {
+            let past = &past[chunk * LANES..][..LANES + ORDER];
+            *sums = [start; LANES];
             for (past, factor) in past.array_windows::<LANES>().zip(&factors) {
                 for (sum, sample) in sums.iter_mut().zip(past) {
                     *sum += sample * factor;
                 }
             }
-            *predicted = sums.map(|sum| sum * scale - down + TO_INTEGER);
         }
-        for ((residual, sample), predicted) in residual.iter_mut().zip(samples.iter().skip(order)).zip(predicted) {
-            #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)] // see TO_INTEGER
-            let predicted = predicted.to_bits() as i32;
-            *residual = fold(sample.wrapping_sub(predicted));
+        let current = samples.iter().skip(order);
+        for ((residual, sample), sum) in residual.iter_mut().zip(current).zip(sums.as_flattened()) {
+            #[allow(clippy::cast_possible_truncation)] // see TO_INTEGER
+            let predicted = (sum + TO_INTEGER).to_bits() as u32;
+            *residual = fold(sample.wrapping_sub(predicted.cast_signed()));
         }
     }
 }
