@@ -77,13 +77,19 @@ impl Analysis {
         for solve in 0..=search.further_solves {
             solver.take(covariance.weighted(), order, covariance.samples(), covariance.unit());
             let chosen = solver.best_order();
-            if solve < search.further_solves {
-                covariance.weigh_by(&solver.factors(chosen)[..=order]);
-            } else {
+            if search.further_solves == 0 && !search.estimates() {
                 self.predictor = solver.predictor(chosen);
-                if search.estimates() {
-                    self.bits = expected_bits(covariance, &solver.factors(chosen)[..=order]);
-                }
+                return;
+            }
+            let factors = solver.factors(chosen);
+            let factors = factors.get(..=order).unwrap_or(&factors);
+            let bits = expected_bits(covariance, factors);
+            if solve == 0 || bits < self.bits {
+                self.bits = bits;
+                self.predictor = solver.predictor(chosen);
+            }
+            if solve < search.further_solves {
+                covariance.weigh_by(factors);
             }
         }
     }

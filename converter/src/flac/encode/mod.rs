@@ -40,6 +40,9 @@ const MAX_JOINT_DEPTH: u32 = 31;
 const DIFFERENCE_DEPTH: u32 = 24;
 /// Two ways to code two channels whose expected bits differ by less than this part are both coded.
 const NEAR: f64 = 0.004;
+/// Below so many bits a sample, what is expected is less sure: there, this part counts as near.
+const FEW_BITS: f64 = 4.0;
+const NEAR_AND_FEW: f64 = 0.1;
 
 /// Encodes blocks of one shape.
 pub(super) struct Encoder {
@@ -103,23 +106,42 @@ impl Encoder {
     }
 
     fn code_two(&mut self) -> Pair {
-        let pair = match self.search.stereo {
-            Stereo::Differences => {
-                let pair = smallest(self.bits_by_differences());
-                if pair.1.contains(&SIDE) {
-                    self.make_mid_and_side();
+        let by_predictors = self.search.stereo != Stereo::Differences;
+        if by_predictors {
+            self.make_mid_and_side();
+            (LEFT..=SIDE).for_each(|number| self.analyse(number));
+        }
+        let expected = if by_predictors { self.bits_by_predictors() } else { self.bits_by_differences() };
+        let candidates = self.candidates(expected);
+        if !by_predictors && candidates.iter().any(|(_, pair)| pair.contains(&SIDE)) {
+            self.make_mid_and_side();
+        }
+        let mut coded = [false; PAIRS.len()];
+        for number in candidates.iter().flat_map(|(_, pair)| *pair) {
+            if !std::mem::replace(&mut coded[number], true) {
+                if !by_predictors {
+                    self.analyse(number);
                 }
-                pair.1.iter().for_each(|number| self.analyse(*number));
-                pair
+                self.choose(number);
             }
-            Stereo::Predictors | Stereo::Coded => {
-                self.make_mid_and_side();
-                (LEFT..=SIDE).for_each(|number| self.analyse(number));
-                smallest(self.bits_by_predictors())
-            }
+        }
+        let bits = |pair: &Pair| self.coded_bits(*pair);
+        candidates.iter().copied().min_by_key(bits).unwrap_or(PAIRS[0])
+    }
+
+    /// The pair that is expected to have the fewest bits, and those that may turn out to have fewer.
+    fn candidates(&self, expected: [f64; 4]) -> Vec<Pair> {
+        let count = self.signals.first().map_or(0, |signal| signal.samples.len());
+        let bits = |(_, [one, other]): Pair| expected.get(one).unwrap_or(&0.0) + expected.get(other).unwrap_or(&0.0);
+        let smallest = smallest(expected);
+        let fewest = bits(smallest);
+        let near = match self.search.stereo {
+            _ if fewest < FEW_BITS * real(2 * count) => NEAR_AND_FEW,
+            Stereo::Coded => NEAR,
+            Stereo::Differences | Stereo::Predictors => 0.0,
         };
-        pair.1.iter().for_each(|number| self.choose(*number));
-        if self.search.stereo == Stereo::Coded { self.better(pair) } else { pair }
+        let others = PAIRS.into_iter().filter(|pair| pair.0 != smallest.0 && bits(*pair) < fewest * (1.0 + near));
+        std::iter::once(smallest).chain(others).collect()
     }
 
     /// About the bits of left, right, middle and side, by how much their second differences sum up to.
@@ -160,30 +182,6 @@ impl Encoder {
             *bits = bits.min(samples * depth);
         }
         bits
-    }
-
-    /// Codes what may be smaller than this pair, too, and gives the smallest.
-    fn better(&mut self, pair: Pair) -> Pair {
-        let expected = self.bits_by_predictors();
-        let bits = |(_, [one, other]): Pair| expected.get(one).unwrap_or(&0.0) + expected.get(other).unwrap_or(&0.0);
-        let limit = bits(pair) * (1.0 + NEAR);
-        let mut coded = [false; PAIRS.len()];
-        pair.1.iter().for_each(|number| coded[*number] = true);
-        let mut best = pair;
-        for other in PAIRS {
-            if other == pair || bits(other) > limit {
-                continue;
-            }
-            for number in other.1 {
-                if !std::mem::replace(&mut coded[number], true) {
-                    self.choose(number);
-                }
-            }
-            if self.coded_bits(other) < self.coded_bits(best) {
-                best = other;
-            }
-        }
-        best
     }
 
     fn coded_bits(&self, (_, pair): Pair) -> u64 {

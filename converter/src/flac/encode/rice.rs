@@ -28,11 +28,13 @@ pub(super) struct Partitions {
     parameters: [u8; 1 << MAX_PARTITION_ORDER],
     /// Bits of the whole coded residual, as they are expected.
     pub bits: u64,
+    /// The residual changes within a few samples.
+    pub restless: bool,
 }
 
 impl Default for Partitions {
     fn default() -> Self {
-        Self { order: 0, parameters: [0; 1 << MAX_PARTITION_ORDER], bits: u64::MAX }
+        Self { order: 0, parameters: [0; 1 << MAX_PARTITION_ORDER], bits: u64::MAX, restless: false }
     }
 }
 
@@ -44,8 +46,8 @@ fn parameter_bits(parameters: &[u8]) -> u32 {
 /// The best parameter for so many residuals with this sum, and the bits that they are then expected to take.
 pub(super) fn parameter(count: usize, sum: u64) -> (u32, u64) {
     #[allow(clippy::cast_precision_loss)] // the nearest is near enough, and the same everywhere
-    let scaled = sum as f64 * TURN;
-    let parameter = floor_log2(scaled / real(count)).min(MAX_WIDE_PARAMETER);
+    let mean = sum as f64 / real(count);
+    let parameter = floor_log2(TURN * (mean + 0.5)).min(MAX_WIDE_PARAMETER);
     let count = count as u64;
     // Shifting each value right loses half of what its lower bits can be, on average.
     let lost = count * ((1 << parameter) - 1);
@@ -61,8 +63,19 @@ pub(super) fn expected(count: usize, sum: u64) -> f64 {
     bits
 }
 
-/// Finds partitions for a residual that follows `order` warm-up samples, with at most 2^`finest` of them.
+/// Finds partitions for a residual that follows `order` warm-up samples: with at most 2^`finest` of them at first. Where
+/// so many turn out to be the best, the residual changes within them, and up to 2^8 are tried.
 pub(super) fn partition(kernels: &Kernels, residual: &[u32], order: usize, finest: u32, best: &mut Partitions) {
+    best.bits = u64::MAX;
+    partition_from(kernels, residual, order, finest, best);
+    best.restless = finest > 0 && best.order >= finest;
+    if best.restless {
+        partition_from(kernels, residual, order, MAX_PARTITION_ORDER, best);
+    }
+}
+
+/// Offers `best` the partitions of each order from `finest`, or what the block allows, down to 0.
+fn partition_from(kernels: &Kernels, residual: &[u32], order: usize, finest: u32, best: &mut Partitions) {
     let block = residual.len() + order;
     let finest = finest.min(MAX_PARTITION_ORDER).min(block.trailing_zeros());
     // The first partition holds at least one residual.
@@ -70,33 +83,34 @@ pub(super) fn partition(kernels: &Kernels, residual: &[u32], order: usize, fines
     let mut sums = [0; 1 << MAX_PARTITION_ORDER];
     let Some(sums) = sums.get_mut(..1 << finest) else { return };
     (kernels.partition_sums)(residual, order, sums);
-    best.bits = u64::MAX;
     let mut parameters = [0_u8; 1 << MAX_PARTITION_ORDER];
     for partition_order in (0..=finest).rev() {
-        let (Some(sums), Some(parameters)) =
-            (sums.get_mut(..1 << partition_order), parameters.get_mut(..1 << partition_order))
-        else {
-            return;
-        };
-        let length = block >> partition_order;
-        let mut bits = 0;
-        for (number, (sum, chosen)) in sums.iter().zip(parameters.iter_mut()).enumerate() {
-            let count = if number == 0 { length - order } else { length };
-            let (parameter, expected) = parameter(count, *sum);
-            *chosen = u8::try_from(parameter).unwrap_or(0);
-            bits += expected;
-        }
-        bits += (u64::from(parameter_bits(parameters)) << partition_order) + 6;
+        let count = 1 << partition_order;
+        let (Some(sums), Some(parameters)) = (sums.get_mut(..count), parameters.get_mut(..count)) else { return };
+        let bits = choose_parameters(sums, block >> partition_order, order, parameters);
         if bits < best.bits {
             (best.order, best.bits) = (partition_order, bits);
-            if let Some(kept) = best.parameters.get_mut(..parameters.len()) {
+            if let Some(kept) = best.parameters.get_mut(..count) {
                 kept.copy_from_slice(parameters);
             }
         }
-        for at in 0..sums.len() / 2 {
+        for at in 0..count / 2 {
             sums[at] = sums[2 * at] + sums[2 * at + 1];
         }
     }
+}
+
+/// Chooses the parameters of partitions with these sums and this length, the first of which lacks `order` residuals;
+/// gives the bits of all.
+fn choose_parameters(sums: &[u64], length: usize, order: usize, parameters: &mut [u8]) -> u64 {
+    let mut bits = 6;
+    for (number, (sum, chosen)) in sums.iter().zip(parameters.iter_mut()).enumerate() {
+        let count = if number == 0 { length - order } else { length };
+        let (parameter, expected) = parameter(count, *sum);
+        *chosen = u8::try_from(parameter).unwrap_or(0);
+        bits += expected;
+    }
+    bits + u64::from(parameter_bits(parameters)) * sums.len() as u64
 }
 
 impl Partitions {

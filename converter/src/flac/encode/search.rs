@@ -53,7 +53,7 @@ const SEARCHES: [Search; 9] = {
         search(6, Differences, 4, 0, false),
         search(7, Differences, 5, 0, false),
         search(8, Differences, 5, 0, false),
-        search(10, Differences, 5, 0, false),
+        search(10, Differences, 6, 0, false),
         search(12, Differences, 6, 0, false),
         search(12, Predictors, 6, 1, false),
         search(12, Coded, 6, 2, true),

@@ -13,6 +13,9 @@ use crate::flac::kernels::plain::{fixed_residual_checked, linear_residual_checke
 pub(super) const MAX_FIXED_ORDER: usize = 4;
 /// Samples of so many bits have fixed residuals, and estimates, in 32-bit arithmetic.
 const NARROW_DEPTH: u32 = 26;
+/// Below so many bits a sample, Rice parameters are always chosen by counting: residuals that are mostly zero are not
+/// distributed as the estimate assumes.
+const FEW_BITS: u64 = 4;
 
 /// How a signal's samples are predicted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,10 +61,17 @@ impl Subframe {
         for predictor in analysis.predictors() {
             self.linear(kernels, search, signal, predictor);
         }
-        if let Some((order, bits)) = analysis.fixed
-            && bits < self.bits + self.bits / 32
-        {
+        let Some((order, bits)) = analysis.fixed else { return };
+        if search.exact || bits < self.bits + self.bits / 16 {
             self.fixed(kernels, search, signal, order);
+        }
+        if self.best.partitions.restless {
+            // Sums say little of such a residual: whether its few large values or its many small ones count.
+            for other in 1..MAX_FIXED_ORDER {
+                if other != order {
+                    self.fixed(kernels, search, signal, other);
+                }
+            }
         }
     }
 
@@ -97,13 +107,13 @@ impl Subframe {
     fn offer(&mut self, kernels: &Kernels, search: &Search, signal: &Signal, kind: Kind, order: usize, bits: u64) {
         let Coded { residual, partitions } = &mut self.attempt;
         rice::partition(kernels, residual, order, search.partition_order, partitions);
-        if search.exact {
-            partitions.refine(kernels, residual, order);
-        }
+        let samples = signal.samples.len() as u64;
         let head = 8 + u64::from(signal.wasted) + bits + order as u64 * u64::from(signal.depth);
-        let verbatim = u64::from(signal.depth) * signal.samples.len() as u64;
-        if !search.exact && head + partitions.bits > verbatim - verbatim / 16 {
-            // So near to the samples themselves the estimate is not good enough.
+        let verbatim = u64::from(signal.depth) * samples;
+        if search.exact || partitions.restless || partitions.bits < FEW_BITS * samples {
+            partitions.refine(kernels, residual, order);
+        } else if head + partitions.bits + samples > verbatim {
+            // So near to the samples themselves the estimate is not good enough: it may be half a bit a sample too low.
             partitions.count(kernels, residual, order);
         }
         let bits = head + partitions.bits;

@@ -4,7 +4,9 @@ mod crc;
 mod residual;
 mod rice;
 
-pub(super) use self::crc::crc16;
-pub(super) use self::residual::{fixed_residual, linear_residual};
+#[cfg(target_arch = "x86_64")]
+pub(in crate::flac::kernels) use self::crc::POLYNOMIAL;
+pub(in crate::flac::kernels) use self::crc::crc16;
+pub(in crate::flac::kernels) use self::residual::{fixed_residual, linear_residual};
 pub(in crate::flac) use self::residual::{fixed_residual_checked, linear_residual_checked};
-pub(super) use self::rice::{partition_sums, put_rice, quotients};
+pub(in crate::flac::kernels) use self::rice::{partition_sums, put_rice, quotients};
