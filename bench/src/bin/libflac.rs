@@ -76,8 +76,10 @@ impl Order {
             samples.clear();
             match format.bits {
                 16 => samples.extend(bytes.as_chunks().0.iter().map(|bytes| i32::from(i16::from_le_bytes(*bytes)))),
-                24 => samples
-                    .extend(bytes.as_chunks().0.iter().map(|[a, b, c]| i32::from_le_bytes([0, *a, *b, *c]) >> 8)),
+                24 => {
+                    let samples_24 = bytes.as_chunks().0.iter();
+                    samples.extend(samples_24.map(|[a, b, c]| i32::from_le_bytes([0, *a, *b, *c]) >> 8));
+                }
                 bits => bail!("{bits} bits a sample are not in the bench"),
             }
             encoder.process(&samples)?;
