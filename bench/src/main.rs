@@ -84,12 +84,12 @@ fn main() -> ExitCode {
 fn bench(args: &Args) -> anyhow::Result<bool> {
     std::fs::create_dir_all(&args.folder).with_context(|| format!("cannot make {}", args.folder.display()))?;
     let folder = args.folder.canonicalize()?;
-    // A quick run's sounds are shorter.
-    let sounds = folder.join(if args.quick { "wav-quick" } else { "wav" });
-    let sounds = args.sounds.as_ref().unwrap_or(&sounds);
+    let sounds = args.sounds.clone().unwrap_or_else(|| folder.join("wav"));
+    // A quick run's are shorter.
+    let sounds = if args.quick { sounds.join("quick") } else { sounds };
     let prepare = |half| {
         let wanted = corpus::Wanted { half, only: args.only.clone(), quick: args.quick };
-        corpus::prepare(&wanted, &folder.join("packages"), sounds)
+        corpus::prepare(&wanted, &folder.join("packages"), &sounds)
     };
     if args.sounds_only {
         prepare(corpus::Half::Tuning)?;
