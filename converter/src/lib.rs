@@ -4,9 +4,10 @@
 //! ([`serve`]) and the batch workers ([`batch`]) all drive it. [`wav`] reads the input's container, [`flac`] writes
 //! and verifies the output, [`meta`] keeps what an input says beside its audio, [`restore`](mod@restore) builds the
 //! same input again, [`file`](mod@file) turns one file into another safely, [`interrupt`] ends the process on a signal
-//! without leaving half files.
+//! without leaving half files. [`bytesize`] is how sizes are written on every command line.
 
 pub mod batch;
+pub mod bytesize;
 pub mod cli;
 pub mod convert;
 pub mod file;

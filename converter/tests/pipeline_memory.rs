@@ -7,7 +7,7 @@ mod support;
 
 use std::num::NonZeroUsize;
 
-use converter::flac::{Level, Shape, StreamEncoder, StreamOptions, Verify};
+use converter::flac::{Engine, Level, Shape, StreamEncoder, StreamOptions, Verify};
 use support::{music, signed_pcm};
 
 /// The process's peak resident memory in KiB.
@@ -23,8 +23,12 @@ fn sixteen_threads_with_eight_channels_need_two_mebibytes_each_at_most() {
     let shape = Shape { channels: 8, sample_rate: 48_000, bits_per_sample: 24, block_size: 4096 };
     let pcm = signed_pcm(&music(60_000, 8, 24, 1), 24);
     let before = peak_kib();
-    let options =
-        StreamOptions { level: Level::SMALLEST, threads: NonZeroUsize::new(16).unwrap(), verify: Verify::Yes };
+    let options = StreamOptions {
+        level: Level::SMALLEST,
+        engine: Engine::default(),
+        threads: NonZeroUsize::new(16).unwrap(),
+        verify: Verify::Yes,
+    };
     let mut stream = StreamEncoder::new(shape, &options).unwrap();
     for _ in 0..8 {
         stream.push(&pcm, &mut |_| Ok(())).unwrap();

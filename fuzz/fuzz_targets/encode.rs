@@ -6,6 +6,7 @@ use std::num::NonZeroUsize;
 
 use arbitrary::Arbitrary;
 use converter::flac::{Level, Shape, StreamEncoder, StreamInfo, StreamOptions, Verify};
+use converter_fuzz::choices::ENGINES;
 use converter_fuzz::cuts::Cuts;
 use converter_fuzz::judge::{both, head};
 use converter_fuzz::panics::let_engines_panic;
@@ -20,6 +21,7 @@ struct Case {
     block_size: u16,
     small_blocks: bool,
     level: u8,
+    engine: u8,
     threads: u8,
     cuts: Cuts,
     sounds: Sounds,
@@ -28,6 +30,7 @@ struct Case {
 fn encode(shape: Shape, case: &Case, threads: u8, pcm: &[u8]) -> (StreamInfo, Vec<u8>) {
     let options = StreamOptions {
         level: Level::new(case.level % 9).expect("0 to 8"),
+        engine: ENGINES[usize::from(case.engine % 3)],
         threads: NonZeroUsize::new(threads.into()).expect("not 0"),
         verify: Verify::Yes,
     };

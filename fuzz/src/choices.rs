@@ -4,9 +4,12 @@ use std::num::NonZeroUsize;
 
 use arbitrary::Arbitrary;
 use converter::convert::{
-    Float, HeadPlace, Input, Length, Level, Metadata, MetadataOptions, Options, PcmFormat, Rules, Subset, ValidBits,
-    Verify,
+    Engine, Float, HeadPlace, Input, Length, Level, Metadata, MetadataOptions, Options, PcmFormat, Rules, Subset,
+    ValidBits, Verify,
 };
+
+/// All engines, the default first.
+pub const ENGINES: [Engine; 3] = [Engine::Native, Engine::Portable, Engine::Flacenc];
 
 /// How the input is read.
 #[derive(Arbitrary, Debug, Clone, Copy)]
@@ -32,6 +35,7 @@ impl RulesChoice {
 pub struct OptionsChoice {
     pub rules: RulesChoice,
     level: u8,
+    engine: u8,
     block_size: Option<u16>,
     strict: u8,
     threads: u8,
@@ -50,6 +54,7 @@ impl OptionsChoice {
         let tags = self.tags.iter().take(5);
         Options {
             level: Level::new(self.level % 9).unwrap_or_default(),
+            engine: ENGINES[usize::from(self.engine % 3)],
             block_size: self.block_size.unwrap_or(4096).max(16),
             input: pcm.map_or(Input::Auto, Input::Pcm),
             rules: self.rules.rules(),

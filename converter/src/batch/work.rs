@@ -13,11 +13,11 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::convert::{self, Float, Level, Metadata};
+use crate::bytesize::ByteSize;
+use crate::convert::{self, Engine, Float, Level, Metadata};
 use crate::file::{Existing, FileOptions, Times, Verify, convert_file};
 use crate::flac::BLOCK_SIZE;
 use crate::interrupt::Interrupt;
-use crate::serve::ByteSize;
 
 use super::console::{Bar, Console, Extent};
 use super::decide::{Decision, Overwrite, SkipReason, Target, decide};
@@ -47,6 +47,13 @@ pub struct Args {
     /// Compression level, 0 (fastest) to 8 (smallest)
     #[arg(long, value_name = "0-8", default_value_t)]
     level: Level,
+
+    /// Which encoder makes the frames: native, portable or flacenc
+    ///
+    /// native is Flacship's own with the vector instructions of this CPU, and portable is the same one without them: it
+    /// makes the same bytes, only more slowly. flacenc is the Rust crate of that name: other bytes, the same audio.
+    #[arg(long, value_name = "ENGINE", default_value_t)]
+    engine: Engine,
 
     /// Samples per channel in each FLAC frame, 16 to 65535
     #[arg(long, value_name = "N", default_value_t = BLOCK_SIZE, value_parser = clap::value_parser!(u16).range(16..))]
@@ -135,8 +142,12 @@ pub fn run(args: &Args, console: &Console) -> Result<WorkSummary, Error> {
 }
 
 fn conversion(args: &Args) -> convert::Options {
-    let mut options =
-        convert::Options { level: args.level, block_size: args.block_size, ..convert::Options::default() };
+    let mut options = convert::Options {
+        level: args.level,
+        engine: args.engine,
+        block_size: args.block_size,
+        ..convert::Options::default()
+    };
     let cores = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     options.threads = NonZeroUsize::new(args.threads.into()).unwrap_or_else(cores);
     options.metadata.keep = args.metadata;

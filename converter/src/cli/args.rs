@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use super::level::LevelArgs;
 use super::pcm::PcmSpec;
 use super::tag::Tag;
-use crate::serve::ByteSize;
+use crate::bytesize::ByteSize;
+use crate::flac::Engine;
 
 /// The longest metadata block that FLAC can hold, in bytes (RFC 9639 §8.1: a length has 24 bits).
 pub const LONGEST_BLOCK: u32 = (1 << 24) - 1;
@@ -123,6 +124,14 @@ pub struct OutputArgs {
 pub struct EncodingArgs {
     #[command(flatten)]
     pub(super) level: LevelArgs,
+
+    /// Which encoder makes the frames: native, portable or flacenc
+    ///
+    /// native is Flacship's own with the vector instructions of this CPU, and portable is the same one without them: it
+    /// makes the same bytes, only more slowly. flacenc is the Rust crate of that name, for a second opinion: other bytes,
+    /// the same audio.
+    #[arg(long, value_name = "ENGINE", default_value_t)]
+    pub engine: Engine,
 
     /// Threads that encode; 0 is one for each core. The bytes are the same with any number
     #[arg(short = 'j', long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=256))]

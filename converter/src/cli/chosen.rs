@@ -15,7 +15,7 @@ use crate::convert::{
     Float, HeadPlace, Input, Length, Metadata, MetadataOptions, Options, PcmFormat, Picture, Rules, Subset, ValidBits,
 };
 use crate::file::{Existing, FileOptions, Times, Verify};
-use crate::flac::{BLOCK_SIZE, Level, PictureError};
+use crate::flac::{BLOCK_SIZE, Engine, Level, PictureError};
 use crate::wav::{self, Endian, Justify, WavError};
 
 /// All that was chosen about how inputs are converted: the flags without their contradictions, pictures read.
@@ -23,6 +23,8 @@ use crate::wav::{self, Endian, Justify, WavError};
 pub struct Chosen {
     /// `--level`, `-0` to `-8`.
     pub level: Level,
+    /// `--engine`.
+    pub engine: Engine,
     /// `--threads`, with 0 resolved to the number of cores.
     pub threads: NonZeroUsize,
     /// `--verify`.
@@ -106,6 +108,7 @@ impl Chosen {
         let cores = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         Ok(Self {
             level: args.encoding.level.level,
+            engine: args.encoding.engine,
             threads: NonZeroUsize::new(args.encoding.threads.into()).unwrap_or_else(cores),
             verify: if args.encoding.verify { Verify::Yes } else { Verify::No },
             block_size: args.encoding.block_size,
@@ -176,6 +179,7 @@ pub fn options(chosen: &Chosen) -> Result<FileOptions, ChoiceError> {
     };
     let convert = Options {
         level: chosen.level,
+        engine: chosen.engine,
         block_size: chosen.block_size.unwrap_or(BLOCK_SIZE),
         input: chosen.pcm.map(|pcm| pcm_format(pcm, rules.valid_bits)).transpose()?.map_or(Input::Auto, Input::Pcm),
         rules,
@@ -248,6 +252,7 @@ mod tests {
         let chosen = chosen(&[]);
         assert_eq!((chosen.level.get(), chosen.block_size, chosen.padding), (5, None, 8192));
         assert_eq!((chosen.verify, chosen.existing), (Verify::No, Existing::Refuse));
+        assert_eq!(chosen.engine, Engine::Native);
         assert_eq!(chosen.max_metadata, MetadataOptions::LIMIT);
         assert_eq!((chosen.length, chosen.subset), (LengthRule::Auto, SubsetRule::Prefer));
         assert_eq!((chosen.valid_bits, chosen.float, chosen.pcm), (None, None, None));
@@ -262,6 +267,8 @@ mod tests {
         std::fs::write(&picture, b"\x89PNG").unwrap();
         let chosen = chosen(&[
             "-8",
+            "--engine",
+            "portable",
             "-j3",
             "-V",
             "-b",
@@ -289,6 +296,7 @@ mod tests {
         ]);
         assert_eq!((chosen.level.get(), chosen.threads.get(), chosen.block_size), (8, 3, Some(65_535)));
         assert_eq!((chosen.verify, chosen.existing), (Verify::Yes, Existing::Replace));
+        assert_eq!(chosen.engine, Engine::Portable);
         assert_eq!((chosen.subset, chosen.valid_bits), (SubsetRule::Strict, Some(ValidBitsRule::Low)));
         assert_eq!(chosen.pcm.map(|pcm| (pcm.bits, pcm.container_bytes)), Some((20, 3)));
         assert_eq!((chosen.metadata, chosen.modification_time), (MetadataRule::Foreign, ModificationTime::Own));

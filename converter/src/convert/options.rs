@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::str::FromStr;
 
-use crate::flac::{BLOCK_SIZE, Level, Picture, Verify};
+use crate::flac::{BLOCK_SIZE, Engine, Level, Picture, Verify};
 use crate::meta::Metadata;
 use crate::wav::{PcmFormat, Rules};
 
@@ -12,6 +12,8 @@ use crate::wav::{PcmFormat, Rules};
 pub struct Options {
     /// How hard the encoder tries.
     pub level: Level,
+    /// Which encoder makes the frames.
+    pub engine: Engine,
     /// Samples per channel in each block but the last, 16 to 65,535.
     pub block_size: u16,
     /// What the input is.
@@ -104,6 +106,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             level: Level::default(),
+            engine: Engine::default(),
             block_size: BLOCK_SIZE,
             input: Input::default(),
             rules: Rules::default(),

@@ -23,16 +23,11 @@ struct Stream {
     format: Format,
     unpacker: Unpacker,
     encoder: StreamEncoder,
-    /// Samples on their way from the unpacker to the encoder.
-    samples: Vec<u8>,
     /// Bytes of the head that went out.
     head_sent: Vec<u8>,
     /// The metadata that it told, where it is final.
     told: Collected,
 }
-
-/// Most input bytes that are unpacked at once: more would only make the buffer larger.
-const SLICE: usize = 64 * 1024;
 
 impl Sink {
     /// A sink for a WAV file, or without a collector for headerless audio.
@@ -97,22 +92,18 @@ impl Sink {
         }
         let told = if options.head == HeadPlace::Final { known } else { Collected::default() };
         let unpacker = Unpacker::new(&format);
-        self.stream = Some(Stream { format, unpacker, encoder, samples: Vec::new(), head_sent, told });
+        self.stream = Some(Stream { format, unpacker, encoder, head_sent, told });
         Ok(())
     }
 
     pub fn audio(&mut self, pcm: &[u8], out: &mut dyn Output) -> Result<(), ConvertError> {
-        let stream = self.stream.as_mut().ok_or(ConvertError::Finished)?;
+        let Some(Stream { unpacker, encoder, .. }) = &mut self.stream else { return Err(ConvertError::Finished) };
         let bytes_out = &mut self.bytes_out;
-        for slice in pcm.chunks(SLICE) {
-            stream.samples.clear();
-            stream.unpacker.unpack(slice, &mut stream.samples)?;
-            stream.encoder.push(&stream.samples, &mut |frame| {
-                *bytes_out += frame.len() as u64;
-                out.frame(frame)
-            })?;
-        }
-        Ok(())
+        let mut take = |frame: &[u8]| {
+            *bytes_out += frame.len() as u64;
+            out.frame(frame)
+        };
+        unpacker.pass(pcm, &mut |samples| encoder.push(samples, &mut take).map_err(ConvertError::from))
     }
 
     /// Encodes the last block and tells everything; `warnings` are those that the parser had.
@@ -174,5 +165,5 @@ impl Sink {
 }
 
 fn stream_options(options: &Options) -> StreamOptions {
-    StreamOptions { level: options.level, threads: options.threads, verify: options.verify }
+    StreamOptions { level: options.level, engine: options.engine, threads: options.threads, verify: options.verify }
 }

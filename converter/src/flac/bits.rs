@@ -1,55 +1,213 @@
 //! Bits into bytes, the highest first, as every field of FLAC is written.
+//!
+//! Where a field ends is hard to foresee for a CPU, so no branch depends on it: each field, of whatever size, is one
+//! store of eight bytes, which covers the byte that the field before has begun, and as much as is not reached by the
+//! fields so far is stored over by the next.
+
+/// The most bits that one store takes beside the up to seven that its first byte has already.
+pub(super) const STORE_BITS: u32 = 57;
+/// Bytes of a store.
+const STORE: usize = 8;
 
 /// Collects bits.
 #[derive(Debug, Default)]
 pub(super) struct BitWriter {
-    bytes: Vec<u8>,
-    /// The bits that fill no byte yet: the lowest `held`, fewer than 8.
-    waiting: u64,
+    /// Room that is written to before it counts. It grows with what is written, and is kept.
+    room: Vec<u8>,
+    /// The bytes of `room` that are full.
+    full: usize,
+    /// Bits in the byte after them, fewer than 8. The rest of it is zero.
     held: u32,
+    /// The last bits that were put, in the lowest places: those held among them. What is above is of no meaning.
+    recent: u64,
 }
 
 impl BitWriter {
     /// Forgets all bits, and keeps the memory.
     pub fn clear(&mut self) {
-        (self.waiting, self.held) = (0, 0);
-        self.bytes.clear();
+        (self.full, self.held) = (0, 0);
     }
 
-    /// The lowest `count` bits, at most 56, of which those above must be zero.
+    /// The lowest `count` bits, at most 64, of which those above must be zero.
+    #[inline]
     pub fn put(&mut self, value: u64, count: u32) {
-        self.waiting = self.waiting << count | value;
-        self.held += count;
-        while self.held >= 8 {
-            self.held -= 8;
-            let [.., byte] = (self.waiting >> self.held).to_be_bytes();
-            self.bytes.push(byte);
+        if count > STORE_BITS {
+            self.put_short(value >> 32, count - 32);
+            self.put_short(value & 0xFFFF_FFFF, 32);
+        } else {
+            self.put_short(value, count);
         }
-        self.waiting &= (1 << self.held) - 1;
     }
 
-    /// A number in two's complement of `count` bits, at most 56.
+    /// As [`put`](Self::put), for at most [`STORE_BITS`].
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // into kernels that are compiled for other CPUs than this function would be
+    pub fn put_short(&mut self, value: u64, count: u32) {
+        debug_assert!(count <= STORE_BITS && value >> count == 0);
+        self.recent = self.recent << count | value;
+        let bits = self.held + count;
+        if self.room.len() < self.full + STORE {
+            self.grow(0);
+        }
+        if let Some(place) = self.room.get_mut(self.full..self.full + STORE) {
+            // A shift by 64, when nothing is held and nothing comes, counts as none: what is stored then is beyond the
+            // end, as all that a store puts there.
+            place.copy_from_slice(&self.recent.wrapping_shl(64 - bits).to_be_bytes());
+        }
+        self.full += bits as usize / 8;
+        self.held = bits % 8;
+    }
+
+    /// A number in two's complement of `count` bits, 1 to 64.
+    #[inline]
     pub fn put_signed(&mut self, value: i64, count: u32) {
-        self.put(value.cast_unsigned() & ((1 << count) - 1), count);
+        self.put(value.cast_unsigned() & u64::MAX >> (64 - count), count);
     }
 
     /// So many zero bits.
-    pub fn put_zeros(&mut self, mut count: u64) {
-        while count > 0 {
-            let now = count.min(56);
-            self.put(0, u32::try_from(now).unwrap_or(56));
-            count -= now;
+    pub fn put_zeros(&mut self, count: u64) {
+        if let Ok(count @ 0..=STORE_BITS) = u32::try_from(count) {
+            return self.put_short(0, count);
         }
+        // The byte that has been begun is zero from there on, and so are those that follow.
+        let bits = u64::from(self.held) + count;
+        let more = usize::try_from(bits / 8).unwrap_or(usize::MAX);
+        self.grow(more);
+        let first = self.full + usize::from(self.held > 0);
+        self.full += more;
+        if let Some(zeros) = self.room.get_mut(first..self.full + STORE) {
+            zeros.fill(0);
+        }
+        self.held = (bits % 8) as u32;
+        self.recent = 0;
     }
 
     /// Bits so far.
     pub fn len(&self) -> u64 {
-        self.bytes.len() as u64 * 8 + u64::from(self.held)
+        self.full as u64 * 8 + u64::from(self.held)
     }
 
     /// Fills the last byte with zero bits, and gives all bytes.
     pub fn finish(&mut self) -> &[u8] {
-        self.put(0, (8 - self.held) % 8);
-        &self.bytes
+        self.full += usize::from(self.held > 0);
+        self.held = 0;
+        self.room.get(..self.full).unwrap_or_default()
+    }
+
+    /// Makes room for so many bytes and a store after them; twice what there is, so that it is rarely asked for.
+    #[cold]
+    fn grow(&mut self, bytes: usize) {
+        let needed = self.full.saturating_add(bytes).saturating_add(STORE);
+        if needed > self.room.len() {
+            self.room.resize(needed.max(self.room.len() * 2).max(1024), 0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The same bits one by one.
+    #[derive(Default)]
+    struct Slow(Vec<bool>);
+
+    impl Slow {
+        fn put(&mut self, value: u64, count: u32) {
+            self.0.extend((0..count).rev().map(|place| value >> place & 1 == 1));
+        }
+
+        fn bytes(&self) -> Vec<u8> {
+            let byte = |bits: &[bool]| {
+                bits.iter().enumerate().fold(0, |byte, (place, bit)| byte | u8::from(*bit) << (7 - place))
+            };
+            self.0.chunks(8).map(byte).collect()
+        }
+    }
+
+    fn check(writer: &mut BitWriter, slow: &Slow) {
+        assert_eq!(writer.len(), slow.0.len() as u64);
+        assert_eq!(writer.finish(), slow.bytes());
+    }
+
+    #[test]
+    fn fields_of_every_size_are_written_at_every_offset() {
+        let mut writer = BitWriter::default();
+        for before in 0..=64 {
+            for count in 0..=64_u32 {
+                for value in [0, u64::MAX, 0x0123_4567_89AB_CDEF, 1, 1 << 63] {
+                    writer.clear();
+                    let mut slow = Slow::default();
+                    for (value, count) in [(u64::MAX, before), (value, count), (u64::MAX, 3), (value, count), (1, 2)] {
+                        let value = if count == 0 { 0 } else { value & u64::MAX >> (64 - count) };
+                        writer.put(value, count);
+                        slow.put(value, count);
+                    }
+                    check(&mut writer, &slow);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn negative_numbers_are_written_in_two_s_complement() {
+        for count in 1..=64 {
+            let (lowest, highest) = (i64::MIN >> (64 - count), i64::MAX >> (64 - count));
+            for value in [lowest, -1, 0, highest] {
+                let (mut writer, mut slow) = (BitWriter::default(), Slow::default());
+                writer.put(1, 3);
+                writer.put_signed(value, count);
+                slow.put(1, 3);
+                slow.put(value.cast_unsigned(), count);
+                check(&mut writer, &slow);
+            }
+        }
+    }
+
+    #[test]
+    fn runs_of_zeros_are_written_over_whatever_was_there() {
+        let mut writer = BitWriter::default();
+        for round in 0..3 {
+            for before in 0..20 {
+                for zeros in (0..150).chain([5000, 10_003]) {
+                    writer.clear();
+                    (0..200).for_each(|_| writer.put(u64::MAX, 64));
+                    writer.clear();
+                    let mut slow = Slow::default();
+                    for _ in 0..before {
+                        writer.put(1, 1);
+                        slow.put(1, 1);
+                    }
+                    writer.put_zeros(zeros);
+                    slow.0.resize(slow.0.len() + usize::try_from(zeros).unwrap(), false);
+                    for _ in 0..round {
+                        writer.put(0x7F, 7);
+                        slow.put(0x7F, 7);
+                    }
+                    check(&mut writer, &slow);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_follows_a_finish_begins_with_a_byte() {
+        let mut writer = BitWriter::default();
+        writer.put(0b101, 3);
+        assert_eq!(writer.finish(), [0b1010_0000]);
+        writer.put(0xFF, 8);
+        assert_eq!(writer.finish(), [0b1010_0000, 0xFF]);
+        writer.clear();
+        assert_eq!((writer.len(), writer.finish()), (0, &[][..]));
+    }
+
+    #[test]
+    fn memory_grows_with_what_is_written() {
+        let mut writer = BitWriter::default();
+        for _ in 0..100_000 {
+            writer.put(1, 5);
+        }
+        let written = writer.finish().len();
+        assert!(writer.room.capacity() <= 2 * written + 2 * STORE);
     }
 }

@@ -3,6 +3,8 @@
 //! Frames of a stream with a fixed block size depend on nothing but their own block and its number (RFC 9639 §9.1),
 //! so one encoder is one worker's private state: it may keep buffers, but no frame may depend on an earlier one.
 
+use super::shape::Shape;
+
 /// One block of audio.
 #[derive(Debug, Clone, Copy)]
 pub struct Block<'a> {
@@ -11,6 +13,19 @@ pub struct Block<'a> {
     /// Interleaved samples as STREAMINFO's MD5 sees them (RFC 9639 §8.2): signed, little-endian, each in as few bytes
     /// as hold its bits (1 to 4), the sign extended to fill them.
     pub pcm: &'a [u8],
+}
+
+impl Block<'_> {
+    /// Samples of each channel. Refuses what is no whole number of them, none, or more than the shape's blocks have.
+    pub(super) fn samples(&self, shape: Shape) -> Result<u16, EncodeError> {
+        let (length, step) = (self.pcm.len(), shape.bytes_per_step());
+        let samples = u16::try_from(length / step.max(1)).unwrap_or(0);
+        if samples == 0 || samples > shape.block_size || !length.is_multiple_of(step) {
+            let text = format!("a block of {length} bytes, where a sample of every channel has {step}");
+            return Err(EncodeError::Refused(text));
+        }
+        Ok(samples)
+    }
 }
 
 /// Makes one FLAC frame of one block.

@@ -8,11 +8,13 @@
 
 mod bits;
 pub mod decode;
+mod encode;
 mod encoder;
 mod engine;
 mod frame;
 mod kernels;
 mod level;
+mod md5;
 pub mod metadata;
 mod pipeline;
 mod shape;
@@ -20,7 +22,7 @@ mod stream;
 mod verify;
 
 pub use encoder::{Block, EncodeError, FrameEncoder};
-pub use engine::frame_encoder;
+pub use engine::{Engine, UnknownEngine, frame_encoder};
 pub use frame::{tells_depth, tells_rate};
 pub use level::{BLOCK_SIZE, Level, LevelError};
 pub use metadata::{

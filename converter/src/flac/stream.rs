@@ -6,11 +6,11 @@
 use std::io;
 use std::num::NonZeroUsize;
 
-use md5::{Digest as _, Md5};
-
 use super::encoder::{EncodeError, FrameEncoder};
-use super::engine;
+use super::engine::{self, Engine};
+use super::kernels::Kernels;
 use super::level::Level;
+use super::md5::Md5;
 use super::metadata::{MAX_SAMPLES, SeekTable, StreamInfo};
 use super::pipeline::{MakeEncoder, Pipeline, Slot};
 use super::shape::Shape;
@@ -21,6 +21,8 @@ use super::verify::{Verify, VerifyingEncoder};
 pub struct StreamOptions {
     /// How hard the encoder tries.
     pub level: Level,
+    /// Which encoder makes the frames.
+    pub engine: Engine,
     /// How many threads may encode, the caller's included. The bytes do not depend on it.
     pub threads: NonZeroUsize,
     /// Whether each frame is decoded and compared with its block.
@@ -73,19 +75,25 @@ pub enum StreamError {
 impl StreamEncoder {
     /// Starts a stream.
     pub fn new(shape: Shape, options: &StreamOptions) -> Result<Self, EncodeError> {
-        let StreamOptions { level, threads, verify } = *options;
-        Self::with_encoders(shape, threads, Box::new(move || frame_encoder(shape, level, verify)))
+        let StreamOptions { level, engine, threads, verify } = *options;
+        let make = Box::new(move || frame_encoder(shape, level, engine, verify));
+        Self::with_encoders(shape, threads, &engine.kernels(), make)
     }
 
     /// Starts a stream whose frames the encoders of `make` make.
-    fn with_encoders(shape: Shape, threads: NonZeroUsize, make: MakeEncoder) -> Result<Self, EncodeError> {
+    fn with_encoders(
+        shape: Shape,
+        threads: NonZeroUsize,
+        kernels: &Kernels,
+        make: MakeEncoder,
+    ) -> Result<Self, EncodeError> {
         let block_bytes = shape.bytes_per_block();
         Ok(Self {
             pipeline: Pipeline::new(make, threads, block_bytes)?,
             shape,
             block_bytes,
             block: None,
-            md5: Md5::new(),
+            md5: Md5::new(kernels),
             samples_in: 0,
             info: StreamInfo::of_unknown_length(shape),
             frames: 0,
@@ -134,7 +142,7 @@ impl StreamEncoder {
             }
         }
         self.pass_all(take)?;
-        self.info.md5 = self.md5.finalize().into();
+        self.info.md5 = self.md5.finalize();
         Ok(Figures { info: self.info, seek_table: self.seek_table, leftover: leftover as u64 })
     }
 
@@ -191,8 +199,13 @@ impl StreamEncoder {
 }
 
 /// An encoder of frames, which checks them if asked.
-fn frame_encoder(shape: Shape, level: Level, verify: Verify) -> Result<Box<dyn FrameEncoder>, EncodeError> {
-    let encoder = engine::frame_encoder(shape, level)?;
+fn frame_encoder(
+    shape: Shape,
+    level: Level,
+    engine: Engine,
+    verify: Verify,
+) -> Result<Box<dyn FrameEncoder>, EncodeError> {
+    let encoder = engine::frame_encoder(shape, level, engine)?;
     Ok(match verify {
         Verify::Yes => Box::new(VerifyingEncoder::new(shape, encoder)),
         Verify::No => encoder,
@@ -203,11 +216,17 @@ fn frame_encoder(shape: Shape, level: Level, verify: Verify) -> Result<Box<dyn F
 mod tests {
     use std::sync::{Arc, Mutex};
 
+    use md5::Digest as _;
+
     use super::*;
     use crate::flac::Block;
 
-    const INLINE: StreamOptions =
-        StreamOptions { level: Level::FASTEST, threads: NonZeroUsize::MIN, verify: Verify::Yes };
+    const INLINE: StreamOptions = StreamOptions {
+        level: Level::FASTEST,
+        engine: Engine::Native,
+        threads: NonZeroUsize::MIN,
+        verify: Verify::Yes,
+    };
 
     /// The blocks that an encoder was given: number and samples.
     type Blocks = Arc<Mutex<Vec<(u64, Vec<u8>)>>>;
@@ -236,7 +255,7 @@ mod tests {
     /// A stream on one thread with this encoder.
     fn stream_with(encoder: impl FrameEncoder + Clone + 'static) -> StreamEncoder {
         let make = move || -> Result<Box<dyn FrameEncoder>, _> { Ok(Box::new(encoder.clone())) };
-        StreamEncoder::with_encoders(mono_8_bits(), NonZeroUsize::MIN, Box::new(make)).unwrap()
+        StreamEncoder::with_encoders(mono_8_bits(), NonZeroUsize::MIN, &Kernels::best(), Box::new(make)).unwrap()
     }
 
     const BLOCK_SIZE: usize = 4096;
@@ -268,7 +287,7 @@ mod tests {
         let info = figures.info;
         assert_eq!((info.block_size, info.min_frame_size, info.max_frame_size), (4096, 10, 12));
         assert_eq!((info.total_samples, figures.leftover), (2 * BLOCK_SIZE as u64 + 5, 0));
-        assert_eq!(info.md5, <[u8; 16]>::from(Md5::digest(&pcm)));
+        assert_eq!(info.md5, <[u8; 16]>::from(md5::Md5::digest(&pcm)));
     }
 
     #[test]
@@ -293,7 +312,7 @@ mod tests {
         stream.push(&[1; 17], &mut |_| Ok(())).unwrap();
         let figures = stream.finish(&mut |_| Ok(())).unwrap();
         assert_eq!((figures.info.total_samples, figures.leftover), (2, 5));
-        assert_eq!(figures.info.md5, <[u8; 16]>::from(Md5::digest([1; 12])));
+        assert_eq!(figures.info.md5, <[u8; 16]>::from(md5::Md5::digest([1; 12])));
     }
 
     #[test]
@@ -302,7 +321,7 @@ mod tests {
         let figures = stream.finish(&mut |_| unreachable!("no frame")).unwrap();
         let info = figures.info;
         assert_eq!((info.total_samples, info.min_frame_size, info.max_frame_size), (0, 0, 0));
-        assert_eq!(info.md5, <[u8; 16]>::from(Md5::digest(b"")));
+        assert_eq!(info.md5, <[u8; 16]>::from(md5::Md5::digest(b"")));
     }
 
     #[test]

@@ -3,10 +3,10 @@
 
 use std::io::Read;
 
-use md5::{Digest as _, Md5};
-
 use super::decode::{DecodeError, Decoder, FrameDecoder, Place};
 use super::encoder::{Block, EncodeError, FrameEncoder};
+use super::kernels::Kernels;
+use super::md5::Md5;
 use super::shape::Shape;
 
 /// Whether what is encoded is decoded again and compared with the samples that went in.
@@ -83,7 +83,7 @@ pub struct Decoded {
 /// out. Memory does not grow with its length.
 pub fn decode(reader: impl Read) -> Result<Decoded, DecodeError> {
     let mut decoder = Decoder::new(reader, 0)?;
-    let mut md5 = Md5::new();
+    let mut md5 = Md5::new(&Kernels::best());
     let mut pcm = Vec::new();
     let mut samples = 0;
     while let Some(block) = decoder.next_block()? {
@@ -98,7 +98,7 @@ pub fn decode(reader: impl Read) -> Result<Decoded, DecodeError> {
         sample_rate: info.sample_rate,
         bits_per_sample: info.bits_per_sample.into(),
         samples,
-        md5: md5.finalize().into(),
+        md5: md5.finalize(),
         told_samples: info.total_samples,
         told_md5: info.md5,
     })
@@ -107,7 +107,7 @@ pub fn decode(reader: impl Read) -> Result<Decoded, DecodeError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::flac::{Level, frame_encoder};
+    use crate::flac::{Engine, Level, frame_encoder};
     use crate::support::{music, signed_pcm};
 
     const SHAPE: Shape = Shape { channels: 2, sample_rate: 44_100, bits_per_sample: 16, block_size: 4096 };
@@ -126,7 +126,7 @@ mod tests {
     }
 
     fn verified(number: u64, spoil: fn(&mut Vec<u8>)) -> Result<Vec<u8>, EncodeError> {
-        let encoder = Spoiled(frame_encoder(SHAPE, Level::default()).unwrap(), spoil);
+        let encoder = Spoiled(frame_encoder(SHAPE, Level::default(), Engine::default()).unwrap(), spoil);
         let mut encoder = VerifyingEncoder::new(SHAPE, Box::new(encoder));
         let pcm = signed_pcm(&music(4096, 2, 16, 1), 16);
         // What is there already stays and is not looked at.
@@ -141,7 +141,7 @@ mod tests {
     fn a_sound_frame_passes_unchanged() {
         let mut plain = vec![1, 2, 3];
         let pcm = signed_pcm(&music(4096, 2, 16, 1), 16);
-        let mut encoder = frame_encoder(SHAPE, Level::default()).unwrap();
+        let mut encoder = frame_encoder(SHAPE, Level::default(), Engine::default()).unwrap();
         encoder.encode(Block { number: 7, pcm: &pcm }, &mut plain).unwrap();
         assert_eq!(verified(7, |_| {}).unwrap(), plain);
     }
@@ -158,7 +158,7 @@ mod tests {
             Vec::clear,
             // A sound frame of other samples: silence as two constant subframes.
             |frame| {
-                let mut encoder = frame_encoder(SHAPE, Level::default()).unwrap();
+                let mut encoder = frame_encoder(SHAPE, Level::default(), Engine::default()).unwrap();
                 frame.clear();
                 encoder.encode(Block { number: 7, pcm: &[0; 4096 * 4] }, frame).unwrap();
             },
@@ -170,7 +170,7 @@ mod tests {
         }
         let other_number: fn(&mut Vec<u8>) = |frame| {
             let pcm = signed_pcm(&music(4096, 2, 16, 1), 16);
-            let mut encoder = frame_encoder(SHAPE, Level::default()).unwrap();
+            let mut encoder = frame_encoder(SHAPE, Level::default(), Engine::default()).unwrap();
             frame.clear();
             encoder.encode(Block { number: 9, pcm: &pcm }, frame).unwrap();
         };

@@ -14,7 +14,8 @@ use axum::body::{Body, BodyDataStream};
 use bytes::Bytes;
 use futures::Stream;
 
-use super::{args::ByteSize, problem::Failure, socket::Stall};
+use super::{problem::Failure, socket::Stall};
+use crate::bytesize::ByteSize;
 
 /// What a multipart form may hold around the file, in all: boundaries, part headers and other fields.
 pub(super) const FORM_OVERHEAD: u64 = 64 * 1024;

@@ -34,7 +34,7 @@ use axum::{
 use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
 
-pub use args::{Args, ByteSize, LogFormat, ValueError};
+pub use args::{Args, LogFormat, ValueError};
 pub use shutdown::Stop;
 
 use spool::Pool;

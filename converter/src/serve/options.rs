@@ -40,7 +40,8 @@ pub(super) struct ConvertOptions {
 
 /// The conversion that the server's flags ask for.
 fn defaults(args: &Args) -> Options {
-    let mut options = Options { level: args.level, block_size: args.block_size, ..Options::default() };
+    let mut options =
+        Options { level: args.level, engine: args.engine, block_size: args.block_size, ..Options::default() };
     options.verify = verify(args.verify);
     options.rules.float = args.float;
     options.metadata.keep = args.metadata;
@@ -237,7 +238,7 @@ mod tests {
     use clap::Parser as _;
 
     use super::*;
-    use crate::convert::{Float, Length, Metadata};
+    use crate::convert::{Engine, Float, Length, Metadata};
 
     fn args() -> Args {
         #[derive(clap::Parser)]
@@ -264,14 +265,16 @@ mod tests {
         assert_eq!(found.filename.as_deref(), Some("naïve x.wav"));
         assert_eq!((found.options.metadata.keep, found.options.rules.float), (Metadata::Foreign, Float::To24));
         assert_eq!(found.options.block_size, 1152);
-        let args = Args { level: Level::SMALLEST, ..args() };
-        assert_eq!(convert(&"/x".parse().unwrap(), &args).unwrap().options.level, Level::SMALLEST);
+        let args = Args { level: Level::SMALLEST, engine: Engine::Flacenc, ..args() };
+        let options = convert(&"/x".parse().unwrap(), &args).unwrap().options;
+        assert_eq!((options.level, options.engine), (Level::SMALLEST, Engine::Flacenc));
     }
 
     #[test]
     fn convert_refuses_what_it_does_not_know_and_says_so() {
         for (query, code, word) in [
             ("speed=9", "unknown_option", "`speed`"),
+            ("engine=portable", "unknown_option", "`engine`"),
             ("level=9", "invalid_option", "0 (fastest) to 8"),
             ("level=", "invalid_option", "`level`"),
             ("level=1&level=2", "repeated_option", "`level`"),

@@ -10,7 +10,8 @@ use axum::{
 };
 use serde::Serialize;
 
-use super::{args::ByteSize, spool::SpoolError};
+use super::spool::SpoolError;
+use crate::bytesize::ByteSize;
 use crate::convert::{ConvertError, ErrorClass};
 
 /// Seconds after which a client that met a full server may try again.

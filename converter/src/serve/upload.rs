@@ -12,12 +12,12 @@ use multer::{Field, Multipart};
 
 use super::{
     args::Args,
-    args::ByteSize,
     filename,
     limits::{Intake, Seen},
     options,
     problem::Failure,
 };
+use crate::bytesize::ByteSize;
 
 /// The form field that holds the WAV.
 const FIELD: &str = "file";

@@ -10,22 +10,31 @@ const LONGEST_STEP: usize = 64;
 #[derive(Debug, Clone)]
 pub struct Unpacker {
     format: Format,
+    /// Whether the input's bytes are samples as they should be.
+    ready: bool,
     /// Bytes of one sample of every channel, at least 1.
     step: usize,
     held: [u8; LONGEST_STEP],
     held_len: usize,
-    /// Samples per channel unpacked.
+    /// Samples per channel unpacked, where there is something to unpack.
     samples: u64,
     clipped: u64,
     /// The bits, left-justified, in which any sample differs from its sign.
     used_bits: u64,
+    /// Samples on their way to the taker.
+    unpacked: Vec<u8>,
 }
+
+/// Most input bytes that are unpacked at once: more would only make the buffer larger.
+const SLICE: usize = 64 * 1024;
 
 impl Unpacker {
     /// An unpacker at the start of the audio.
     pub fn new(format: &Format) -> Self {
         Self {
             format: *format,
+            ready: is_ready(format),
+            unpacked: Vec::new(),
             step: format.block_align().clamp(1, LONGEST_STEP),
             held: [0; LONGEST_STEP],
             held_len: 0,
@@ -37,7 +46,20 @@ impl Unpacker {
 
     /// Takes the next bytes, split anywhere, and appends the samples that they complete to `out`: only whole ones of
     /// every channel. After an error the audio is not to be used.
-    pub fn unpack(&mut self, mut pcm: &[u8], out: &mut Vec<u8>) -> Result<(), WavError> {
+    pub fn unpack(&mut self, pcm: &[u8], out: &mut Vec<u8>) -> Result<(), WavError> {
+        self.pass(pcm, &mut |samples| {
+            out.extend_from_slice(samples);
+            Ok(())
+        })
+    }
+
+    /// As [`unpack`](Self::unpack), but hands the samples to `take`, in pieces: where they need no unpacking, they are
+    /// not copied either.
+    pub fn pass<E: From<WavError>>(
+        &mut self,
+        mut pcm: &[u8],
+        take: &mut dyn FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
         if self.held_len > 0 {
             pcm = self.hold(pcm);
             if self.held_len < self.step {
@@ -45,10 +67,10 @@ impl Unpacker {
             }
             let held = self.held;
             self.held_len = 0;
-            self.whole(held.get(..self.step).unwrap_or_default(), out)?;
+            self.whole(held.get(..self.step).unwrap_or_default(), take)?;
         }
         let (whole, rest) = pcm.split_at_checked(pcm.len() - pcm.len() % self.step).unwrap_or((pcm, &[]));
-        self.whole(whole, out)?;
+        self.whole(whole, take)?;
         self.hold(rest);
         Ok(())
     }
@@ -95,27 +117,38 @@ impl Unpacker {
     }
 
     /// Unpacks whole samples of every channel.
-    fn whole(&mut self, pcm: &[u8], out: &mut Vec<u8>) -> Result<(), WavError> {
-        let encoding = self.format.encoding;
-        let fills = self.format.bits_per_sample == self.container_bits();
-        match (encoding.kind, encoding.endian) {
-            (Kind::Signed | Kind::SignedLow, Endian::Little) if fills => out.extend_from_slice(pcm),
-            (Kind::Unsigned | Kind::UnsignedLow, _) if fills && encoding.container_bytes == 1 => {
-                out.extend(pcm.iter().map(|byte| byte ^ 0x80));
-            }
-            _ => match encoding.container_bytes {
-                1 => self.containers::<1>(pcm, out)?,
-                2 => self.containers::<2>(pcm, out)?,
-                3 => self.containers::<3>(pcm, out)?,
-                4 => self.containers::<4>(pcm, out)?,
-                5 => self.containers::<5>(pcm, out)?,
-                6 => self.containers::<6>(pcm, out)?,
-                7 => self.containers::<7>(pcm, out)?,
-                _ => self.containers::<8>(pcm, out)?,
-            },
+    fn whole<E: From<WavError>>(&mut self, pcm: &[u8], take: &mut dyn FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+        if self.ready {
+            return take(pcm);
         }
-        self.samples = self.samples.saturating_add((pcm.len() / self.step) as u64);
+        let mut unpacked = std::mem::take(&mut self.unpacked);
+        for slice in pcm.chunks((SLICE / self.step).max(1) * self.step) {
+            unpacked.clear();
+            self.convert(slice, &mut unpacked)?;
+            self.samples = self.samples.saturating_add((slice.len() / self.step) as u64);
+            take(&unpacked)?;
+        }
+        self.unpacked = unpacked;
         Ok(())
+    }
+
+    /// Appends samples made of others.
+    fn convert(&mut self, pcm: &[u8], out: &mut Vec<u8>) -> Result<(), WavError> {
+        let encoding = self.format.encoding;
+        match (encoding.kind, encoding.container_bytes) {
+            (Kind::Unsigned | Kind::UnsignedLow, 1) if self.format.bits_per_sample == 8 => {
+                out.extend(pcm.iter().map(|byte| byte ^ 0x80));
+                Ok(())
+            }
+            (_, 1) => self.containers::<1>(pcm, out),
+            (_, 2) => self.containers::<2>(pcm, out),
+            (_, 3) => self.containers::<3>(pcm, out),
+            (_, 4) => self.containers::<4>(pcm, out),
+            (_, 5) => self.containers::<5>(pcm, out),
+            (_, 6) => self.containers::<6>(pcm, out),
+            (_, 7) => self.containers::<7>(pcm, out),
+            _ => self.containers::<8>(pcm, out),
+        }
     }
 
     /// Unpacks containers of `FROM` bytes.
@@ -197,6 +230,13 @@ impl Unpacker {
             _ => WavError::PaddingNotZero { sample, channel, valid_bits, container_bits },
         }
     }
+}
+
+/// Whether samples are in the input as they should be.
+fn is_ready(format: &Format) -> bool {
+    let encoding = format.encoding;
+    let fills = u32::from(format.bits_per_sample) == u32::from(encoding.container_bytes) * 8;
+    fills && matches!((encoding.kind, encoding.endian), (Kind::Signed | Kind::SignedLow, Endian::Little))
 }
 
 /// Samples as the input has them, each in `FROM` bytes.

@@ -72,7 +72,7 @@ fn with_foreign_metadata_every_source_can_be_restored() {
         tree.put(name, &bytes);
     }
     let run = tree.run("destination", "records");
-    let choices = ["--metadata", "foreign", "--float", "24", "--block-size", "1152"];
+    let choices = ["--metadata", "foreign", "--float", "24", "--block-size", "1152", "--engine", "portable"];
     let report = run.whole(1, &choices);
     assert_eq!(report["files"]["converted"], sources().len(), "{report}");
     for (name, bytes) in sources() {

@@ -90,6 +90,25 @@ fn levels_change_the_size() {
 }
 
 #[test]
+fn every_engine_gives_the_same_audio_and_ours_the_same_bytes_on_any_cpu() {
+    let (samples, wav) = sound();
+    let shell = Shell::new();
+    shell.file("a.wav", &wav);
+    let flac = |args: &[&str], name: &str| {
+        assert_eq!(shell.run(&[args, &["a.wav", "-o", name]].concat()).status.code(), Some(0), "{args:?}");
+        assert_eq!(reference_decode(&shell.path().join(name)), signed_pcm(&samples, 16), "{args:?}");
+        fs::read(shell.path().join(name)).unwrap()
+    };
+    let native = flac(&["--engine", "native"], "native.flac");
+    assert!(native == flac(&[], "default.flac"), "it is the default");
+    assert!(native == flac(&["--engine", "portable"], "portable.flac"));
+    flac(&["--engine", "flacenc"], "flacenc.flac");
+    let unknown = shell.run(&["--engine", "lame", "a.wav", "-o", "b.flac"]);
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(stderr(&unknown).contains("native, portable or flacenc"), "{}", stderr(&unknown));
+}
+
+#[test]
 fn length_rules_decide_where_the_audio_ends() {
     let shell = Shell::new();
     shell.file("a.wav", &Wav::new().fmt(1, 44_100, 16).head(b"data", 1000).raw(&[1; 3000]).build());

@@ -14,7 +14,6 @@ mod cli_report;
 mod cli_shell;
 mod cli_stop;
 mod docs;
-mod engines;
 mod file;
 mod fixtures;
 mod foreign;

@@ -1,7 +1,7 @@
 //! Fixtures made in code: sounds, and WAV files put together chunk by chunk, right and wrong ones alike.
 //! The unit tests of `src/` and the tests beside this folder share them. `containers` writes RF64, Wave64 and samples
 //! in containers of any width, `fixtures` has the catalogue of WAV files that the converter must take or refuse,
-//! `signals` the sounds that xiph/flac tests with.
+//! `signals` the sounds that xiph/flac tests with, `voice` one that speaks.
 
 // Numbers here are small, and no test binary uses all of it.
 #![allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, clippy::cast_precision_loss, dead_code)]
@@ -9,6 +9,7 @@
 mod containers;
 mod fixtures;
 pub mod signals;
+pub mod voice;
 
 #[allow(unused_imports)] // no test binary uses all of them
 pub use containers::{Place, Wave64, extensible_body, fmt_fields, pack};

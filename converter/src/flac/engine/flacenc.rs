@@ -1,4 +1,4 @@
-//! The crate `flacenc`, a subframe at a time with reused buffers.
+//! The crate `flacenc`, a subframe at a time with reused buffers; ours for what it cannot code.
 //!
 //! Its traps, and what is done about them here (versions up to 0.5.1):
 //!
@@ -6,7 +6,7 @@
 //! - It keeps a window for every block length that it ever predicted linearly, for ever: only whole blocks of a few
 //!   usual sizes are given to it.
 //! - Its Rice parameters end at 14: only up to 16 bits.
-//! - It knows no wasted bits: such blocks are not given to it.
+//! - It knows no wasted bits (RFC 9639 §9.2.2): such blocks are not given to it.
 //! - Its linear predictor can panic on audio that it cannot model: that predictor is then left out.
 //! - It tries one linear order only, and a higher one can give a larger frame: the levels try several.
 //! - Its exact choice of the fixed order (`BitCount`) counts wrongly on noise: only its estimate is used.
@@ -14,17 +14,20 @@
 //! - Of two channels it codes middle and side too, whether they are wanted or not, and with every predictor: so each
 //!   channel is given to it as a mono block, and the pair is chosen here.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use flacenc::bitsink::{BitSink as _, ByteSink};
 use flacenc::component::{BitRepr as _, StreamInfo, SubFrame, Verbatim};
 use flacenc::config;
 use flacenc::error::{Verified, Verify as _};
 use flacenc::source::{Fill as _, FrameBuf};
 
-use super::samples::{LEFT, MID, RIGHT, SIDE, Samples};
-use super::{Body, unless_it_panics};
-use crate::flac::encoder::EncodeError;
-use crate::flac::frame::Assignment;
-use crate::flac::level::{Effort, Scope, Stereo};
+use super::effort::{Effort, Scope, Stereo};
+use crate::flac::encode::{Encoder, LEFT, MID, RIGHT, SIDE};
+use crate::flac::encoder::{Block, EncodeError, FrameEncoder};
+use crate::flac::frame::{Assignment, push_footer, push_header};
+use crate::flac::kernels::Kernels;
+use crate::flac::level::Level;
 use crate::flac::shape::Shape;
 
 /// Any rate that flacenc admits to: no header of its own is used.
@@ -32,7 +35,7 @@ const ANY_RATE: usize = 44_100;
 /// A subframe's header without wasted bits (RFC 9639 §9.2.1).
 const HEADER_BITS: usize = 8;
 
-/// The ways to code two channels, and the two signals that each needs, as they lie in [`Samples::split`].
+/// The ways to code two channels, and the two signals that each needs, as they lie among the signals.
 const PAIRS: [(Assignment, [usize; 2]); 4] = [
     (Assignment::Independent(2), [LEFT, RIGHT]),
     (Assignment::LeftSide, [LEFT, SIDE]),
@@ -42,14 +45,56 @@ const PAIRS: [(Assignment, [usize; 2]); 4] = [
 
 type Settings = Verified<config::Encoder>;
 
-/// flacenc, for whole blocks of one shape.
+/// flacenc for blocks of one shape, and ours for those that it cannot take.
 pub(super) struct Flacenc {
+    shape: Shape,
+    /// Where flacenc can code whole blocks of this shape.
+    coder: Option<Coder>,
+    ours: Encoder,
+}
+
+impl Flacenc {
+    pub fn new(shape: Shape, level: Level) -> Result<Self, EncodeError> {
+        let coder = takes(shape).then(|| Coder::new(shape, &Effort::of(level))).transpose()?;
+        Ok(Self { shape, coder, ours: Encoder::new(shape, level, Kernels::portable()) })
+    }
+}
+
+impl FrameEncoder for Flacenc {
+    fn encode(&mut self, block: Block<'_>, frame: &mut Vec<u8>) -> Result<(), EncodeError> {
+        let samples = block.samples(self.shape)?;
+        let whole = samples == self.shape.block_size;
+        let coder = self.coder.as_mut().filter(|_| whole);
+        let Some(assignment) = coder.and_then(|coder| coder.encode(block.pcm)) else {
+            return self.ours.encode(block, frame);
+        };
+        let start = frame.len();
+        push_header(self.shape, block.number, samples, assignment, frame)?;
+        frame.extend_from_slice(self.coder.as_ref().map_or(&[], |coder| coder.scratch.sink.as_slice()));
+        push_footer(&Kernels::portable(), frame, start);
+        Ok(())
+    }
+}
+
+/// Whether flacenc codes blocks of this shape well and in bounded memory.
+fn takes(shape: Shape) -> bool {
+    let usual = match shape.block_size {
+        576 | 1152 | 2304 | 4608 => true,
+        size => size.is_power_of_two() && (64..=16_384).contains(&size),
+    };
+    usual && matches!(shape.bits_per_sample, 8 | 12 | 16)
+}
+
+/// flacenc, for whole blocks of one shape.
+struct Coder {
     shape: Shape,
     stereo: Stereo,
     /// Without linear prediction.
     fixed: Settings,
     linear: Vec<(Settings, Scope)>,
     scratch: Scratch,
+    /// The channels, and of two also their middle and side.
+    signals: Vec<Vec<i32>>,
     /// The best subframe so far of each signal.
     best: Vec<Candidate>,
 }
@@ -71,17 +116,8 @@ struct Scratch {
     sink: ByteSink,
 }
 
-impl Flacenc {
-    /// Whether flacenc codes blocks of this shape well and in bounded memory.
-    pub fn takes(shape: Shape) -> bool {
-        let usual = match shape.block_size {
-            576 | 1152 | 2304 | 4608 => true,
-            size => size.is_power_of_two() && (64..=16_384).contains(&size),
-        };
-        usual && matches!(shape.bits_per_sample, 8 | 12 | 16)
-    }
-
-    pub fn new(shape: Shape, effort: &Effort) -> Result<Self, EncodeError> {
+impl Coder {
+    fn new(shape: Shape, effort: &Effort) -> Result<Self, EncodeError> {
         let size = usize::from(shape.block_size);
         let bits = usize::from(shape.bits_per_sample);
         let info = |bits| StreamInfo::new(ANY_RATE, 1, bits).map_err(|error| refused(&error));
@@ -99,17 +135,43 @@ impl Flacenc {
                 buffer: FrameBuf::with_size(1, size).map_err(|error| refused(&error))?,
                 sink: ByteSink::new(),
             },
+            signals: vec![Vec::new(); usize::from(shape.channels)],
             best: Vec::new(),
         })
     }
 
-    /// Offers `best` the coding of a whole block, whose channels were split and have no wasted bits.
-    pub fn encode(&mut self, samples: &Samples, best: &mut Body) -> Result<(), EncodeError> {
-        let signals = match self.stereo {
-            Stereo::Joint => 4,
-            Stereo::Independent => usize::from(self.shape.channels),
-        };
-        let signals = samples.split().get(..signals).unwrap_or_default();
+    /// Codes a whole block, and leaves its subframes in the sink. None: flacenc cannot.
+    fn encode(&mut self, pcm: &[u8]) -> Option<Assignment> {
+        if !self.split(pcm) {
+            return None;
+        }
+        let signals = std::mem::take(&mut self.signals);
+        let assignment = self.code(&signals);
+        self.signals = signals;
+        assignment.ok()
+    }
+
+    /// Splits the channels. `false`: a subframe could have wasted bits, or a sample has more bits than there are.
+    fn split(&mut self, pcm: &[u8]) -> bool {
+        let kernels = Kernels::portable();
+        let channels = usize::from(self.shape.channels);
+        self.signals.truncate(channels);
+        (kernels.split)(pcm, self.shape.bytes_per_sample(), &mut self.signals);
+        if self.stereo == Stereo::Joint
+            && let [left, right] = self.signals.as_slice()
+        {
+            let (mut mid, mut side) = (vec![0; left.len()], vec![0; left.len()]);
+            (kernels.mid_side)(left, right, &mut mid, &mut side);
+            self.signals.extend([mid, side]);
+        }
+        self.signals.iter().zip(0..).all(|(signal, number)| {
+            let survey = (kernels.survey)(signal);
+            let depth = u32::from(self.shape.bits_per_sample) + u32::from(number >= channels);
+            (survey.used == 0 || survey.used & 1 == 1) && survey.magnitude >> (depth - 1) == 0
+        })
+    }
+
+    fn code(&mut self, signals: &[Vec<i32>]) -> Result<Assignment, EncodeError> {
         self.best.clear();
         for (number, signal) in signals.iter().enumerate() {
             let one_more = usize::from(self.stereo == Stereo::Joint && number == SIDE);
@@ -125,8 +187,7 @@ impl Flacenc {
         }
         let (assignment, chosen) = self.choose();
         self.write(signals, &chosen)?;
-        best.offer(assignment, self.scratch.sink.as_slice());
-        Ok(())
+        Ok(assignment)
     }
 
     /// The smallest coding of the channels, and which signals it needs.
@@ -203,6 +264,11 @@ fn settings(block_size: usize, fixed: Option<usize>, linear: Option<(usize, f32)
     encoder.into_verified().map_err(|(_, error)| refused(&error))
 }
 
+/// Runs flacenc, which leaves nothing behind in ours when it panics; `None` then.
+fn unless_it_panics<T>(run: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(run)).ok()
+}
+
 fn refused(error: &impl ToString) -> EncodeError {
     EncodeError::Refused(error.to_string())
 }
@@ -213,36 +279,50 @@ mod tests {
     use crate::flac::level::Level;
     use crate::support::{music, signed_pcm};
 
+    fn shape(channels: u8, bits_per_sample: u8) -> Shape {
+        Shape { channels, sample_rate: 44_100, bits_per_sample, block_size: 4096 }
+    }
+
     #[test]
     fn a_predictor_that_panics_is_left_out() {
-        let shape = Shape { channels: 2, sample_rate: 44_100, bits_per_sample: 16, block_size: 4096 };
-        let mut samples = Samples::default();
-        samples.fill(shape, &signed_pcm(&music(4096, 2, 16, 5), 16)).unwrap();
-        assert!(!samples.split_and_look_for_wasted_bits());
+        let pcm = signed_pcm(&music(4096, 2, 16, 5), 16);
         let mut broken = config::Encoder::default();
         broken.multithread = false;
         broken.subframe_coding.fixed.order_sel = config::OrderSel::ApproxEnt { partitions: 0 }; // divides by it
         let broken = broken.into_verified().unwrap();
 
-        let mut flacenc = Flacenc::new(shape, &Level::default().effort()).unwrap();
-        let mut size = |change: &dyn Fn(&mut Flacenc)| {
-            change(&mut flacenc);
-            let mut best = Body::default();
-            flacenc.encode(&samples, &mut best).unwrap();
-            best.bytes.len()
+        let mut coder = Coder::new(shape(2, 16), &Effort::of(Level::default())).unwrap();
+        let mut size = |change: &dyn Fn(&mut Coder)| {
+            change(&mut coder);
+            coder.encode(&pcm).unwrap();
+            coder.scratch.sink.as_slice().len()
         };
         let good = size(&|_| {});
-        let without_linear = size(&|flacenc| flacenc.linear = vec![(broken.clone(), Scope::All)]);
-        let without_any = size(&|flacenc| flacenc.fixed = broken.clone());
+        let without_linear = size(&|coder| coder.linear = vec![(broken.clone(), Scope::All)]);
+        let without_any = size(&|coder| coder.fixed = broken.clone());
         assert!(good < without_linear && without_linear < without_any);
         assert_eq!(without_any, 2 * (1 + 4096 * 2), "verbatim");
     }
 
     #[test]
-    fn only_a_few_usual_block_sizes_are_taken_for_each_keeps_a_window_for_ever() {
-        let takes = |block_size: u16| {
-            Flacenc::takes(Shape { channels: 1, sample_rate: 8_000, bits_per_sample: 16, block_size })
+    fn blocks_with_wasted_bits_in_any_signal_are_ours() {
+        let takes = |channels: u8, block: &[i32]| {
+            let mut coder = Coder::new(shape(channels, 16), &Effort::of(Level::default())).unwrap();
+            coder.split(&signed_pcm(block, 16))
         };
+        assert!(takes(1, &[1, 2, 4]));
+        assert!(!takes(1, &[2, 0, 4]), "all even");
+        assert!(takes(1, &[0, 0, 0]), "silence is a constant, and needs none");
+        assert!(!takes(2, &[1, 2, 3, 4, 6, 6]), "right is even");
+        assert!(!takes(2, &[1, 3, 3, 5, 8, 2]), "the side is even: -2, -2, 6");
+        assert!(!takes(2, &[1, 4, 5, 4, 8, 5]), "the middle is even: 2, 4, 6");
+        assert!(takes(2, &[1, 1, 2, 2, 3, 3]), "twins: their side is silence");
+        assert!(!takes(3, &[1, 1, 2, 3, 3, 4]), "the third is even");
+    }
+
+    #[test]
+    fn only_a_few_usual_block_sizes_are_taken_for_each_keeps_a_window_for_ever() {
+        let takes = |block_size: u16| takes(Shape { channels: 1, sample_rate: 8_000, bits_per_sample: 16, block_size });
         let usual: Vec<u16> = (16..=u16::MAX).filter(|size| takes(*size)).collect();
         assert_eq!(usual, [64, 128, 256, 512, 576, 1024, 1152, 2048, 2304, 4096, 4608, 8192, 16_384]);
     }

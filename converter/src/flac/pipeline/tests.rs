@@ -5,7 +5,7 @@ use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
-use crate::flac::{Level, Shape, StreamEncoder, StreamError, StreamOptions, Verify};
+use crate::flac::{Engine, Level, Shape, StreamEncoder, StreamError, StreamOptions, Verify};
 use crate::support::{music, noise, signed_pcm};
 
 const THREADS: [usize; 5] = [1, 2, 3, 8, 64];
@@ -187,7 +187,12 @@ fn buffers_go_round() {
 
 /// Encodes in pieces; returns the frames, or the error.
 fn encode(shape: Shape, count: usize, pcm: &[u8], piece: usize) -> Result<Vec<Vec<u8>>, StreamError> {
-    let options = StreamOptions { level: Level::FASTEST, threads: threads(count), verify: Verify::Yes };
+    let options = StreamOptions {
+        level: Level::FASTEST,
+        engine: Engine::default(),
+        threads: threads(count),
+        verify: Verify::Yes,
+    };
     let mut stream = StreamEncoder::new(shape, &options)?;
     let mut frames = Vec::new();
     let mut take = |frame: &[u8]| {
@@ -221,7 +226,12 @@ fn a_stream_can_be_dropped_or_fail_anywhere() {
     let pcm = signed_pcm(&music(3_000, 1, 16, 4), 16);
     for count in THREADS {
         for end in (0..pcm.len()).step_by(173) {
-            let options = StreamOptions { level: Level::FASTEST, threads: threads(count), verify: Verify::No };
+            let options = StreamOptions {
+                level: Level::FASTEST,
+                engine: Engine::default(),
+                threads: threads(count),
+                verify: Verify::No,
+            };
             let mut stream = StreamEncoder::new(shape, &options).unwrap();
             stream.push(&pcm[..end], &mut |_| Ok(())).unwrap();
             // The output fails at the frame that comes next, now or at the end.

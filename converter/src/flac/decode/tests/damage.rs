@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use super::built::{frame, head, subframe};
 use super::{decoded, sounds};
 use crate::flac::decode::{DecodeError, Decoder};
-use crate::flac::{Fit, HeadParts, Level, Shape, StreamEncoder, StreamInfo, StreamOptions, Verify, build_head};
+use crate::flac::{Engine, Fit, HeadParts, Level, Shape, StreamEncoder, StreamInfo, StreamOptions, Verify, build_head};
 use crate::support::{Random, signed_pcm};
 
 /// A head with nothing but STREAMINFO.
@@ -16,7 +16,12 @@ fn written_head(info: StreamInfo) -> Vec<u8> {
 /// A small stream with many kinds of subframes, and its samples. Without MD5 and totals if `blind`.
 fn small(blind: bool) -> (Vec<u8>, Vec<i32>) {
     let shape = Shape { channels: 2, sample_rate: 44_100, bits_per_sample: 16, block_size: 192 };
-    let options = StreamOptions { level: Level::SMALLEST, threads: 1.try_into().unwrap(), verify: Verify::Yes };
+    let options = StreamOptions {
+        level: Level::SMALLEST,
+        engine: Engine::default(),
+        threads: 1.try_into().unwrap(),
+        verify: Verify::Yes,
+    };
     let mut stream = StreamEncoder::new(shape, &options).unwrap();
     let mut frames = Vec::new();
     let mut take = |frame: &[u8]| {

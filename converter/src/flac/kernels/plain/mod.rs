@@ -1,11 +1,14 @@
 //! The kernels in safe Rust: the definition of each. Written so that the compiler vectorises them for any CPU.
 
-mod analysis;
+pub(super) mod analysis;
 mod coding;
 mod md5;
 
 use super::Kernels;
+#[cfg(target_arch = "x86_64")]
+pub(super) use coding::{POLYNOMIAL, crc16, fixed_residual, partition_sums, put_rice, quotients};
 pub(in crate::flac) use coding::{fixed_residual_checked, linear_residual_checked};
+pub(super) use md5::SINES;
 
 pub(super) const KERNELS: Kernels = Kernels {
     split: analysis::split,

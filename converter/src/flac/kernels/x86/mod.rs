@@ -1,4 +1,4 @@
-//! The kernels for x86-64 CPUs with AVX2, FMA and PCLMULQDQ: the only place with `unsafe`.
+//! The kernels for x86-64 CPUs with AVX2, BMI2, FMA and PCLMULQDQ: the only place with `unsafe`.
 
 mod analysis;
 mod coding;
@@ -8,27 +8,29 @@ use super::{Kernels, plain};
 
 /// These kernels, if this CPU has what they need.
 pub(super) fn detected() -> Option<Kernels> {
-    let has =
-        is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("pclmulqdq");
+    let has = is_x86_feature_detected!("avx2")
+        && is_x86_feature_detected!("bmi2")
+        && is_x86_feature_detected!("fma")
+        && is_x86_feature_detected!("pclmulqdq");
     has.then_some(KERNELS)
 }
 
 /// Only for CPUs that [`detected`] looked at.
 const KERNELS: Kernels = Kernels {
     // analysis
-    split: plain::KERNELS.split,
-    mid_side: plain::KERNELS.mid_side,
-    survey: plain::KERNELS.survey,
-    stereo_sums: plain::KERNELS.stereo_sums,
-    fixed_sums: plain::KERNELS.fixed_sums,
-    lag_sums: plain::KERNELS.lag_sums,
+    split: analysis::split,
+    mid_side: analysis::mid_side,
+    survey: analysis::survey,
+    stereo_sums: analysis::stereo_sums,
+    fixed_sums: analysis::fixed_sums,
+    lag_sums: analysis::lag_sums,
     // coding
-    fixed_residual: plain::KERNELS.fixed_residual,
-    linear_residual: plain::KERNELS.linear_residual,
-    partition_sums: plain::KERNELS.partition_sums,
-    quotients: plain::KERNELS.quotients,
-    put_rice: plain::KERNELS.put_rice,
-    crc16: plain::KERNELS.crc16,
+    fixed_residual: coding::fixed_residual,
+    linear_residual: coding::linear_residual,
+    partition_sums: coding::partition_sums,
+    quotients: coding::quotients,
+    put_rice: coding::put_rice,
+    crc16: coding::crc16,
     // md5
-    md5: plain::KERNELS.md5,
+    md5: md5::md5,
 };

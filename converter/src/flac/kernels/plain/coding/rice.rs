@@ -1,0 +1,59 @@
+//! Rice codes (§9.2.7.2): how many bits they take, and their bits.
+
+use crate::flac::bits::{BitWriter, STORE_BITS};
+
+pub(in crate::flac::kernels) fn partition_sums(residual: &[u32], order: usize, sums: &mut [u64]) {
+    let length = (residual.len() + order) / sums.len().max(1);
+    let mut rest = residual;
+    for (number, sum) in sums.iter_mut().enumerate() {
+        let (partition, after) = rest.split_at(if number == 0 { length - order } else { length });
+        *sum = partition.iter().map(|value| u64::from(*value)).sum();
+        rest = after;
+    }
+}
+
+pub(in crate::flac::kernels) fn quotients(residual: &[u32], parameter: u32) -> u64 {
+    residual.iter().map(|value| u64::from(value >> parameter)).sum()
+}
+
+/// Codes of four values, or of two where four would rarely fit, are put together before they are written.
+pub(in crate::flac::kernels) fn put_rice(residual: &[u32], parameter: u32, out: &mut BitWriter) {
+    match parameter {
+        0..=9 => put_groups::<4>(residual, parameter, out),
+        10..=22 => put_groups::<2>(residual, parameter, out),
+        _ => put_groups::<1>(residual, parameter, out),
+    }
+}
+
+fn put_groups<const SIZE: usize>(residual: &[u32], parameter: u32, out: &mut BitWriter) {
+    let (groups, rest) = residual.as_chunks::<SIZE>();
+    for group in groups {
+        let quotients: u64 = group.iter().map(|value| u64::from(value >> parameter)).sum();
+        let bits = quotients + SIZE as u64 * u64::from(parameter + 1);
+        if bits <= u64::from(STORE_BITS) {
+            let codes = group.iter().fold(0, |codes, value| {
+                codes << (value >> parameter) << (parameter + 1) | stop_and_remainder(*value, parameter)
+            });
+            #[allow(clippy::cast_possible_truncation)] // at most 57
+            out.put_short(codes, bits as u32);
+        } else {
+            put_long(group, parameter, out);
+        }
+    }
+    put_long(rest, parameter, out);
+}
+
+/// Codes of any length.
+#[cold]
+fn put_long(residual: &[u32], parameter: u32, out: &mut BitWriter) {
+    for value in residual {
+        out.put_zeros(u64::from(value >> parameter));
+        out.put(stop_and_remainder(*value, parameter), parameter + 1);
+    }
+}
+
+/// What follows a quotient's zeros: a one, and the lowest bits of the value.
+fn stop_and_remainder(value: u32, parameter: u32) -> u64 {
+    let stop = 1 << parameter;
+    stop | u64::from(value) & (stop - 1)
+}

@@ -1,1 +1,0 @@
-//! The coding kernels with AVX2.

@@ -1,0 +1,11 @@
+//! The coding kernels with AVX2, BMI2 and PCLMULQDQ.
+
+mod crc;
+mod residual;
+mod rice;
+#[cfg(test)]
+mod tests;
+
+pub(super) use self::crc::crc16;
+pub(super) use self::residual::{fixed_residual, linear_residual};
+pub(super) use self::rice::{partition_sums, put_rice, quotients};

@@ -1,0 +1,188 @@
+//! Rice codes (§9.2.7.2) with AVX2 and BMI2.
+#![allow(unsafe_code)]
+
+use std::arch::x86_64::{
+    __m128i, __m256i, _mm_cvtsi32_si128, _mm256_add_epi32, _mm256_add_epi64, _mm256_and_si256, _mm256_blend_epi32,
+    _mm256_cmpgt_epi64, _mm256_loadu_si256, _mm256_min_epu32, _mm256_movemask_epi8, _mm256_or_si256, _mm256_set1_epi32,
+    _mm256_set1_epi64x, _mm256_setzero_si256, _mm256_sllv_epi64, _mm256_srl_epi32, _mm256_srli_epi64,
+    _mm256_storeu_si256, _mm256_unpackhi_epi64, _mm256_unpacklo_epi64,
+};
+
+use crate::flac::bits::{BitWriter, STORE_BITS};
+use crate::flac::kernels::plain;
+
+/// Codes that are made at once.
+const LANES: usize = 8;
+
+/// The plain one, compiled for AVX2.
+pub(in crate::flac::kernels::x86) fn partition_sums(residual: &[u32], order: usize, sums: &mut [u64]) {
+    #[target_feature(enable = "avx2")]
+    fn with_avx2(residual: &[u32], order: usize, sums: &mut [u64]) {
+        plain::partition_sums(residual, order, sums);
+    }
+    // SAFETY: `detected` has found AVX2.
+    unsafe { with_avx2(residual, order, sums) }
+}
+
+/// The plain one, compiled for AVX2.
+pub(in crate::flac::kernels::x86) fn quotients(residual: &[u32], parameter: u32) -> u64 {
+    #[target_feature(enable = "avx2")]
+    fn with_avx2(residual: &[u32], parameter: u32) -> u64 {
+        plain::quotients(residual, parameter)
+    }
+    // SAFETY: `detected` has found AVX2.
+    unsafe { with_avx2(residual, parameter) }
+}
+
+/// Four or two codes are put into the writer as one, as they are likely to fit; where they do not, and for parameters
+/// with which even two rarely would, the plain kernel writes.
+pub(in crate::flac::kernels::x86) fn put_rice(residual: &[u32], parameter: u32, out: &mut BitWriter) {
+    // SAFETY: `detected` has found AVX2 and BMI2.
+    unsafe {
+        match parameter {
+            0..=9 => put_fours(residual, parameter, out),
+            10..=22 => put_twos(residual, parameter, out),
+            _ => plain::put_rice(residual, parameter, out),
+        }
+    }
+}
+
+#[target_feature(enable = "avx2,bmi2")]
+fn put_fours(residual: &[u32], parameter: u32, out: &mut BitWriter) {
+    let coder = Coder::new(parameter);
+    let (groups, rest) = residual.as_chunks::<{ 2 * LANES }>();
+    for group in groups {
+        let (first, second) = coder.twos_of_both(group);
+        // In each half of a vector there is a word of the first eight, and then one of the second.
+        let before = Words::zip(first, second, |first, second| _mm256_unpacklo_epi64(first, second));
+        let after = Words::zip(first, second, |first, second| _mm256_unpackhi_epi64(first, second));
+        let words = before.followed_by(after);
+        if words.fit() {
+            let [a, c, b, d] = words.apart();
+            for (codes, bits) in [a, b, c, d] {
+                out.put_short(codes, bits);
+            }
+        } else {
+            put_long(group, parameter, out);
+        }
+    }
+    plain::put_rice(rest, parameter, out);
+}
+
+#[target_feature(enable = "avx2,bmi2")]
+fn put_twos(residual: &[u32], parameter: u32, out: &mut BitWriter) {
+    let coder = Coder::new(parameter);
+    let (groups, rest) = residual.as_chunks();
+    for group in groups {
+        let words = coder.twos(group);
+        if words.fit() {
+            for (codes, bits) in words.apart() {
+                out.put_short(codes, bits);
+            }
+        } else {
+            put_long(group, parameter, out);
+        }
+    }
+    plain::put_rice(rest, parameter, out);
+}
+
+/// Not inlined, so that it takes no registers from the loops above.
+#[cold]
+#[inline(never)]
+fn put_long(residual: &[u32], parameter: u32, out: &mut BitWriter) {
+    plain::put_rice(residual, parameter, out);
+}
+
+/// Codes one after the other in each of four words, and how many bits they are there. Only where the bits are at most
+/// [`STORE_BITS`] do the codes mean anything.
+#[derive(Clone, Copy)]
+struct Words {
+    codes: __m256i,
+    bits: __m256i,
+}
+
+impl Words {
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn zip(one: Self, other: Self, with: impl Fn(__m256i, __m256i) -> __m256i) -> Self {
+        Self { codes: with(one.codes, other.codes), bits: with(one.bits, other.bits) }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn followed_by(self, after: Self) -> Self {
+        Self {
+            codes: _mm256_or_si256(_mm256_sllv_epi64(self.codes, after.bits), after.codes),
+            bits: _mm256_add_epi64(self.bits, after.bits),
+        }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn fit(self) -> bool {
+        let most = _mm256_set1_epi64x(i64::from(STORE_BITS));
+        _mm256_movemask_epi8(_mm256_cmpgt_epi64(self.bits, most)) == 0
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn apart(self) -> [(u64, u32); 4] {
+        let (mut codes, mut bits) = ([0_u64; 4], [0_u64; 4]);
+        // SAFETY: four `u64` are the 32 bytes that each writes, at any alignment.
+        unsafe {
+            _mm256_storeu_si256(codes.as_mut_ptr().cast(), self.codes);
+            _mm256_storeu_si256(bits.as_mut_ptr().cast(), self.bits);
+        }
+        #[allow(clippy::cast_possible_truncation)] // at most STORE_BITS
+        std::array::from_fn(|word| (codes[word], bits[word] as u32))
+    }
+}
+
+/// What is the same for all codes with one parameter.
+struct Coder {
+    parameter: __m128i,
+    /// In 32-bit lanes.
+    stop: __m256i,
+    remainder: __m256i,
+    stop_and_remainder_bits: __m256i,
+}
+
+impl Coder {
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn new(parameter: u32) -> Self {
+        let parameter = parameter.cast_signed();
+        Self {
+            parameter: _mm_cvtsi32_si128(parameter),
+            stop: _mm256_set1_epi32(1 << parameter),
+            remainder: _mm256_set1_epi32((1 << parameter) - 1),
+            stop_and_remainder_bits: _mm256_set1_epi32(parameter + 1),
+        }
+    }
+
+    /// The codes of each two values of eight.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn twos(&self, values: &[u32; LANES]) -> Words {
+        // SAFETY: eight `u32` are the 32 bytes that this reads, at any alignment.
+        let values = unsafe { _mm256_loadu_si256(values.as_ptr().cast()) };
+        // With a longer quotient nothing fits, and with this the sums of bits stay small.
+        let longest = _mm256_set1_epi32(STORE_BITS.cast_signed());
+        let quotients = _mm256_min_epu32(_mm256_srl_epi32(values, self.parameter), longest);
+        let bits = _mm256_add_epi32(quotients, self.stop_and_remainder_bits);
+        let codes = _mm256_or_si256(_mm256_and_si256(values, self.remainder), self.stop);
+        // The first of each two is in the lower half of a 64-bit lane.
+        let lower = |lanes| _mm256_blend_epi32::<0b1010_1010>(lanes, _mm256_setzero_si256());
+        let upper = |lanes| _mm256_srli_epi64::<32>(lanes);
+        let first = Words { codes: lower(codes), bits: lower(bits) };
+        first.followed_by(Words { codes: upper(codes), bits: upper(bits) })
+    }
+
+    /// As [`twos`](Self::twos), of the first eight values and of the second.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn twos_of_both(&self, values: &[u32; 2 * LANES]) -> (Words, Words) {
+        let (first, second) = values.as_chunks::<LANES>().0.split_at(1);
+        (self.twos(&first[0]), self.twos(&second[0]))
+    }
+}
