@@ -71,7 +71,7 @@ impl Case {
         let most = most - i64::try_from(numbers.below(2)).unwrap();
         let all = match width {
             Width::Pairs | Width::Narrow => ((1 << 31) - 1) / most.max(1),
-            Width::Wide => (((1 << 31) - 2 - most) << shift | (1 << shift) - 1) / most.max(1),
+            Width::Wide => (((1 << 31) - 2 - most) << shift | ((1 << shift) - 1)) / most.max(1),
         };
         let each = match width {
             Width::Pairs => i64::from(i16::MAX),
