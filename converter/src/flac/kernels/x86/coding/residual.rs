@@ -161,11 +161,11 @@ fn pairs<const ORDER: usize>(samples: &[i32], coefficients: &[i32], shift: u32, 
     const STEP: usize = 2 * LANES;
     let reach = const { ORDER.next_multiple_of(2) };
     let order = coefficients.len();
-    // Two coefficients each, the older sample's in the lower half, the oldest samples' last. What lacks is zero.
+    // Two coefficients each, the earlier sample's in the lower half, the earliest samples' last. What lacks is zero.
     let mut factors = [_mm256_setzero_si256(); MAX_ORDER];
     for (factor, pair) in factors.iter_mut().zip(coefficients.chunks(2)) {
-        let (newer, older) = (pair[0], pair.get(1).copied().unwrap_or(0));
-        *factor = _mm256_set1_epi32(newer << 16 | older & 0xFFFF);
+        let (newer, earlier) = (pair[0], pair.get(1).copied().unwrap_or(0));
+        *factor = _mm256_set1_epi32(newer << 16 | earlier & 0xFFFF);
     }
     let shift = count(shift);
     let mut past = [0_i16; TILE_AND_PAST];
@@ -181,9 +181,9 @@ fn pairs<const ORDER: usize>(samples: &[i32], coefficients: &[i32], shift: u32, 
             let mut even = _mm256_setzero_si256();
             let mut odd = _mm256_setzero_si256();
             for_taps!(reach / 2, pair => {
-                let older = reach - 2 - 2 * pair;
-                even = in_order(_mm256_add_epi32(even, _mm256_madd_epi16(load_16(window, older), factors[pair])));
-                odd = in_order(_mm256_add_epi32(odd, _mm256_madd_epi16(load_16(window, older + 1), factors[pair])));
+                let earlier = reach - 2 - 2 * pair;
+                even = in_order(_mm256_add_epi32(even, _mm256_madd_epi16(load_16(window, earlier), factors[pair])));
+                odd = in_order(_mm256_add_epi32(odd, _mm256_madd_epi16(load_16(window, earlier + 1), factors[pair])));
             });
             let even = _mm256_sra_epi32(even, shift);
             let odd = _mm256_sra_epi32(odd, shift);
