@@ -3,7 +3,7 @@
 use converter::flac::{Engine, Shape};
 
 use crate::case::{Case, OVERHEAD};
-use crate::sounds::{SOUNDS, Sound};
+use crate::sounds::Sound;
 
 const ENGINES: [Engine; 2] = [Engine::Native, Engine::Flacenc];
 
@@ -43,7 +43,10 @@ fn each_level_makes_less_of_recorded_sound_than_the_one_below() {
             };
             let sizes: Vec<usize> = (0..=8).map(size).collect();
             // The bench set's figures are exact about it; sounds of 8 bits are mostly noise.
-            assert!(sizes.is_sorted_by(|below, size| size * 1000 <= below * 1003), "{sizes:?} at levels 0 to 8, {shape:?}");
+            assert!(
+                sizes.is_sorted_by(|below, size| size * 1000 <= below * 1003),
+                "{sizes:?} at levels 0 to 8, {shape:?}"
+            );
             assert!(sizes[8] < sizes[5] && sizes[5] < sizes[0], "{sizes:?} at levels 0 to 8, {shape:?}");
         }
     }
