@@ -6,11 +6,17 @@ use std::process::Command;
 
 use anyhow::{Context as _, bail};
 
-/// A program, and with how many threads.
+/// A program, and how it is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Encoder {
     Converter {
+        engine: Engine,
         threads: usize,
+        verify: bool,
+    },
+    /// `libflac-peer`: what `flac` 1.5.0 does with one thread. All ratios are to it.
+    Libflac {
+        verify: bool,
     },
     /// One thread: Debian's 1.4 has no more.
     Flac,
@@ -18,46 +24,102 @@ pub enum Encoder {
     Ffmpeg,
 }
 
+/// Of the converter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    /// Our own, with what the CPU has.
+    Native,
+    /// Our own, plain.
+    Portable,
+    Flacenc,
+}
+
+pub const NATIVE: Encoder = native(1);
+pub const VERIFIED: Encoder = Encoder::Converter { engine: Engine::Native, threads: 1, verify: true };
+pub const PORTABLE: Encoder = Encoder::Converter { engine: Engine::Portable, threads: 1, verify: false };
+pub const FLACENC: Encoder = Encoder::Converter { engine: Engine::Flacenc, threads: 1, verify: false };
+pub const LIBFLAC: Encoder = Encoder::Libflac { verify: false };
+pub const LIBFLAC_VERIFIED: Encoder = Encoder::Libflac { verify: true };
+
+pub const fn native(threads: usize) -> Encoder {
+    Encoder::Converter { engine: Engine::Native, threads, verify: false }
+}
+
+impl Engine {
+    /// As the converter's option has it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Portable => "portable",
+            Self::Flacenc => "flacenc",
+        }
+    }
+}
+
+/// Where the programs are that are not Debian's.
+#[derive(Debug, Clone)]
+pub struct Programs {
+    pub converter: PathBuf,
+    pub libflac: PathBuf,
+}
+
 impl Encoder {
     pub fn name(self) -> String {
+        let verify = |verify| if verify { ", verifying" } else { "" };
         match self {
-            Self::Converter { threads: 1 } => "converter, 1 thread".to_owned(),
-            Self::Converter { threads } => format!("converter, {threads} threads"),
-            Self::Flac => "flac".to_owned(),
+            Self::Converter { engine, threads: 1, verify: check } => format!("{}{}", engine.name(), verify(check)),
+            Self::Converter { engine, threads, verify: check } => {
+                format!("{}, {threads} threads{}", engine.name(), verify(check))
+            }
+            Self::Libflac { verify: check } => format!("libFLAC 1.5.0{}", verify(check)),
+            Self::Flac => "Debian's flac".to_owned(),
             Self::Ffmpeg => "ffmpeg".to_owned(),
         }
     }
 
-    /// The program, and its arguments for one file.
-    pub fn command(self, converter: &Path, level: u8, input: &Path, output: &Path) -> (PathBuf, Vec<OsString>) {
-        let (input, output) = (input.as_os_str(), output.as_os_str());
+    /// What this one is measured against.
+    pub fn reference(self) -> Self {
         match self {
-            Self::Converter { threads } => {
-                let words = [
-                    "convert".into(),
-                    "--force".into(),
-                    "--level".into(),
-                    level.to_string().into(),
-                    "--threads".into(),
-                    threads.to_string().into(),
-                    "-o".into(),
-                    output.into(),
-                    input.into(),
-                ];
-                (converter.to_owned(), words.into())
+            Self::Converter { verify: true, .. } | LIBFLAC_VERIFIED => LIBFLAC_VERIFIED,
+            _ => LIBFLAC,
+        }
+    }
+
+    /// Whether this writes the very bytes that [`NATIVE`] does.
+    pub fn writes_as_native(self) -> bool {
+        matches!(self, Self::Converter { engine: Engine::Native | Engine::Portable, .. })
+    }
+
+    /// The program, and its arguments for one file.
+    pub fn command(self, programs: &Programs, level: u8, input: &Path, output: &Path) -> (PathBuf, Vec<OsString>) {
+        let (input, output) = (input.as_os_str(), output.as_os_str());
+        let level = level.to_string();
+        let words = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
+        match self {
+            Self::Converter { engine, threads, verify } => {
+                let threads = threads.to_string();
+                let mut words =
+                    words(&["convert", "--force", "--engine", engine.name(), "--level", &level, "--threads", &threads]);
+                words.extend(verify.then(|| "--verify".into()));
+                words.extend(["-o".into(), output.into(), input.into()]);
+                (programs.converter.clone(), words)
+            }
+            Self::Libflac { verify } => {
+                let mut words = words(&[&level]);
+                words.extend(verify.then(|| "-V".into()));
+                words.extend([input.into(), output.into()]);
+                (programs.libflac.clone(), words)
             }
             Self::Flac => {
-                let level = format!("-{level}").into();
-                (
-                    "flac".into(),
-                    ["--silent".into(), "--force".into(), level, "-o".into(), output.into(), input.into()].into(),
-                )
+                let mut words = words(&["--silent", "--force", &format!("-{level}"), "-o"]);
+                words.extend([output.into(), input.into()]);
+                ("flac".into(), words)
             }
             Self::Ffmpeg => {
-                let mut words: Vec<OsString> = ["-v", "error", "-nostdin", "-y", "-i"].map(OsString::from).into();
+                let mut words = words(&["-v", "error", "-nostdin", "-y", "-i"]);
                 words.push(input.into());
-                words.extend(["-c:a", "flac", "-threads", "1", "-compression_level"].map(OsString::from));
-                words.extend([level.to_string().into(), output.into()]);
+                words.extend(["-c:a", "flac", "-threads", "1", "-compression_level", &level].map(OsString::from));
+                words.push(output.into());
                 ("ffmpeg".into(), words)
             }
         }
@@ -65,7 +127,7 @@ impl Encoder {
 }
 
 /// The options of `converter convert` that the bench needs.
-const FLAGS: [&str; 4] = ["--threads", "--level", "--output", "--force"];
+const FLAGS: [&str; 6] = ["--threads", "--level", "--output", "--force", "--engine", "--verify"];
 
 /// Fails with the options that this converter does not have.
 pub fn check_flags(converter: &Path) -> anyhow::Result<()> {
@@ -89,20 +151,38 @@ mod tests {
 
     #[test]
     fn missing_options_are_told() {
-        assert!(
-            missing_flags("  -o, --output <OUT>\n --level <N>\n  --threads=<N>\n  -f, --force  Replace\n").is_empty()
-        );
-        assert_eq!(missing_flags("--output <OUT> --level-of-water --force\n"), ["--threads", "--level"]);
+        let help = "  -o, --output <OUT>\n --level <N>\n  --threads=<N>\n  -f, --force  Replace\n";
+        assert_eq!(missing_flags(&format!("{help} --engine <E>\n -V, --verify\n")), Vec::<&str>::new());
+        assert_eq!(missing_flags(help), ["--engine", "--verify"]);
+        assert_eq!(missing_flags("--level-of-water --force").len(), 5);
+    }
+
+    fn words(encoder: Encoder) -> Vec<String> {
+        let programs = Programs { converter: "/x/converter".into(), libflac: "/x/peer".into() };
+        let (_, words) = encoder.command(&programs, 7, Path::new("in.wav"), Path::new("out.flac"));
+        words.iter().map(|word| word.to_string_lossy().into_owned()).collect()
     }
 
     #[test]
     fn each_program_is_told_level_input_and_output() {
-        for encoder in [Encoder::Converter { threads: 3 }, Encoder::Flac, Encoder::Ffmpeg] {
-            let (_, words) = encoder.command(Path::new("/x/converter"), 7, Path::new("in.wav"), Path::new("out.flac"));
-            let words: Vec<String> = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+        for encoder in
+            [native(3), PORTABLE, FLACENC, VERIFIED, LIBFLAC, LIBFLAC_VERIFIED, Encoder::Flac, Encoder::Ffmpeg]
+        {
+            let words = words(encoder);
             assert!(words.contains(&"in.wav".to_owned()) && words.contains(&"out.flac".to_owned()), "{words:?}");
             assert!(words.iter().any(|word| word.trim_start_matches('-') == "7"), "{words:?}");
-            assert_eq!(words.contains(&"3".to_owned()), encoder == Encoder::Converter { threads: 3 }, "{words:?}");
+            assert_eq!(words.contains(&"3".to_owned()), encoder == native(3), "{words:?}");
+            let verifies = words.iter().any(|word| word == "--verify" || word == "-V");
+            assert_eq!(verifies, encoder == VERIFIED || encoder == LIBFLAC_VERIFIED, "{words:?}");
+        }
+        assert!(words(FLACENC).contains(&"flacenc".to_owned()) && words(PORTABLE).contains(&"portable".to_owned()));
+    }
+
+    #[test]
+    fn verification_is_measured_against_verification() {
+        assert_eq!(VERIFIED.reference(), LIBFLAC_VERIFIED);
+        for encoder in [NATIVE, native(2), PORTABLE, FLACENC, LIBFLAC, Encoder::Flac, Encoder::Ffmpeg] {
+            assert_eq!(encoder.reference(), LIBFLAC);
         }
     }
 }

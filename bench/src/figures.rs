@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::corpus::Category;
 use crate::encoders::Encoder;
 
 /// What one run took.
@@ -21,37 +22,39 @@ impl Usage {
     }
 }
 
-/// One encoder at one level on one set of sounds.
+/// One encoder at one level on the sounds of one category.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Figures {
-    pub set: String,
-    /// Of audio in the set.
-    pub seconds: f64,
+    pub category: Category,
     pub encoder: Encoder,
     pub level: u8,
-    /// One for each round; those of one round followed each other closely.
+    /// One for each round, of all files; those of one round followed each other closely.
     pub runs: Vec<Usage>,
-    /// Of the frames of all files: what is padding or a tag is no matter of compression.
-    pub bytes: u64,
+    /// Of the frames of each file: what is padding or a tag is no matter of compression.
+    pub bytes: Vec<u64>,
+    /// Files that are not, byte for byte, what one native thread writes.
+    pub differing: usize,
     /// Per sample of one channel, if they could be counted.
     pub instructions: Option<f64>,
 }
 
 impl Figures {
-    /// The median of all runs, in seconds of CPU time.
-    pub fn cpu(&self) -> f64 {
-        median(self.runs.iter().map(|run| run.cpu.as_secs_f64()))
-    }
-
-    /// The median of all runs, in seconds.
-    pub fn wall(&self) -> f64 {
-        median(self.runs.iter().map(|run| run.wall.as_secs_f64()))
+    pub fn new(category: Category, encoder: Encoder, level: u8) -> Self {
+        Self { category, encoder, level, runs: Vec::new(), bytes: Vec::new(), differing: 0, instructions: None }
     }
 
     /// The highest of all runs, in bytes.
     pub fn peak(&self) -> u64 {
         self.runs.iter().map(|run| run.peak).max().unwrap_or(0)
     }
+}
+
+/// One encoder at one level, beside its reference.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Ratios {
+    pub cpu: f64,
+    pub wall: f64,
+    pub bytes: f64,
 }
 
 /// A file of 4.5 GiB.
@@ -64,24 +67,60 @@ pub struct LongFile {
 /// All that was measured.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Results {
+    /// The names of the files of each category.
+    pub files: Vec<(Category, Vec<String>)>,
     pub figures: Vec<Figures>,
-    /// Bytes of the converter's frames, level by level from 0, for each set.
-    pub ladder: Vec<(String, Vec<u64>)>,
+    /// Bytes of the converter's frames, level by level from 0, for each category.
+    pub ladder: Vec<(Category, Vec<u64>)>,
     pub long_file: Option<LongFile>,
 }
 
 impl Results {
-    pub fn find(&self, set: &str, encoder: Encoder, level: u8) -> Option<&Figures> {
+    pub fn find(&self, category: Category, encoder: Encoder, level: u8) -> Option<&Figures> {
         self.figures
             .iter()
-            .find(|figures| (figures.set.as_str(), figures.encoder, figures.level) == (set, encoder, level))
+            .find(|figures| (figures.category, figures.encoder, figures.level) == (category, encoder, level))
     }
 
-    /// The sets' names, in the order of measuring.
-    pub fn sets(&self) -> Vec<&str> {
-        let mut sets: Vec<&str> = self.figures.iter().map(|figures| figures.set.as_str()).collect();
-        sets.dedup();
-        sets
+    /// An encoder beside another, in these categories together.
+    pub fn ratios(&self, of: Encoder, to: Encoder, level: u8, within: impl Fn(Category) -> bool) -> Option<Ratios> {
+        let sum = |encoder| {
+            let parts = || {
+                self.figures
+                    .iter()
+                    .filter(|figures| within(figures.category) && (figures.encoder, figures.level) == (encoder, level))
+            };
+            let rounds = parts().map(|figures| figures.runs.len()).min().filter(|rounds| *rounds > 0)?;
+            let run = |round: usize| {
+                let runs = parts().filter_map(|figures| figures.runs.get(round));
+                runs.fold(Usage::default(), |sum, run| sum.then(*run))
+            };
+            let bytes: u64 = parts().flat_map(|figures| &figures.bytes).sum();
+            Some(((0..rounds).map(run).collect::<Vec<_>>(), bytes))
+        };
+        let ((of, of_bytes), (to, to_bytes)) = (sum(of)?, sum(to)?);
+        #[allow(clippy::cast_precision_loss)] // below 2^52
+        let bytes = of_bytes as f64 / to_bytes as f64;
+        Some(Ratios { cpu: paired_ratio(&of, &to, |run| run.cpu), wall: paired_ratio(&of, &to, |run| run.wall), bytes })
+    }
+
+    /// Each file in these categories: what it is called, and its bytes beside the reference's.
+    pub fn per_file(&self, of: Encoder, level: u8, within: impl Fn(Category) -> bool) -> Vec<(Category, &str, f64)> {
+        let files = self.files.iter().filter(|(category, _)| within(*category));
+        files
+            .flat_map(|(category, names)| {
+                let bytes = |encoder| self.find(*category, encoder, level).map_or(&[][..], |figures| &figures.bytes);
+                let pairs = bytes(of).iter().zip(bytes(of.reference()));
+                #[allow(clippy::cast_precision_loss)] // below 2^52
+                let ratios = pairs.map(|(of, to)| *of as f64 / *to as f64);
+                names.iter().zip(ratios).map(|(name, ratio)| (*category, name.as_str(), ratio))
+            })
+            .collect()
+    }
+
+    /// The file that is largest beside the reference's.
+    pub fn worst(&self, of: Encoder, level: u8, within: impl Fn(Category) -> bool) -> Option<(Category, &str, f64)> {
+        self.per_file(of, level, within).into_iter().max_by(|(.., one), (.., other)| one.total_cmp(other))
     }
 }
 
@@ -105,6 +144,7 @@ pub fn paired_ratio(of: &[Usage], to: &[Usage], what: impl Fn(&Usage) -> Duratio
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::encoders::{LIBFLAC, NATIVE};
 
     fn run(cpu: u64, wall: u64, peak: u64) -> Usage {
         Usage { cpu: Duration::from_millis(cpu), wall: Duration::from_millis(wall), peak }
@@ -134,21 +174,44 @@ mod tests {
         assert!(close(paired_ratio(&one, &two, |run| run.wall), 2.0));
     }
 
-    #[test]
-    fn figures_are_medians_and_the_highest_peak() {
-        let figures = Figures {
-            set: "music".to_owned(),
-            seconds: 60.0,
-            encoder: Encoder::Flac,
-            level: 5,
-            runs: vec![run(100, 50, 3), run(300, 70, 8), run(200, 60, 4)],
-            bytes: 1,
-            instructions: None,
+    /// Two categories, in two rounds, of two files each; ours takes half the time.
+    fn results() -> Results {
+        let figures = |category, encoder, cpu: [u64; 2], bytes: [u64; 2]| Figures {
+            runs: cpu.map(|cpu| run(cpu, 2 * cpu, 7)).into(),
+            bytes: bytes.into(),
+            ..Figures::new(category, encoder, 5)
         };
-        assert!(close(figures.cpu(), 0.2) && close(figures.wall(), 0.06));
-        assert_eq!(figures.peak(), 8);
-        let results = Results { figures: vec![figures.clone(), figures], ..Results::default() };
-        assert_eq!(results.sets(), ["music"]);
-        assert!(results.find("music", Encoder::Flac, 5).is_some() && results.find("music", Encoder::Flac, 8).is_none());
+        Results {
+            files: [Category::Quiet, Category::Solo].map(|one| (one, vec!["a".to_owned(), "b".to_owned()])).into(),
+            figures: vec![
+                figures(Category::Quiet, NATIVE, [10, 100], [90, 30]),
+                figures(Category::Quiet, LIBFLAC, [20, 200], [100, 20]),
+                figures(Category::Solo, NATIVE, [30, 300], [1000, 880]),
+                figures(Category::Solo, LIBFLAC, [60, 600], [1000, 1000]),
+            ],
+            ..Results::default()
+        }
+    }
+
+    #[test]
+    fn categories_add_up() {
+        let results = results();
+        let ratios = results.ratios(NATIVE, LIBFLAC, 5, |_| true).unwrap();
+        assert!(close(ratios.cpu, 0.5) && close(ratios.wall, 0.5) && close(ratios.bytes, 2000.0 / 2120.0));
+        let quiet = results.ratios(NATIVE, LIBFLAC, 5, |category| category == Category::Quiet).unwrap();
+        assert!(close(quiet.cpu, 0.5) && close(quiet.bytes, 1.0));
+        assert_eq!(results.ratios(NATIVE, LIBFLAC, 8, |_| true), None);
+        assert_eq!(results.find(Category::Solo, NATIVE, 5).unwrap().peak(), 7);
+    }
+
+    #[test]
+    fn the_worst_file_is_the_one_with_the_largest_ratio() {
+        let results = results();
+        let (category, name, ratio) = results.worst(NATIVE, 5, |_| true).unwrap();
+        assert!((category, name) == (Category::Quiet, "b") && close(ratio, 1.5));
+        let (_, name, ratio) = results.worst(NATIVE, 5, |category| category == Category::Solo).unwrap();
+        assert!(name == "a" && close(ratio, 1.0));
+        assert_eq!(results.per_file(NATIVE, 5, |_| true).len(), 4);
+        assert_eq!(results.worst(NATIVE, 8, |_| true), None);
     }
 }

@@ -10,8 +10,8 @@ use std::process::Command;
 
 use anyhow::Context as _;
 
-use crate::encoders::Encoder;
-use crate::sounds::wav;
+use crate::encoders::{Encoder, Programs};
+use crate::wav::Wav;
 
 /// The two beginnings, in seconds.
 const SHORT: u32 = 1;
@@ -66,16 +66,16 @@ pub fn per_sample(
     counter: Counter,
     encoder: Encoder,
     level: u8,
-    converter: &Path,
+    programs: &Programs,
     track: &Path,
     folder: &Path,
 ) -> anyhow::Result<Option<f64>> {
     let output = folder.join("counted.flac");
     let count = |clip: &PathBuf| {
-        let (program, arguments) = encoder.command(converter, level, clip, &output);
+        let (program, arguments) = encoder.command(programs, level, clip, &output);
         counter.count(&program, &arguments)
     };
-    let whole = wav(track)?;
+    let whole = Wav::read(track)?;
     let mut counts = Vec::new();
     for seconds in [SHORT, LONG] {
         let clip = folder.join(format!("beginning-{seconds}.wav"));

@@ -1,10 +1,12 @@
-//! `make bench`: the converter against `flac` and `ffmpeg`, all in one run on the same sounds, and against its own bars.
+//! `make bench`: the converter against libFLAC, `flac` and `ffmpeg`, all in one run on the same sounds, and against its
+//! own bars.
 //!
 //! The programs are run whole, by turns, and the operating system is asked what each took ([`process`]). Nothing of the
-//! converter is linked in. [`sounds`] has what they encode, [`encoders`] how each is asked, [`plan`] what is run,
-//! [`bars`] what must hold, [`report`] the tables.
+//! converter is linked in, and libFLAC is in a program of its own. [`corpus`] has what they encode, [`encoders`] how each
+//! is asked, [`plan`] what is run, [`bars`] what must hold, [`report`] the tables.
 
 mod bars;
+mod corpus;
 mod encoders;
 mod figures;
 mod instructions;
@@ -12,17 +14,17 @@ mod plan;
 mod process;
 mod report;
 mod rf64;
-mod sounds;
 mod table;
+mod wav;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Parser;
 
-/// Measure the converter against flac and ffmpeg, and against its own bars
+/// Measure the converter against libFLAC, flac and ffmpeg, and against its own bars
 #[derive(Debug, Parser)]
 #[command(after_help = "Exit codes: 0 every bar holds; 1 a bar is missed, or the bench could not run; 2 wrong usage.")]
 struct Args {
@@ -30,13 +32,29 @@ struct Args {
     #[arg(long, value_name = "PROGRAM", default_value = "target/release/converter")]
     converter: PathBuf,
 
+    /// The program that encodes with libFLAC: a release build
+    #[arg(long, value_name = "PROGRAM", default_value = "target/release/libflac-peer")]
+    libflac: PathBuf,
+
     /// Folder for what is downloaded, decoded and encoded
     #[arg(long, value_name = "FOLDER", default_value = "target/bench")]
     folder: PathBuf,
 
-    /// Seconds of each music track
-    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=180))]
-    seconds: u32,
+    /// Folder for the decoded sounds, as HALF/CATEGORY/NAME.wav [default: wav in the bench's folder]
+    #[arg(long, value_name = "FOLDER")]
+    sounds: Option<PathBuf>,
+
+    /// Make the sounds of both halves and measure nothing
+    #[arg(long)]
+    sounds_only: bool,
+
+    /// The half of the sounds to measure: settings are tuned on one, and the figures are from the other
+    #[arg(long, default_value = "reported")]
+    half: corpus::Half,
+
+    /// Measure only this category; can be given many times
+    #[arg(long, value_name = "CATEGORY")]
+    only: Vec<corpus::Category>,
 
     /// Runs of each program at levels 0 and 5, of which the median counts; at level 8 half as many
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=50))]
@@ -64,18 +82,33 @@ fn main() -> ExitCode {
 
 /// Measures, prints, and says whether every bar holds.
 fn bench(args: &Args) -> anyhow::Result<bool> {
-    let converter = args.converter.canonicalize().with_context(|| {
-        format!("there is no {}; build it with: cargo build --release --package converter", args.converter.display())
-    })?;
-    encoders::check_flags(&converter)?;
     std::fs::create_dir_all(&args.folder).with_context(|| format!("cannot make {}", args.folder.display()))?;
     let folder = args.folder.canonicalize()?;
-    let plan = plan::Plan::new(args.quick, args.runs, args.seconds);
-    println!("{}", report::machine(&converter));
-    let sets = sounds::prepare(&folder, &plan)?;
-    let results = plan.run(&converter, &folder, &sets)?;
-    print!("{}", report::tables(&results));
+    let sounds = args.sounds.clone().unwrap_or_else(|| folder.join("wav"));
+    // A quick run's are shorter.
+    let sounds = if args.quick { sounds.join("quick") } else { sounds };
+    let prepare = |half| {
+        let wanted = corpus::Wanted { half, only: args.only.clone(), quick: args.quick };
+        corpus::prepare(&wanted, &folder.join("packages"), &sounds)
+    };
+    if args.sounds_only {
+        prepare(corpus::Half::Tuning)?;
+        prepare(corpus::Half::Reported)?;
+        return Ok(true);
+    }
+    let programs = encoders::Programs {
+        converter: found(&args.converter, "cargo build --release --package converter")?,
+        libflac: found(&args.libflac, "cargo build --release --package bench --features libflac")?,
+    };
+    encoders::check_flags(&programs.converter)?;
+    println!("{}", report::machine(&programs));
+    let results = plan::Plan::new(args.quick, args.runs).run(&programs, &folder, &prepare(args.half)?)?;
+    print!("{}", report::tables(&results, args.half));
     let bars = bars::judge(&results);
-    print!("{}", report::bars(&bars));
+    print!("{}", report::bars(&bars, args.half));
     Ok(bars.iter().all(|bar| bar.verdict != bars::Verdict::Missed))
+}
+
+fn found(program: &Path, build: &str) -> anyhow::Result<PathBuf> {
+    program.canonicalize().with_context(|| format!("there is no {}; build it with: {build}", program.display()))
 }

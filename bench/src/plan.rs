@@ -1,4 +1,5 @@
-//! What is run, and in which order: the programs take turns, so that a machine that gets slower does so for all.
+//! What is run, and in which order: the programs take turns on each file, so that a machine that gets slower does so for
+//! all.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
@@ -7,12 +8,13 @@ use std::process::Command;
 
 use anyhow::{Context as _, bail, ensure};
 
-use crate::encoders::Encoder;
+use crate::corpus::{Category, Set, Sound};
+use crate::encoders::{Encoder, FLACENC, LIBFLAC, LIBFLAC_VERIFIED, NATIVE, PORTABLE, Programs, VERIFIED, native};
 use crate::figures::{Figures, LongFile, Results, Usage};
 use crate::instructions::{Counter, per_sample};
 use crate::process::measure;
 use crate::rf64;
-use crate::sounds::{Kind, Set, wav};
+use crate::wav::Wav;
 
 /// The levels that are compared with the other programs.
 pub const LEVELS: [u8; 3] = [0, 5, 8];
@@ -23,10 +25,6 @@ const ALL_LEVELS: std::ops::RangeInclusive<u8> = 0..=8;
 /// How much of all there is to measure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Plan {
-    /// Music tracks.
-    pub tracks: usize,
-    /// Of each track.
-    pub seconds: u32,
     runs: u32,
     quick: bool,
     /// Cores of this machine.
@@ -34,50 +32,64 @@ pub struct Plan {
 }
 
 impl Plan {
-    pub fn new(quick: bool, runs: u32, seconds: u32) -> Self {
+    pub fn new(quick: bool, runs: u32) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        if quick {
-            Self { tracks: 2, seconds: seconds.min(15), runs: 1, quick, cores }
-        } else {
-            Self { tracks: usize::MAX, seconds, runs, quick, cores }
+        Self { runs: if quick { 1 } else { runs }, quick, cores }
+    }
+
+    /// A run at level 8 takes as long as many at level 0; and no bar is about the last three.
+    fn rounds(&self, encoder: Encoder, level: u8) -> u32 {
+        match encoder {
+            FLACENC => 1,
+            Encoder::Flac | Encoder::Ffmpeg => self.runs.min(2),
+            _ if level == 8 => self.runs.div_ceil(2),
+            _ => self.runs,
         }
     }
 
-    /// A run at level 8 takes as long as many at level 0.
-    fn rounds(&self, level: u8) -> u32 {
-        if level == 8 { self.runs.div_ceil(2) } else { self.runs }
-    }
-
-    /// The converter on one core, on two, on all; and its peers.
-    fn encoders(&self) -> Vec<Encoder> {
-        let mut threads = vec![1, 2, self.cores];
-        threads.retain(|threads| *threads <= self.cores);
-        threads.sort_unstable();
+    /// Those that are measured on the sounds of a category at a level.
+    fn encoders(&self, category: Category, level: u8) -> Vec<Encoder> {
+        let mut threads = vec![2, self.cores];
+        threads.retain(|threads| (2..=self.cores).contains(threads));
         threads.dedup();
-        let converters = threads.into_iter().map(|threads| Encoder::Converter { threads });
-        converters.chain([Encoder::Flac, Encoder::Ffmpeg]).collect()
+        let mut encoders = vec![NATIVE, LIBFLAC, PORTABLE];
+        if level == DEFAULT_LEVEL {
+            encoders.extend([VERIFIED, LIBFLAC_VERIFIED]);
+        }
+        if category.counts() {
+            encoders.extend(threads.last().map(|all| native(*all)));
+            encoders.extend([Encoder::Flac, Encoder::Ffmpeg, FLACENC]);
+        } else {
+            encoders.extend(threads.into_iter().map(native));
+        }
+        encoders
     }
 
     /// Measures everything.
-    pub fn run(&self, converter: &Path, folder: &Path, sets: &[Set]) -> anyhow::Result<Results> {
-        let bench = Bench { plan: *self, converter, out: folder.join("out") };
+    pub fn run(&self, programs: &Programs, folder: &Path, sets: &[Set]) -> anyhow::Result<Results> {
+        let bench = Bench { plan: *self, programs, out: folder.join("out") };
         fs::create_dir_all(&bench.out)?;
         let counter = Counter::find();
         eprintln!("instructions: {}", counter.name());
         let mut results = Results::default();
         for set in sets {
+            let name = set.category.name();
+            let names = set.sounds.iter().map(|sound| sound.name.clone());
+            results.files.push((set.category, names.collect()));
             for level in LEVELS {
-                eprintln!("{}: level {level}", set.name);
+                eprintln!("{name}: level {level}");
                 let mut figures = bench.compare(set, level)?;
                 bench.count_instructions(counter, set, &mut figures)?;
                 results.figures.extend(figures);
             }
-            eprintln!("{}: all levels", set.name);
-            results.ladder.push((set.name.clone(), bench.ladder(set)?));
+            if set.category.counts() {
+                eprintln!("{name}: all levels");
+                results.ladder.push((set.category, bench.ladder(set)?));
+            }
         }
-        if !self.quick {
+        if let Some(music) = sets.iter().find(|set| set.category == Category::Music16).filter(|_| !self.quick) {
             eprintln!("an RF64 file of 4.5 GiB");
-            results.long_file = Some(bench.long_file(sets)?);
+            results.long_file = Some(bench.long_file(music)?);
         }
         fs::remove_dir_all(&bench.out)?;
         Ok(results)
@@ -87,100 +99,105 @@ impl Plan {
 /// The programs and where they write.
 struct Bench<'a> {
     plan: Plan,
-    converter: &'a Path,
+    programs: &'a Programs,
     out: PathBuf,
 }
 
 impl Bench<'_> {
     /// All encoders by turns on one set at one level.
     fn compare(&self, set: &Set, level: u8) -> anyhow::Result<Vec<Figures>> {
-        let mut all: Vec<Figures> =
-            self.plan.encoders().into_iter().map(|encoder| figures(set, encoder, level)).collect();
-        for round in 0..self.plan.rounds(level) {
-            for figures in &mut all {
-                let usage = self.encode(figures.encoder, level, &set.files)?;
-                figures.runs.push(usage);
-                if round == 0 {
-                    figures.bytes = self.check(figures.encoder, level, &set.files)?;
+        let encoders = self.plan.encoders(set.category, level);
+        let new = |encoder| Figures::new(set.category, encoder, level);
+        let mut all: Vec<Figures> = encoders.into_iter().map(new).collect();
+        for round in 0..self.plan.runs {
+            let rounds = |figures: &&mut Figures| round < self.plan.rounds(figures.encoder, level);
+            let mut turn: Vec<&mut Figures> = all.iter_mut().filter(rounds).collect();
+            for figures in &mut turn {
+                figures.runs.push(Usage::default());
+            }
+            for sound in &set.sounds {
+                for figures in &mut turn {
+                    let usage = self.encode(figures.encoder, level, &sound.path)?;
+                    if let Some(sum) = figures.runs.last_mut() {
+                        *sum = sum.then(usage);
+                    }
                 }
+                if round == 0 {
+                    turn.iter_mut().try_for_each(|figures| self.check(figures, sound))?;
+                }
+                // Whoever comes after a long run of another program may find colder caches, so not always the same.
+                turn.reverse();
             }
         }
         Ok(all)
     }
 
-    fn output(&self, encoder: Encoder, input: &Path) -> PathBuf {
-        let name = input.file_stem().unwrap_or_default().display();
-        self.out.join(format!("{name}, {}.flac", encoder.name()))
+    fn output(&self, encoder: Encoder) -> PathBuf {
+        self.out.join(format!("{}.flac", encoder.name()))
     }
 
-    /// Encodes these files one after the other.
-    fn encode(&self, encoder: Encoder, level: u8, files: &[PathBuf]) -> anyhow::Result<Usage> {
-        files.iter().try_fold(Usage::default(), |sum, file| {
-            let (program, arguments) = encoder.command(self.converter, level, file, &self.output(encoder, file));
-            Ok(sum.then(measure(&program, &arguments)?))
-        })
+    fn encode(&self, encoder: Encoder, level: u8, file: &Path) -> anyhow::Result<Usage> {
+        let (program, arguments) = encoder.command(self.programs, level, file, &self.output(encoder));
+        measure(&program, &arguments)
     }
 
-    /// The bytes of all frames that an encoder just wrote. Our own have to pass `flac --test`, and to be the same at
-    /// every number of threads.
-    fn check(&self, encoder: Encoder, level: u8, files: &[PathBuf]) -> anyhow::Result<u64> {
-        let mut bytes = 0;
-        for file in files {
-            let output = self.output(encoder, file);
-            bytes += frames(&output)?;
-            if encoder == (Encoder::Converter { threads: 1 }) {
-                test(&output)?;
-            } else if let Encoder::Converter { threads } = encoder {
-                let one = self.output(Encoder::Converter { threads: 1 }, file);
-                let same = fs::read(&output)? == fs::read(&one)?;
-                ensure!(same, "{threads} threads wrote other bytes than one, level {level}, {}", file.display());
-            }
+    /// Counts the bytes of what an encoder just wrote. Our own has to pass `flac --test`, and to be the same in every
+    /// way to run our encoder.
+    fn check(&self, figures: &mut Figures, sound: &Sound) -> anyhow::Result<()> {
+        let output = self.output(figures.encoder);
+        figures.bytes.push(frames(&output)?);
+        if [NATIVE, FLACENC].contains(&figures.encoder) {
+            test(&output).with_context(|| format!("{}, level {}", sound.path.display(), figures.level))?;
+        } else if figures.encoder.writes_as_native() && fs::read(&output)? != fs::read(self.output(NATIVE))? {
+            eprintln!("{}: {} writes other bytes", sound.path.display(), figures.encoder.name());
+            figures.differing += 1;
         }
-        Ok(bytes)
+        Ok(())
     }
 
     /// The bytes of the converter's frames at every level.
     fn ladder(&self, set: &Set) -> anyhow::Result<Vec<u64>> {
-        let all = Encoder::Converter { threads: self.plan.cores };
-        let files = if self.plan.quick { set.files.get(..1).unwrap_or_default() } else { &set.files };
+        let all = native(self.plan.cores);
         ALL_LEVELS
             .map(|level| {
-                self.encode(all, level, files)?;
-                files.iter().map(|file| frames(&self.output(all, file))).sum()
+                let bytes = set.sounds.iter().map(|sound| {
+                    self.encode(all, level, &sound.path)?;
+                    frames(&self.output(all))
+                });
+                bytes.sum()
             })
             .collect()
     }
 
-    /// Only on music, and with one thread; the quick run counts only the default level, of 16 bits.
+    /// With one thread, on the first file of each category; the slowest only on music. The quick run counts only the
+    /// default level on music.
     fn count_instructions(&self, counter: Counter, set: &Set, all: &mut [Figures]) -> anyhow::Result<()> {
-        let Some(track) = set.files.first().filter(|_| set.kind == Kind::Music) else { return Ok(()) };
+        let Some(sound) = set.sounds.first().filter(|_| set.category.counts()) else { return Ok(()) };
+        let music = set.category == Category::Music16;
         for figures in all {
-            let many_threads = matches!(figures.encoder, Encoder::Converter { threads: 2.. });
-            let wanted = !self.plan.quick || (figures.level == DEFAULT_LEVEL && set.name.contains("16"));
-            if wanted && !many_threads {
+            let wanted = match figures.encoder {
+                NATIVE | PORTABLE | LIBFLAC => true,
+                Encoder::Converter { threads: 2.., .. } => false,
+                _ => music && !self.plan.quick,
+            };
+            let wanted = wanted && (!self.plan.quick || (music && figures.level == DEFAULT_LEVEL));
+            if wanted {
                 figures.instructions =
-                    per_sample(counter, figures.encoder, figures.level, self.converter, track, &self.out)?;
+                    per_sample(counter, figures.encoder, figures.level, self.programs, &sound.path, &self.out)?;
             }
         }
         Ok(())
     }
 
-    fn long_file(&self, sets: &[Set]) -> anyhow::Result<LongFile> {
-        let sound = sets.iter().find(|set| set.kind == Kind::Music).and_then(|set| set.files.first());
-        let sound = wav(sound.context("there is no music")?)?;
+    fn long_file(&self, music: &Set) -> anyhow::Result<LongFile> {
+        let sound = Wav::read(&music.sounds.first().context("there is no music")?.path)?;
         let path = self.out.join("long.wav");
         rf64::write(&path, &sound).with_context(|| format!("cannot write {}", path.display()))?;
         let threads = self.plan.cores;
-        let all = Encoder::Converter { threads };
-        let usage = self.encode(all, DEFAULT_LEVEL, std::slice::from_ref(&path))?;
-        test(&self.output(all, &path))?;
+        let usage = self.encode(native(threads), DEFAULT_LEVEL, &path)?;
+        test(&self.output(native(threads)))?;
         Ok(LongFile { threads, usage })
     }
-}
-
-fn figures(set: &Set, encoder: Encoder, level: u8) -> Figures {
-    let seconds = set.seconds;
-    Figures { set: set.name.clone(), seconds, encoder, level, runs: Vec::new(), bytes: 0, instructions: None }
 }
 
 /// Has the reference decoder check a file.
@@ -216,20 +233,32 @@ mod tests {
 
     #[test]
     fn every_number_of_cores_is_measured_once_and_one_always() {
-        let threads = |cores| {
-            let plan = Plan { cores, ..Plan::new(false, 5, 60) };
-            let encoders = plan.encoders();
-            assert!(encoders.ends_with(&[Encoder::Flac, Encoder::Ffmpeg]));
-            encoders.len() - 2
+        let threads = |cores, category| {
+            let plan = Plan { cores, ..Plan::new(false, 5) };
+            let mut encoders = plan.encoders(category, 5);
+            encoders.retain(|encoder| (1..=16).any(|threads| *encoder == native(threads)));
+            encoders.len()
         };
-        assert_eq!([threads(1), threads(2), threads(3), threads(16)], [1, 2, 3, 3]);
+        assert_eq!([1, 2, 3, 16].map(|cores| threads(cores, Category::Album)), [1, 2, 3, 3]);
+        assert_eq!([1, 2, 3, 16].map(|cores| threads(cores, Category::Solo)), [1, 2, 2, 2]);
+    }
+
+    #[test]
+    fn whoever_is_measured_has_its_reference_beside_it() {
+        let plan = Plan::new(false, 5);
+        for (category, level) in Category::ALL.into_iter().flat_map(|category| LEVELS.map(|level| (category, level))) {
+            let encoders = plan.encoders(category, level);
+            assert!(encoders.iter().all(|encoder| encoders.contains(&encoder.reference())), "{category:?} {level}");
+            assert_eq!(encoders.first(), Some(&NATIVE), "the others are compared with what it wrote");
+        }
     }
 
     #[test]
     fn slow_levels_have_fewer_rounds_but_never_none() {
-        let plan = Plan::new(false, 5, 60);
-        assert_eq!([plan.rounds(0), plan.rounds(5), plan.rounds(8)], [5, 5, 3]);
-        assert_eq!(Plan::new(true, 5, 60).rounds(8), 1);
+        let plan = Plan::new(false, 5);
+        assert_eq!(LEVELS.map(|level| plan.rounds(NATIVE, level)), [5, 5, 3]);
+        assert_eq!(LEVELS.map(|level| plan.rounds(Encoder::Flac, level)), [2, 2, 2]);
+        assert_eq!(Plan::new(true, 5).rounds(LIBFLAC, 8), 1);
     }
 
     #[test]

@@ -1,17 +1,18 @@
 //! The figures in words and tables.
 
 use std::fmt::Write as _;
-use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use crate::bars::{Bar, Verdict};
-use crate::encoders::Encoder;
-use crate::figures::{Figures, Results, paired_ratio};
+use crate::corpus::{Category, Half};
+use crate::encoders::{NATIVE, Programs};
+use crate::figures::{Figures, Results, Usage, median};
 use crate::plan::LEVELS;
 use crate::table::Table;
 
 /// What was measured with what, and on what.
-pub fn machine(converter: &Path) -> String {
+pub fn machine(programs: &Programs) -> String {
     let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let cpu = cpu
         .lines()
@@ -21,8 +22,9 @@ pub fn machine(converter: &Path) -> String {
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let load = load.split(' ').next().unwrap_or_default();
     format!(
-        "{cpu}, {cores} cores, load {load} before the start\n{}\n{}\n{}",
-        first_line(Command::new(converter).arg("--version")),
+        "{cpu}, {cores} cores, load {load} before the start\n{}\n{}\n{}\n{}",
+        first_line(Command::new(&programs.converter).arg("--version")),
+        first_line(Command::new(&programs.libflac).arg("--version")),
         first_line(Command::new("flac").arg("--version")),
         first_line(Command::new("ffmpeg").arg("-version")),
     )
@@ -33,86 +35,126 @@ fn first_line(command: &mut Command) -> String {
     String::from_utf8_lossy(&output).lines().next().unwrap_or("?").to_owned()
 }
 
-/// A table for each set, and one of the levels.
-pub fn tables(results: &Results) -> String {
-    let mut text = String::new();
-    for set in results.sets() {
-        let seconds = results.figures.iter().find(|figures| figures.set == set).map_or(0.0, |figures| figures.seconds);
-        let runs = |level| results.find(set, Encoder::Flac, level).map_or(0, |figures| figures.runs.len()).to_string();
-        let runs = LEVELS.map(runs).join(", ");
-        let _ =
-            writeln!(text, "\n{set}, {seconds:.0} s (medians of {runs} runs by turns; ratios: to flac, run by run)\n");
-        let _ = write!(text, "{}", set_table(results, set));
+/// A table of all, one for each category, one of the files, and one of the levels.
+pub fn tables(results: &Results, half: Half) -> String {
+    let mut text = format!(
+        "\nThe {} half. Ratios are to libFLAC 1.5.0 at the same level, where verifying to libFLAC verifying; those of \
+         time are medians of the ratios of runs by turns.\n",
+        half.name()
+    );
+    let _ = writeln!(text, "\nall but the album, together\n\n{}", all_table(results));
+    for (category, names) in &results.files {
+        let count = names.len();
+        let _ = writeln!(text, "{}, files: {count}\n\n{}", category.name(), category_table(results, *category));
     }
-    let _ = writeln!(text, "\nthe converter's levels, bytes\n\n{}", ladder_table(results));
+    let _ = writeln!(text, "native, bytes of each file\n\n{}", file_table(results));
+    let _ = writeln!(text, "native, bytes at every level\n\n{}", ladder_table(results));
     text
+}
+
+fn all_table(results: &Results) -> Table {
+    let mut table = Table::new(&["encoder", "level", "CPU x", "wall x", "bytes x", "worst file"]);
+    for level in LEVELS {
+        let mut encoders: Vec<_> =
+            results.figures.iter().filter(|figures| figures.level == level && figures.category.counts()).collect();
+        let Some(first) = encoders.first().map(|figures| figures.category) else { continue };
+        encoders.retain(|figures| figures.category == first);
+        for encoder in encoders.into_iter().map(|figures| figures.encoder) {
+            let Some(ratios) = results.ratios(encoder, encoder.reference(), level, Category::counts) else { continue };
+            let worst = results.worst(encoder, level, Category::counts);
+            table.row(vec![
+                encoder.name(),
+                level.to_string(),
+                format!("{:.3}", ratios.cpu),
+                format!("{:.3}", ratios.wall),
+                format!("{:.4}", ratios.bytes),
+                worst
+                    .map_or("?".to_owned(), |(category, name, ratio)| format!("{ratio:.4} {}/{name}", category.name())),
+            ]);
+        }
+    }
+    table
 }
 
 const COLUMNS: [&str; 12] = [
     "encoder",
     "level",
+    "CPU x",
+    "wall x",
+    "instr x",
+    "bytes x",
+    "worst file",
+    "instr/sample",
     "CPU s",
     "wall s",
     "peak MiB",
     "bytes",
-    "instr/sample",
-    "CPU",
-    "wall",
-    "peak",
-    "bytes",
-    "instr",
 ];
 
-fn set_table(results: &Results, set: &str) -> Table {
+fn category_table(results: &Results, category: Category) -> Table {
     let mut table = Table::new(&COLUMNS);
-    for figures in results.figures.iter().filter(|figures| figures.set == set) {
-        table.row(cells(figures, results.find(set, Encoder::Flac, figures.level)));
+    for figures in results.figures.iter().filter(|figures| figures.category == category) {
+        table.row(cells(results, figures));
     }
     table
 }
 
-/// The figures, and their ratios to the reference's.
 #[allow(clippy::cast_precision_loss)] // for people to read
-fn cells(figures: &Figures, flac: Option<&Figures>) -> Vec<String> {
-    let mut cells = vec![
-        figures.encoder.name(),
-        figures.level.to_string(),
-        format!("{:.2}", figures.cpu()),
-        format!("{:.2}", figures.wall()),
+fn cells(results: &Results, figures: &Figures) -> Vec<String> {
+    let Figures { category, encoder, level, .. } = *figures;
+    let within = |one| one == category;
+    let ratios = results.ratios(encoder, encoder.reference(), level, within);
+    let reference = results.find(category, encoder.reference(), level);
+    let instructions = figures.instructions.zip(reference.and_then(|reference| reference.instructions));
+    let told = |value: Option<f64>, digits: usize| value.map_or("-".to_owned(), |value| format!("{value:.digits$}"));
+    let seconds = |what: fn(&Usage) -> Duration| median(figures.runs.iter().map(|run| what(run).as_secs_f64()));
+    vec![
+        encoder.name(),
+        level.to_string(),
+        told(ratios.map(|ratios| ratios.cpu), 3),
+        told(ratios.map(|ratios| ratios.wall), 3),
+        told(instructions.map(|(of, to)| of / to), 3),
+        told(ratios.map(|ratios| ratios.bytes), 4),
+        results.worst(encoder, level, within).map_or("-".to_owned(), |(_, name, ratio)| format!("{ratio:.4} {name}")),
+        told(figures.instructions, 0),
+        format!("{:.2}", seconds(|run| run.cpu)),
+        format!("{:.2}", seconds(|run| run.wall)),
         format!("{:.1}", figures.peak() as f64 / f64::from(1 << 20)),
-        figures.bytes.to_string(),
-        figures.instructions.map_or("n/a".to_owned(), |count| format!("{count:.0}")),
-    ];
-    let ratio = |of: f64, to: f64, digits: usize| {
-        let ratio = of / to;
-        if ratio.is_finite() { format!("{ratio:.digits$}") } else { "n/a".to_owned() }
-    };
-    match flac {
-        Some(flac) => cells.extend([
-            ratio(paired_ratio(&figures.runs, &flac.runs, |run| run.cpu), 1.0, 2),
-            ratio(paired_ratio(&figures.runs, &flac.runs, |run| run.wall), 1.0, 2),
-            ratio(figures.peak() as f64, flac.peak() as f64, 2),
-            ratio(figures.bytes as f64, flac.bytes as f64, 4),
-            ratio(figures.instructions.unwrap_or(f64::NAN), flac.instructions.unwrap_or(f64::NAN), 2),
-        ]),
-        None => cells.resize(COLUMNS.len(), "n/a".to_owned()),
+        figures.bytes.iter().sum::<u64>().to_string(),
+    ]
+}
+
+/// Each file's bytes beside libFLAC's, at the levels that are compared.
+fn file_table(results: &Results) -> Table {
+    let mut table = Table::new(&["file", "level 0", "level 5", "level 8"]);
+    let levels = LEVELS.map(|level| results.per_file(NATIVE, level, Category::counts));
+    for (category, names) in results.files.iter().filter(|(category, _)| category.counts()) {
+        for file in names {
+            let ratio = |files: &Vec<(Category, &str, f64)>| {
+                let found = files.iter().find(|(one, name, _)| (one, name) == (category, &file.as_str()));
+                found.map_or("-".to_owned(), |(.., ratio)| format!("{ratio:.4}"))
+            };
+            let mut row = vec![format!("{}/{file}", category.name())];
+            row.extend(levels.iter().map(ratio));
+            table.row(row);
+        }
     }
-    cells
+    table
 }
 
 fn ladder_table(results: &Results) -> Table {
     let levels = results.ladder.iter().map(|(_, bytes)| bytes.len()).max().unwrap_or(0);
     let names: Vec<String> =
-        std::iter::once("set".to_owned()).chain((0..levels).map(|level| level.to_string())).collect();
+        std::iter::once("category".to_owned()).chain((0..levels).map(|level| level.to_string())).collect();
     let mut table = Table::new(&names.iter().map(String::as_str).collect::<Vec<_>>());
-    for (set, bytes) in &results.ladder {
-        table.row(std::iter::once(set.clone()).chain(bytes.iter().map(u64::to_string)).collect());
+    for (category, bytes) in &results.ladder {
+        table.row(std::iter::once(category.name().to_owned()).chain(bytes.iter().map(u64::to_string)).collect());
     }
     table
 }
 
 /// A table of the bars, and one line that sums them up.
-pub fn bars(bars: &[Bar]) -> String {
+pub fn bars(bars: &[Bar], half: Half) -> String {
     let mut table = Table::new(&["bar", "limit", "measured", ""]);
     for bar in bars {
         let verdict = match bar.verdict {
@@ -125,52 +167,53 @@ pub fn bars(bars: &[Bar]) -> String {
     let missed = bars.iter().filter(|bar| bar.verdict == Verdict::Missed).count();
     let sum =
         if missed == 0 { "no bar is missed".to_owned() } else { format!("{missed} of {} bars MISSED", bars.len()) };
-    format!("\n{table}\n{sum}\n")
+    format!("bars, on the {} half\n\n{table}\n{sum}\n", half.name())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
-    use crate::figures::Usage;
+    use crate::encoders::{Encoder, LIBFLAC};
 
     fn figures(encoder: Encoder, millis: u64, bytes: u64, instructions: Option<f64>) -> Figures {
         let time = Duration::from_millis(millis);
         let runs = vec![Usage { cpu: time, wall: time, peak: 4 << 20 }];
-        Figures { set: "music".to_owned(), seconds: 60.0, encoder, level: 5, runs, bytes, instructions }
+        Figures { runs, bytes: vec![bytes], instructions, ..Figures::new(Category::Solo, encoder, 5) }
     }
 
-    #[test]
-    fn every_figure_has_its_ratio_to_flac() {
-        let flac = figures(Encoder::Flac, 1000, 1000, Some(200.0));
-        let ours = figures(Encoder::Converter { threads: 1 }, 2500, 975, Some(100.0));
-        let expected =
-            ["converter, 1 thread", "5", "2.50", "2.50", "4.0", "975", "100", "2.50", "2.50", "1.00", "0.9750", "0.50"];
-        assert_eq!(cells(&ours, Some(&flac)), expected);
-        assert_eq!(cells(&ours, None).len(), COLUMNS.len());
-        let uncounted = figures(Encoder::Ffmpeg, 1, 1, None);
-        assert_eq!(cells(&uncounted, Some(&flac)).last().map(String::as_str), Some("n/a"));
-    }
-
-    #[test]
-    fn the_report_has_a_table_for_each_set_and_the_levels() {
-        let results = Results {
-            figures: vec![figures(Encoder::Flac, 1, 1, None)],
-            ladder: vec![("music".to_owned(), vec![30, 20, 10])],
+    fn results() -> Results {
+        Results {
+            files: vec![(Category::Solo, vec!["flute".to_owned()])],
+            figures: vec![figures(NATIVE, 2500, 975, Some(100.0)), figures(LIBFLAC, 1000, 1000, Some(200.0))],
+            ladder: vec![(Category::Solo, vec![30, 20, 10])],
             long_file: None,
-        };
-        let text = tables(&results);
-        assert!(
-            text.contains("music, 60 s (medians of 0, 1, 0 runs") && text.contains("| music | 30 | 20 | 10 |"),
-            "{text}"
-        );
+        }
+    }
+
+    #[test]
+    fn every_figure_has_its_ratio_to_libflac() {
+        let mut results = results();
+        let expected =
+            ["native", "5", "2.500", "2.500", "0.500", "0.9750", "0.9750 flute", "100", "2.50", "2.50", "4.0", "975"];
+        assert_eq!(cells(&results, &results.figures[0]), expected);
+        results.figures[1].instructions = None;
+        assert_eq!(cells(&results, &results.figures[0])[4], "-");
+    }
+
+    #[test]
+    fn the_report_has_every_table_and_says_which_half() {
+        let text = tables(&results(), Half::Reported);
+        for part in ["The reported half", "solo, files: 1", "| solo/flute |", "| solo     | 30 | 20 | 10 |"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
     }
 
     #[test]
     fn missed_bars_are_counted() {
         let bar = |verdict| Bar { what: "a".to_owned(), limit: "b".to_owned(), measured: "c".to_owned(), verdict };
-        assert!(bars(&[bar(Verdict::Holds), bar(Verdict::NotMeasured)]).ends_with("no bar is missed\n"));
-        assert!(bars(&[bar(Verdict::Holds), bar(Verdict::Missed)]).ends_with("1 of 2 bars MISSED\n"));
+        let none = bars(&[bar(Verdict::Holds), bar(Verdict::NotMeasured)], Half::Reported);
+        assert!(none.ends_with("no bar is missed\n"));
+        let one = bars(&[bar(Verdict::Holds), bar(Verdict::Missed)], Half::Tuning);
+        assert!(one.contains("the tuning half") && one.ends_with("1 of 2 bars MISSED\n"));
     }
 }

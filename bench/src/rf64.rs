@@ -4,7 +4,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
-use crate::sounds::{Wav, format_fields};
+use crate::wav::{Wav, format_fields};
 
 /// Bytes of audio, 4.5 GiB: whole samples of 2 channels of 16 bits.
 pub const AUDIO_BYTES: u64 = 9 << 29;

@@ -14,7 +14,13 @@ const STORE: usize = 8;
 pub(super) struct BitWriter {
     /// Room that is written to before it counts. It grows with what is written, and is kept.
     room: Vec<u8>,
-    /// The bytes of `room` that are full.
+    end: End,
+}
+
+/// Where the next field goes.
+#[derive(Debug, Default, Clone, Copy)]
+struct End {
+    /// The bytes before that are full.
     full: usize,
     /// Bits in the byte after them, fewer than 8. The rest of it is zero.
     held: u32,
@@ -22,40 +28,54 @@ pub(super) struct BitWriter {
     recent: u64,
 }
 
+impl End {
+    /// See [`Run::put`].
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // into kernels that are compiled for other CPUs than this function would be
+    fn put<const FIELDS: usize>(&mut self, room: &mut Vec<u8>, fields: [(u64, u32); FIELDS]) {
+        // No slice is as long as half of all numbers, and so there is no overflow to check for.
+        let start = self.full & (usize::MAX >> 1);
+        if room.len() < start + FIELDS * STORE {
+            grow(room, start + FIELDS * STORE);
+        }
+        let Some(places) = room.get_mut(start..start + FIELDS * STORE) else { return };
+        let mut held = self.held;
+        for (value, count) in fields {
+            debug_assert!(count <= STORE_BITS && value >> count == 0);
+            self.recent = self.recent << count | value;
+            let (full, bits) = (held as usize / 8, held % 8 + count);
+            if let Some(place) = places.get_mut(full..full + STORE) {
+                // A shift by 64, when nothing is held and nothing comes, counts as none: what is stored then is beyond
+                // the end, as all that a store puts there.
+                place.copy_from_slice(&self.recent.wrapping_shl(64 - bits).to_be_bytes());
+            }
+            held += count;
+        }
+        self.full += held as usize / 8;
+        self.held = held % 8;
+    }
+}
+
 impl BitWriter {
     /// Forgets all bits, and keeps the memory.
     pub fn clear(&mut self) {
-        (self.full, self.held) = (0, 0);
+        self.end = End::default();
     }
 
     /// The lowest `count` bits, at most 64, of which those above must be zero.
     #[inline]
     pub fn put(&mut self, value: u64, count: u32) {
         if count > STORE_BITS {
-            self.put_short(value >> 32, count - 32);
-            self.put_short(value & 0xFFFF_FFFF, 32);
+            self.end.put(&mut self.room, [(value >> 32, count - 32), (value & 0xFFFF_FFFF, 32)]);
         } else {
-            self.put_short(value, count);
+            self.end.put(&mut self.room, [(value, count)]);
         }
     }
 
-    /// As [`put`](Self::put), for at most [`STORE_BITS`].
-    #[inline(always)]
-    #[allow(clippy::inline_always)] // into kernels that are compiled for other CPUs than this function would be
-    pub fn put_short(&mut self, value: u64, count: u32) {
-        debug_assert!(count <= STORE_BITS && value >> count == 0);
-        self.recent = self.recent << count | value;
-        let bits = self.held + count;
-        if self.room.len() < self.full + STORE {
-            self.grow(0);
-        }
-        if let Some(place) = self.room.get_mut(self.full..self.full + STORE) {
-            // A shift by 64, when nothing is held and nothing comes, counts as none: what is stored then is beyond the
-            // end, as all that a store puts there.
-            place.copy_from_slice(&self.recent.wrapping_shl(64 - bits).to_be_bytes());
-        }
-        self.full += bits as usize / 8;
-        self.held = bits % 8;
+    /// For many fields one after the other.
+    #[inline]
+    pub fn run(&mut self) -> Run<'_> {
+        Run { end: self.end, writer: self }
     }
 
     /// A number in two's complement of `count` bits, 1 to 64.
@@ -67,40 +87,72 @@ impl BitWriter {
     /// So many zero bits.
     pub fn put_zeros(&mut self, count: u64) {
         if let Ok(count @ 0..=STORE_BITS) = u32::try_from(count) {
-            return self.put_short(0, count);
+            return self.put(0, count);
         }
         // The byte that has been begun is zero from there on, and so are those that follow.
-        let bits = u64::from(self.held) + count;
-        let more = usize::try_from(bits / 8).unwrap_or(usize::MAX);
-        self.grow(more);
-        let first = self.full + usize::from(self.held > 0);
-        self.full += more;
-        if let Some(zeros) = self.room.get_mut(first..self.full + STORE) {
+        let bits = u64::from(self.end.held) + count;
+        let first = self.end.full + usize::from(self.end.held > 0);
+        let full = self.end.full.saturating_add(usize::try_from(bits / 8).unwrap_or(usize::MAX));
+        grow(&mut self.room, full.saturating_add(STORE));
+        if let Some(zeros) = self.room.get_mut(first..=full) {
             zeros.fill(0);
         }
-        self.held = (bits % 8) as u32;
-        self.recent = 0;
+        #[allow(clippy::cast_possible_truncation)] // below 8
+        let held = (bits % 8) as u32;
+        self.end = End { full, held, recent: 0 };
     }
 
     /// Bits so far.
     pub fn len(&self) -> u64 {
-        self.full as u64 * 8 + u64::from(self.held)
+        self.end.full as u64 * 8 + u64::from(self.end.held)
     }
 
     /// Fills the last byte with zero bits, and gives all bytes.
     pub fn finish(&mut self) -> &[u8] {
-        self.full += usize::from(self.held > 0);
-        self.held = 0;
-        self.room.get(..self.full).unwrap_or_default()
+        self.end = End { full: self.end.full + usize::from(self.end.held > 0), ..End::default() };
+        self.room.get(..self.end.full).unwrap_or_default()
+    }
+}
+
+/// Many fields one after the other: what changes with each stays in registers. All are in the writer when it is
+/// dropped.
+#[derive(Debug)]
+pub(super) struct Run<'a> {
+    writer: &'a mut BitWriter,
+    end: End,
+}
+
+impl Run<'_> {
+    /// Fields one after the other: of each the lowest bits, so many as the second number says, at most [`STORE_BITS`],
+    /// of which those above must be zero.
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // as End::put
+    pub fn put<const FIELDS: usize>(&mut self, fields: [(u64, u32); FIELDS]) {
+        self.end.put(&mut self.writer.room, fields);
     }
 
-    /// Makes room for so many bytes and a store after them; twice what there is, so that it is rarely asked for.
-    #[cold]
-    fn grow(&mut self, bytes: usize) {
-        let needed = self.full.saturating_add(bytes).saturating_add(STORE);
-        if needed > self.room.len() {
-            self.room.resize(needed.max(self.room.len() * 2).max(1024), 0);
-        }
+    /// Puts what a function puts.
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // as End::put
+    pub fn by(&mut self, put: impl FnOnce(&mut BitWriter)) {
+        self.writer.end = self.end;
+        put(self.writer);
+        self.end = self.writer.end;
+    }
+}
+
+impl Drop for Run<'_> {
+    fn drop(&mut self) {
+        self.writer.end = self.end;
+    }
+}
+
+/// Makes room for at least so many bytes; for twice as many as there are, so that it is rarely asked for.
+#[cold]
+#[inline(never)]
+fn grow(room: &mut Vec<u8>, bytes: usize) {
+    if room.len() < bytes {
+        room.resize(bytes.max(room.len() * 2).max(1024), 0);
     }
 }
 

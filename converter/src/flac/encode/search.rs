@@ -48,11 +48,11 @@ const fn search(order: usize, stereo: Stereo, partition_order: u32, further_solv
 const SEARCHES: [Search; 9] = {
     use Stereo::{Coded, Differences, Predictors};
     [
-        search(0, Differences, 4, 0, false),
-        search(4, Differences, 4, 0, false),
-        search(6, Differences, 4, 0, false),
-        search(7, Differences, 5, 0, false),
-        search(8, Differences, 5, 0, false),
+        search(0, Differences, 6, 0, false),
+        search(4, Differences, 6, 0, false),
+        search(6, Differences, 6, 0, false),
+        search(7, Differences, 6, 0, false),
+        search(8, Differences, 6, 0, false),
         search(10, Differences, 6, 0, false),
         search(12, Differences, 6, 0, false),
         search(12, Predictors, 6, 1, false),

@@ -8,9 +8,7 @@ use std::array::from_fn;
 use crate::flac::kernels::{MAX_ORDER, Survey};
 
 /// Samples for which differences are kept at a time: few enough for the nearest cache.
-const BLOCK: usize = 256;
-/// Lanes of sums that are kept beside each other, so that they can be those of a vector.
-const LANES: usize = 8;
+const BLOCK: usize = 1024;
 /// Samples of a segment that are converted to `f64` at a time.
 const PIECE: usize = 256;
 /// Samples of it that are multiplied at a time.
@@ -21,25 +19,39 @@ pub(in crate::flac::kernels) fn split(pcm: &[u8], bytes: usize, channels: &mut [
     let frames = pcm.len() / (bytes * count).max(1);
     // All that is in them is overwritten: the zeros cost time only when a block is larger than the one before.
     channels.iter_mut().for_each(|channel| channel.resize(frames, 0));
-    match (bytes, &mut *channels) {
-        (2, [left, right]) => split_16_bit_stereo(pcm, left, right),
-        (1, _) => split_rest::<1>(pcm, channels, 0),
-        (2, _) => split_rest::<2>(pcm, channels, 0),
-        (3, _) => split_rest::<3>(pcm, channels, 0),
+    match bytes {
+        1 => split_rest::<1>(pcm, channels, 0),
+        2 => split_rest::<2>(pcm, channels, 0),
+        3 => split_rest::<3>(pcm, channels, 0),
         _ => split_rest::<4>(pcm, channels, 0),
     }
 }
 
 /// Splits `pcm` from this frame (one sample of every channel) on.
 pub(in crate::flac::kernels) fn split_rest<const BYTES: usize>(pcm: &[u8], channels: &mut [Vec<i32>], from: usize) {
-    let step = BYTES * channels.len();
-    let pcm = pcm.get(from * step..).unwrap_or_default();
-    // Channel after channel, but of so few frames that all their bytes stay in the nearest cache.
-    for (tile, pcm) in pcm.chunks(BLOCK * step.max(1)).enumerate() {
-        for (number, channel) in channels.iter_mut().enumerate() {
-            let channel = channel.get_mut(from + tile * BLOCK..).unwrap_or_default();
-            for (sample, frame) in channel.iter_mut().zip(pcm.chunks_exact(step)) {
-                *sample = frame[number * BYTES..].first_chunk().map_or(0, signed::<BYTES>);
+    let count = channels.len();
+    let samples = pcm.as_chunks::<BYTES>().0.get(from * count..).unwrap_or_default();
+    match channels {
+        [mono] => {
+            for (to, sample) in mono.iter_mut().skip(from).zip(samples) {
+                *to = signed(sample);
+            }
+        }
+        [left, right] => {
+            for ((left, right), frame) in left.iter_mut().zip(right).skip(from).zip(samples.as_chunks().0) {
+                [*left, *right] = both(frame);
+            }
+        }
+        // Channel after channel, but of so few frames that all their bytes stay in the nearest cache.
+        _ => {
+            let step = BYTES * count.max(1);
+            for (tile, samples) in samples.as_flattened().chunks(BLOCK * step).enumerate() {
+                for (number, channel) in channels.iter_mut().enumerate() {
+                    let channel = channel.get_mut(from + tile * BLOCK..).unwrap_or_default();
+                    for (to, frame) in channel.iter_mut().zip(samples.chunks_exact(step)) {
+                        *to = frame[number * BYTES..].first_chunk().map_or(0, signed::<BYTES>);
+                    }
+                }
             }
         }
     }
@@ -47,19 +59,24 @@ pub(in crate::flac::kernels) fn split_rest<const BYTES: usize>(pcm: &[u8], chann
 
 /// A little-endian number.
 fn signed<const BYTES: usize>(bytes: &[u8; BYTES]) -> i32 {
-    let mut wide = [0; 4];
-    for (wide, byte) in wide.iter_mut().skip(4 - BYTES).zip(bytes) {
-        *wide = *byte;
+    match *bytes.as_slice() {
+        [a] => i8::from_le_bytes([a]).into(),
+        [a, b] => i16::from_le_bytes([a, b]).into(),
+        [a, b, c] => i32::from(i8::from_le_bytes([c])) << 16 | i32::from(u16::from_le_bytes([a, b])),
+        [a, b, c, d] => i32::from_le_bytes([a, b, c, d]),
+        _ => 0,
     }
-    i32::from_le_bytes(wide) >> (32 - 8 * BYTES)
 }
 
-/// Both samples at once from a number of 32 bits, which vectors of any CPU can do.
-fn split_16_bit_stereo(pcm: &[u8], left: &mut [i32], right: &mut [i32]) {
-    for ((left, right), frame) in left.iter_mut().zip(right).zip(pcm.as_chunks().0) {
-        let both = i32::from_le_bytes(*frame);
-        *left = both << 16 >> 16;
-        *right = both >> 16;
+/// Two little-endian numbers.
+fn both<const BYTES: usize>([left, right]: &[[u8; BYTES]; 2]) -> [i32; 2] {
+    match (left.as_slice(), right.as_slice()) {
+        // Of one number of 32 bits, which vectors of any CPU can do.
+        (&[a, b], &[c, d]) => {
+            let both = i32::from_le_bytes([a, b, c, d]);
+            [both << 16 >> 16, both >> 16]
+        }
+        _ => [signed(left), signed(right)],
     }
 }
 
@@ -82,81 +99,69 @@ pub(in crate::flac::kernels) fn survey(samples: &[i32]) -> Survey {
     Survey { used: any, spread: any & !all, magnitude }
 }
 
-#[inline(always)]
 pub(in crate::flac::kernels) fn stereo_sums(left: &[i32], right: &[i32]) -> [u64; 4] {
     let mut sums = [0; 4];
-    let (mut left, mut right) = (left, right);
-    while let (Some(l), Some(r)) = (left.first_chunk::<66>(), right.first_chunk::<66>()) {
-        let mut lanes = [[0; LANES]; 4];
-        for row in 0..64 / LANES {
-            add_second_differences(&l[row * LANES..], &r[row * LANES..], &mut lanes);
-        }
-        add_up(lanes, &mut sums);
-        (left, right) = (&left[64..], &right[64..]);
-    }
-    for (left, right) in left.windows(3).zip(right.windows(3)) {
-        let mut lanes = [[0; 1]; 4];
-        add_second_differences(left, right, &mut lanes);
-        add_up(lanes, &mut sums);
-    }
-    sums
-}
-
-#[inline(always)]
-fn add_second_differences<const L: usize>(left: &[i32], right: &[i32], sums: &mut [[u32; L]; 4]) {
-    let (left, right) = (&left[..L + 2], &right[..L + 2]);
-    for lane in 0..L {
-        let l = [left[lane], left[lane + 1], left[lane + 2]];
-        let r = [right[lane], right[lane + 1], right[lane + 2]];
-        let m: [_; 3] = from_fn(|at| (l[at] + r[at]) >> 1);
-        let second = |x: [i32; 3]| x[0] - 2 * x[1] + x[2];
-        let (ls, rs, ms) = (second(l), second(r), second(m));
-        for (sum, second) in sums.iter_mut().zip([ls, rs, ms, ls - rs]) {
-            sum[lane] += second.unsigned_abs();
-        }
-    }
-}
-
-#[inline(always)]
-pub(in crate::flac::kernels) fn fixed_sums(samples: &[i32]) -> [u64; 5] {
-    let mut sums = [0; 5];
-    let mut rest = samples;
-    while let Some(block) = rest.first_chunk::<68>() {
-        let mut lanes = [[0; LANES]; 5];
-        for row in 0..64 / LANES {
-            add_residuals(&block[row * LANES..], &mut lanes);
-        }
-        add_up(lanes, &mut sums);
-        rest = &rest[64..];
-    }
-    for window in rest.windows(5) {
-        let mut lanes = [[0; 1]; 5];
-        add_residuals(window, &mut lanes);
-        add_up(lanes, &mut sums);
-    }
-    sums
-}
-
-#[inline(always)]
-fn add_residuals<const L: usize>(samples: &[i32], sums: &mut [[u32; L]; 5]) {
-    let samples = &samples[..L + 4];
-    let mut differences: [[i32; L]; 5] = from_fn(|back| from_fn(|lane| samples[4 - back + lane]));
-    for (order, sums) in sums.iter_mut().enumerate() {
-        for lane in 0..L {
-            sums[lane] += differences[0][lane].unsigned_abs();
-        }
-        for back in 0..4 - order {
-            for lane in 0..L {
-                differences[back][lane] -= differences[back + 1][lane];
+    for (left, right) in overlapping::<2>(left).zip(overlapping::<2>(right)) {
+        let mut few = [Few::default(); 4];
+        for (left, right) in left.array_windows().zip(right.array_windows()) {
+            let second = |[two, one, now]: [i32; 3]| now - 2 * one + two;
+            let mid = from_fn(|at| (left[at] + right[at]) >> 1);
+            let (left, right) = (second(*left), second(*right));
+            for (few, difference) in few.iter_mut().zip([left, right, second(mid), left - right]) {
+                few.add(difference.unsigned_abs());
             }
         }
+        for (sum, few) in sums.iter_mut().zip(few) {
+            *sum += few.sum();
+        }
+    }
+    sums
+}
+
+pub(in crate::flac::kernels) fn fixed_sums(samples: &[i32]) -> [u64; 5] {
+    let mut sums = [0; 5];
+    for block in overlapping::<4>(samples) {
+        let mut few = [Few::default(); 5];
+        for [four, three, two, one, now] in block.array_windows() {
+            let first = [now - one, one - two, two - three, three - four];
+            let second = [first[0] - first[1], first[1] - first[2], first[2] - first[3]];
+            let third = [second[0] - second[1], second[1] - second[2]];
+            for (few, residual) in few.iter_mut().zip([*now, first[0], second[0], third[0], third[0] - third[1]]) {
+                few.add(residual.unsigned_abs());
+            }
+        }
+        for (sum, few) in sums.iter_mut().zip(few) {
+            *sum += few.sum();
+        }
+    }
+    sums
+}
+
+/// The sum of at most 2^16 numbers in lanes of 32 bits, of which a vector holds twice as many as of 64.
+#[derive(Debug, Clone, Copy, Default)]
+struct Few {
+    /// Modulo 2^32.
+    whole: u32,
+    /// Of the upper halves: the rest of `whole` is that of the lower ones, and is all there.
+    upper: u32,
+}
+
+impl Few {
+    fn add(&mut self, value: u32) {
+        self.whole = self.whole.wrapping_add(value);
+        self.upper += value >> 16;
+    }
+
+    fn sum(self) -> u64 {
+        let lower = self.whole.wrapping_sub(self.upper << 16);
+        (u64::from(self.upper) << 16) + u64::from(lower)
     }
 }
 
-fn add_up<const L: usize, const N: usize>(lanes: [[u32; L]; N], sums: &mut [u64; N]) {
-    for (sum, lanes) in sums.iter_mut().zip(lanes) {
-        *sum += lanes.into_iter().map(u64::from).sum::<u64>();
-    }
+/// Blocks of up to [`BLOCK`] samples, each after the last `HISTORY` samples of the block before.
+fn overlapping<const HISTORY: usize>(samples: &[i32]) -> impl Iterator<Item = &[i32]> {
+    let starts = (0..samples.len().saturating_sub(HISTORY)).step_by(BLOCK);
+    starts.map(move |start| &samples[start..samples.len().min(start + BLOCK + HISTORY)])
 }
 
 pub(in crate::flac::kernels) fn lag_sums(samples: &[i32], from: usize, shift: u32, sums: &mut [f64]) {

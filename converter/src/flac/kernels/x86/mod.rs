@@ -4,7 +4,7 @@ mod analysis;
 mod coding;
 mod md5;
 
-use super::{Kernels, plain};
+use super::Kernels;
 
 /// These kernels, if this CPU has what they need.
 pub(super) fn detected() -> Option<Kernels> {

@@ -44,24 +44,3 @@ pub(in crate::flac::kernels) fn crc16(crc: u16, bytes: &[u8]) -> u16 {
         u16::from(low) << 8 ^ TABLES[0][usize::from(high ^ byte)]
     })
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_checksum_of_many_bytes_is_that_of_each_bit_after_the_other() {
-        let bytes: Vec<u8> = (0..200_u32).map(|at| u8::try_from(at * at % 251).unwrap()).collect();
-        for start in [0, 0x1234, 0xFFFF] {
-            for length in 0..bytes.len() {
-                let slow = bytes[..length].iter().fold(start, |crc, byte| {
-                    (0..8).fold(crc ^ u16::from(*byte) << 8, |crc, _| {
-                        if crc & 0x8000 == 0 { crc << 1 } else { crc << 1 ^ POLYNOMIAL }
-                    })
-                });
-                assert_eq!(crc16(start, &bytes[..length]), slow, "{length}");
-            }
-        }
-        assert_eq!(crc16(0, b"123456789"), 0xFEE8);
-    }
-}

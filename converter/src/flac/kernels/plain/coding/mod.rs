@@ -3,6 +3,8 @@
 mod crc;
 mod residual;
 mod rice;
+#[cfg(test)]
+mod tests;
 
 #[cfg(target_arch = "x86_64")]
 pub(in crate::flac::kernels) use self::crc::POLYNOMIAL;

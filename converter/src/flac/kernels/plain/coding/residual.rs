@@ -6,37 +6,40 @@
 
 use crate::flac::kernels::{MAX_ORDER, Width};
 
-/// Samples that are predicted from one conversion, and what goes before them.
+/// Samples that are predicted from one conversion.
 const TILE: usize = 256;
+/// Sums beside each other, so that none waits for itself.
 const LANES: usize = 8;
-const TILE_AND_PAST: usize = MAX_ORDER + TILE;
 
 /// 0, -1, 1, -2, 2 … become 0, 1, 2, 3, 4 … (§9.2.7).
+#[inline(always)]
+#[allow(clippy::inline_always)]
 fn fold(residual: i32) -> u32 {
     (residual << 1 ^ residual >> 31).cast_unsigned()
 }
 
+#[inline(always)]
+#[allow(clippy::inline_always)] // so that it can be compiled for other CPUs too
 pub(in crate::flac::kernels) fn fixed_residual(samples: &[i32], order: usize, residual: &mut Vec<u32>) {
     match order {
-        0 => differences(samples, residual, |[x]: [i32; 1]| x),
-        1 => differences(samples, residual, |[b, x]: [i32; 2]| x.wrapping_sub(b)),
-        2 => differences(samples, residual, |x: [i32; 3]| dot(x, [1, -2, 1])),
-        3 => differences(samples, residual, |x: [i32; 4]| dot(x, [-1, 3, -3, 1])),
-        _ => differences(samples, residual, |x: [i32; 5]| dot(x, [1, -4, 6, -4, 1])),
+        0 => weighted(samples, [1], residual),
+        1 => weighted(samples, [1, -1], residual),
+        2 => weighted(samples, [1, -2, 1], residual),
+        3 => weighted(samples, [1, -3, 3, -1], residual),
+        _ => weighted(samples, [1, -4, 6, -4, 1], residual),
     }
 }
 
+/// Sums of samples, the newest first, times constants.
 #[inline(always)]
-#[allow(clippy::inline_always)] // so that the factors are constants, and multiplications by them additions
-fn dot<const N: usize>(samples: [i32; N], factors: [i32; N]) -> i32 {
-    samples.iter().zip(factors).fold(0, |sum, (sample, factor)| sum.wrapping_add(sample.wrapping_mul(factor)))
-}
-
-fn differences<const N: usize>(samples: &[i32], residual: &mut Vec<u32>, difference: impl Fn([i32; N]) -> i32) {
-    let windows = samples.array_windows::<N>();
-    residual.resize(windows.len(), 0);
-    for (residual, window) in residual.iter_mut().zip(windows) {
-        *residual = fold(difference(*window));
+#[allow(clippy::inline_always)] // so that few multiplications are left
+fn weighted<const N: usize>(samples: &[i32], weights: [i32; N], residual: &mut Vec<u32>) {
+    let count = (samples.len() + 1).saturating_sub(N);
+    residual.resize(count, 0);
+    let newest_first: [&[i32]; N] = std::array::from_fn(|back| samples.get(N - 1 - back..).unwrap_or_default());
+    for (at, residual) in residual.iter_mut().enumerate() {
+        let products = newest_first.iter().zip(weights).map(|(samples, weight)| samples[at].wrapping_mul(weight));
+        *residual = fold(products.fold(0, i32::wrapping_add));
     }
 }
 
@@ -74,37 +77,36 @@ fn in_f64<const ORDER: usize>(samples: &[i32], coefficients: &[i32], shift: u32,
     /// 32 bits are those of an `i32` in two's complement.
     const TO_INTEGER: f64 = 1.5 * (1_u64 << 52) as f64;
     let order = coefficients.len().min(ORDER);
-    // In the order of the samples; what lacks counts as zero, and is older.
+    let scale = 1.0 / f64::from(1_u32 << shift);
+    // Begun so, a sum's nearest integer is the one below: half the smallest fraction keeps ties away.
+    let start = scale / 2.0 - 0.5;
+    // In the order of the samples; what lacks is zero, and older.
     let mut factors = [0.0; ORDER];
     for (factor, coefficient) in factors.iter_mut().rev().zip(coefficients) {
-        *factor = f64::from(*coefficient);
+        *factor = f64::from(*coefficient) * scale;
     }
-    let scale = 1.0 / f64::from(1_u32 << shift);
-    // To the integer below, not the nearest: half the smallest fraction keeps ties away.
-    let down = 0.5 - scale / 2.0;
-    let mut past = [0.0; TILE_AND_PAST];
-    let mut predicted = [0.0; TILE];
+    let mut past = [0.0; MAX_ORDER + TILE];
+    let mut sums = [[0.0; LANES]; TILE / LANES];
     for (tile, residual) in residual.chunks_mut(TILE).enumerate() {
-        let Some((_, samples)) = samples.split_at_checked(tile * TILE) else { break };
-        for (past, sample) in past.iter_mut().skip(ORDER - order).zip(samples) {
+        let samples = samples.get(tile * TILE..).unwrap_or_default();
+        for (past, sample) in past[ORDER - order..].iter_mut().zip(samples) {
             *past = f64::from(*sample);
         }
-        for (chunk, predicted) in
-            predicted.as_chunks_mut::<LANES>().0.iter_mut().enumerate().take(residual.len().div_ceil(LANES))
-        {
-            let past: &[f64] = &past[chunk * LANES..][..LANES + ORDER];
-            let mut sums = [0.0; LANES];
+        let needed = residual.len().div_ceil(LANES);
+        for (chunk, sums) in sums.iter_mut().enumerate().take(needed) {
+            let past = &past[chunk * LANES..][..LANES + ORDER];
+            *sums = [start; LANES];
             for (past, factor) in past.array_windows::<LANES>().zip(&factors) {
                 for (sum, sample) in sums.iter_mut().zip(past) {
                     *sum += sample * factor;
                 }
             }
-            *predicted = sums.map(|sum| sum * scale - down + TO_INTEGER);
         }
-        for ((residual, sample), predicted) in residual.iter_mut().zip(samples.iter().skip(order)).zip(predicted) {
-            #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)] // see TO_INTEGER
-            let predicted = predicted.to_bits() as i32;
-            *residual = fold(sample.wrapping_sub(predicted));
+        let current = samples.iter().skip(order);
+        for ((residual, sample), sum) in residual.iter_mut().zip(current).zip(sums.as_flattened()) {
+            #[allow(clippy::cast_possible_truncation)] // see TO_INTEGER
+            let predicted = (sum + TO_INTEGER).to_bits() as u32;
+            *residual = fold(sample.wrapping_sub(predicted.cast_signed()));
         }
     }
 }

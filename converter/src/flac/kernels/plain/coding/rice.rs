@@ -2,6 +2,8 @@
 
 use crate::flac::bits::{BitWriter, STORE_BITS};
 
+#[inline(always)]
+#[allow(clippy::inline_always)] // so that it can be compiled for other CPUs too
 pub(in crate::flac::kernels) fn partition_sums(residual: &[u32], order: usize, sums: &mut [u64]) {
     let length = (residual.len() + order) / sums.len().max(1);
     let mut rest = residual;
@@ -12,6 +14,8 @@ pub(in crate::flac::kernels) fn partition_sums(residual: &[u32], order: usize, s
     }
 }
 
+#[inline(always)]
+#[allow(clippy::inline_always)] // so that it can be compiled for other CPUs too
 pub(in crate::flac::kernels) fn quotients(residual: &[u32], parameter: u32) -> u64 {
     residual.iter().map(|value| u64::from(value >> parameter)).sum()
 }
@@ -27,6 +31,7 @@ pub(in crate::flac::kernels) fn put_rice(residual: &[u32], parameter: u32, out: 
 
 fn put_groups<const SIZE: usize>(residual: &[u32], parameter: u32, out: &mut BitWriter) {
     let (groups, rest) = residual.as_chunks::<SIZE>();
+    let mut run = out.run();
     for group in groups {
         let quotients: u64 = group.iter().map(|value| u64::from(value >> parameter)).sum();
         let bits = quotients + SIZE as u64 * u64::from(parameter + 1);
@@ -35,12 +40,12 @@ fn put_groups<const SIZE: usize>(residual: &[u32], parameter: u32, out: &mut Bit
                 codes << (value >> parameter) << (parameter + 1) | stop_and_remainder(*value, parameter)
             });
             #[allow(clippy::cast_possible_truncation)] // at most 57
-            out.put_short(codes, bits as u32);
+            run.put([(codes, bits as u32)]);
         } else {
-            put_long(group, parameter, out);
+            run.by(|out| put_long(group, parameter, out));
         }
     }
-    put_long(rest, parameter, out);
+    run.by(|out| put_long(rest, parameter, out));
 }
 
 /// Codes of any length.

@@ -2,8 +2,8 @@
 #![allow(unsafe_code)]
 
 use std::arch::x86_64::{
-    __m128i, _mm_clmulepi64_si128, _mm_loadu_si128, _mm_set_epi64x, _mm_setr_epi8, _mm_shuffle_epi8, _mm_storeu_si128,
-    _mm_xor_si128,
+    __m128i, _mm_clmulepi64_si128, _mm_loadu_si128, _mm_set_epi64x, _mm_setr_epi8, _mm_setzero_si128, _mm_shuffle_epi8,
+    _mm_storeu_si128, _mm_xor_si128,
 };
 
 use crate::flac::kernels::plain;
@@ -67,11 +67,12 @@ fn later<const BITS: u32>(lane: __m128i) -> __m128i {
 #[inline]
 #[target_feature(enable = "avx2,pclmulqdq")]
 fn load(block: &[u8; LANE * LANES]) -> [__m128i; LANES] {
-    std::array::from_fn(|lane| {
-        let lane: &[u8; LANE] = &block.as_chunks().0[lane];
+    let mut lanes = [_mm_setzero_si128(); LANES];
+    for (lane, bytes) in lanes.iter_mut().zip(block.as_chunks::<LANE>().0) {
         // SAFETY: the 16 bytes that this reads, at any alignment.
-        reversed(unsafe { _mm_loadu_si128(lane.as_ptr().cast()) })
-    })
+        *lane = reversed(unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) });
+    }
+    lanes
 }
 
 #[inline]

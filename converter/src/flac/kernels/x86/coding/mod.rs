@@ -3,8 +3,6 @@
 mod crc;
 mod residual;
 mod rice;
-#[cfg(test)]
-mod tests;
 
 pub(super) use self::crc::crc16;
 pub(super) use self::residual::{fixed_residual, linear_residual};

@@ -51,6 +51,7 @@ pub(in crate::flac::kernels::x86) fn put_rice(residual: &[u32], parameter: u32, 
 fn put_fours(residual: &[u32], parameter: u32, out: &mut BitWriter) {
     let coder = Coder::new(parameter);
     let (groups, rest) = residual.as_chunks::<{ 2 * LANES }>();
+    let mut run = out.run();
     for group in groups {
         let (first, second) = coder.twos_of_both(group);
         // In each half of a vector there is a word of the first eight, and then one of the second.
@@ -59,31 +60,28 @@ fn put_fours(residual: &[u32], parameter: u32, out: &mut BitWriter) {
         let words = before.followed_by(after);
         if words.fit() {
             let [a, c, b, d] = words.apart();
-            for (codes, bits) in [a, b, c, d] {
-                out.put_short(codes, bits);
-            }
+            run.put([a, b, c, d]);
         } else {
-            put_long(group, parameter, out);
+            run.by(|out| put_long(group, parameter, out));
         }
     }
-    plain::put_rice(rest, parameter, out);
+    run.by(|out| plain::put_rice(rest, parameter, out));
 }
 
 #[target_feature(enable = "avx2,bmi2")]
 fn put_twos(residual: &[u32], parameter: u32, out: &mut BitWriter) {
     let coder = Coder::new(parameter);
     let (groups, rest) = residual.as_chunks();
+    let mut run = out.run();
     for group in groups {
         let words = coder.twos(group);
         if words.fit() {
-            for (codes, bits) in words.apart() {
-                out.put_short(codes, bits);
-            }
+            run.put(words.apart());
         } else {
-            put_long(group, parameter, out);
+            run.by(|out| put_long(group, parameter, out));
         }
     }
-    plain::put_rice(rest, parameter, out);
+    run.by(|out| plain::put_rice(rest, parameter, out));
 }
 
 /// Not inlined, so that it takes no registers from the loops above.
@@ -111,8 +109,10 @@ impl Words {
     #[inline]
     #[target_feature(enable = "avx2")]
     fn followed_by(self, after: Self) -> Self {
+        // With a shift that is always below 64, the compiler has no others to think of.
+        let shift = _mm256_and_si256(after.bits, _mm256_set1_epi64x(63));
         Self {
-            codes: _mm256_or_si256(_mm256_sllv_epi64(self.codes, after.bits), after.codes),
+            codes: _mm256_or_si256(_mm256_sllv_epi64(self.codes, shift), after.codes),
             bits: _mm256_add_epi64(self.bits, after.bits),
         }
     }
@@ -134,7 +134,8 @@ impl Words {
             _mm256_storeu_si256(bits.as_mut_ptr().cast(), self.bits);
         }
         #[allow(clippy::cast_possible_truncation)] // at most STORE_BITS
-        std::array::from_fn(|word| (codes[word], bits[word] as u32))
+        let one = |word: usize| (codes[word], bits[word] as u32);
+        [one(0), one(1), one(2), one(3)]
     }
 }
 
