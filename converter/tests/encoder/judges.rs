@@ -91,7 +91,7 @@ impl Judges {
         flac.args(["--silent", "--test", "--warnings-as-errors"]);
         flac.args((0..waiting.len()).map(|number| self.path(number)));
         let output = flac.output().expect("these tests need the reference decoder: apt-get install flac");
-        self.assert_silent(&output, waiting.iter().enumerate());
+        Self::assert_silent(&output, waiting.iter().enumerate());
     }
 
     #[track_caller]
@@ -106,7 +106,7 @@ impl Judges {
             ffmpeg.arg(self.path(*number).with_extension("md5"));
         }
         let output = ffmpeg.output().expect("these tests need ffmpeg: apt-get install ffmpeg");
-        self.assert_silent(&output, some.iter().copied());
+        Self::assert_silent(&output, some.iter().copied());
         for (number, one) in some {
             let told = fs::read_to_string(self.path(*number).with_extension("md5")).unwrap();
             let wanted = one.md5.as_ref().unwrap();
@@ -115,7 +115,7 @@ impl Judges {
     }
 
     #[track_caller]
-    fn assert_silent<'a>(&self, output: &Output, streams: impl Iterator<Item = (usize, &'a Waiting)>) {
+    fn assert_silent<'a>(output: &Output, streams: impl Iterator<Item = (usize, &'a Waiting)>) {
         let mut told = String::from_utf8_lossy(&output.stderr).into_owned();
         if output.status.success() && told.is_empty() {
             return;

@@ -31,7 +31,7 @@ fn sines_of_every_loudness_come_back() {
             turn += 1;
         }
     }
-    judges.finish(turn, 1);
+    judges.finish(turn, turn / 2);
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn noise_of_every_loudness_comes_back() {
             turn += 1;
         }
     }
-    judges.finish(turn, 1);
+    judges.finish(turn, turn / 2);
 }
 
 #[test]
@@ -72,5 +72,5 @@ fn every_number_of_wasted_bits_is_used_and_comes_back() {
             turn += 1;
         }
     }
-    judges.finish(2 * turn, 1);
+    judges.finish(2 * turn, turn);
 }

@@ -36,20 +36,20 @@ fn come_back(depths: RangeInclusive<u8>, by_ffmpeg: usize) {
 
 #[test]
 fn depths_4_to_8_come_back() {
-    come_back(4..=8, 1);
+    come_back(4..=8, 1000);
 }
 
 #[test]
 fn depths_9_to_16_come_back() {
-    come_back(9..=16, 1);
+    come_back(9..=16, 1700);
 }
 
 #[test]
 fn depths_17_to_24_come_back() {
-    come_back(17..=24, 1);
+    come_back(17..=24, 1700);
 }
 
 #[test]
 fn depths_25_to_32_come_back() {
-    come_back(25..=32, 0);
+    come_back(25..=32, 1500);
 }

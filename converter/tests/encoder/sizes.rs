@@ -3,7 +3,7 @@
 use converter::flac::{Engine, Shape};
 
 use crate::case::{Case, OVERHEAD};
-use crate::sounds::{SOUNDS, Sound};
+use crate::sounds::Sound;
 
 const ENGINES: [Engine; 2] = [Engine::Native, Engine::Flacenc];
 

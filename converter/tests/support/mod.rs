@@ -4,7 +4,13 @@
 //! `signals` the sounds that xiph/flac tests with, `voice` one that speaks.
 
 // Numbers here are small, and no test binary uses all of it.
-#![allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, clippy::cast_precision_loss, dead_code)]
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    dead_code
+)]
 
 mod containers;
 mod fixtures;
