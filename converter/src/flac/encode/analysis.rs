@@ -23,6 +23,8 @@ const SAMPLES_PER_LAG: usize = 4;
 pub(super) struct Analysis {
     covariance: Covariance,
     solver: Solver,
+    /// The equations of a further solution, which may be no better.
+    next_solver: Solver,
     predictor: Option<Predictor>,
     /// The best fixed predictor's order, and the bits of its residual in one partition, as they are expected. None for
     /// blocks that are too short.
@@ -71,26 +73,25 @@ impl Analysis {
 
     fn solve(&mut self, kernels: &Kernels, search: &Search, signal: &Signal, order: usize) {
         let shift = signal.used_depth.saturating_sub(COVARIANCE_DEPTH);
-        let Self { covariance, solver, .. } = self;
+        let Self { covariance, solver, next_solver, .. } = self;
         covariance.take(kernels, &signal.samples, order, shift);
         covariance.look_at_second_differences();
-        for solve in 0..=search.further_solves {
-            covariance.weigh();
-            solver.take(covariance.weighted(), order, covariance.samples(), covariance.unit());
-            let chosen = solver.best_order();
-            if search.further_solves == 0 && !search.estimates() {
-                self.predictor = solver.predictor(chosen);
-                return;
-            }
-            let factors = solver.factors(chosen);
-            let factors = factors.get(..=order).unwrap_or(&factors);
-            covariance.look_at(factors);
-            let bits = expected_bits(covariance);
-            if solve == 0 || bits < self.bits {
-                self.bits = bits;
-                self.predictor = solver.predictor(chosen);
-            }
+        covariance.weigh();
+        solver.take(covariance);
+        if search.estimates() {
+            self.bits = expected_bits(covariance, solver);
         }
+        for _ in 0..search.further_solves {
+            covariance.weigh();
+            next_solver.take(covariance);
+            let bits = expected_bits(covariance, next_solver);
+            if bits >= self.bits {
+                break;
+            }
+            self.bits = bits;
+            std::mem::swap(solver, next_solver);
+        }
+        self.predictor = solver.predictor(solver.best_order());
     }
 
     /// The linear predictors to try.
@@ -99,8 +100,9 @@ impl Analysis {
     }
 }
 
-/// About the bits of the residual of the predictor that was looked at last.
-fn expected_bits(covariance: &Covariance) -> f64 {
+/// About the bits of the residual that the solution leaves.
+fn expected_bits(covariance: &mut Covariance, solver: &Solver) -> f64 {
+    covariance.look_at(&solver.factors(), solver.order());
     // A Rice code of residuals with this variance: about 0.5 log2 of it + 1.95 bits, and at least one.
     covariance.variances().map(|(samples, variance)| samples * (0.5 * log2(variance + 0.27) + 1.95)).sum()
 }

@@ -22,11 +22,18 @@ use crate::flac::kernels::{Kernels, MAX_ORDER};
 const SEGMENT: usize = 512;
 /// The fixed predictor of order 2 (RFC 9639 §9.2.5), as what multiplies `x[t]`, `x[t-1]`, `x[t-2]`.
 const SECOND_DIFFERENCE: [f64; 3] = [1.0, -2.0, 1.0];
+/// Numbers that are worked on at a time.
+pub(super) const LANES: usize = 4;
+/// The most numbers in a row of a matrix.
+pub(super) const STRIDE: usize = (MAX_ORDER + 1).next_multiple_of(LANES);
 /// Added to the mean error energy of a segment before its weight is computed, in units of the unscaled samples: what
 /// is below costs the same number of bits.
 const FLOOR: f64 = 0.25;
 
 /// The matrices of one signal. Memory is kept from block to block.
+///
+/// Rows are filled up to whole [`LANES`], and hold zeros there and left of the diagonal: so loops over them have no
+/// ends to mind, and the compiler makes vectors of them.
 #[derive(Debug, Default)]
 pub(super) struct Covariance {
     /// The highest order of a predictor, 2 to 32.
@@ -35,7 +42,7 @@ pub(super) struct Covariance {
     shift: u32,
     /// Samples in each segment.
     lengths: Vec<f64>,
-    /// The segments' matrices one after the other, each of `order + 1` rows of so many; only from the diagonal on.
+    /// The segments' matrices one after the other.
     matrices: Vec<f64>,
     /// What the last predictor that was looked at leaves of each segment: the error's energy.
     energies: Vec<f64>,
@@ -45,12 +52,18 @@ pub(super) struct Covariance {
     weight: f64,
 }
 
+/// A factor for the sample itself and for each of those before, filled up with zeros.
+pub(super) type Factors = [f64; STRIDE];
+
 impl Covariance {
     /// Takes a signal of more than `order` samples, which have at most 21 bits once they are shifted.
     pub fn take(&mut self, kernels: &Kernels, samples: &[i32], order: usize, shift: u32) {
+        if order != self.order {
+            // What is left in them lies elsewhere now.
+            self.matrices.clear();
+        }
         (self.order, self.shift) = (order, shift);
         self.lengths.clear();
-        let rows = order + 1;
         let mut start = order;
         let mut at = 0;
         while start < samples.len() {
@@ -58,54 +71,64 @@ impl Covariance {
             // A block hardly longer than the order has its few samples in the first segment.
             let end = end.max(start + 1);
             self.lengths.push(real(end - start));
-            let needed = self.lengths.len() * rows * rows;
+            let (size, stride) = (self.size(), stride(order));
+            let needed = self.lengths.len() * size;
             if self.matrices.len() < needed {
                 self.matrices.resize(needed, 0.0);
             }
-            if let Some(matrix) = self.matrices.get_mut(needed - rows * rows..needed) {
-                fill(kernels, samples.get(..end).unwrap_or(samples), start, shift, matrix, rows);
+            if let Some(matrix) = self.matrices.get_mut(needed - size..needed) {
+                fill(kernels, samples.get(..end).unwrap_or(samples), start, shift, matrix, (order + 1, stride));
             }
             (start, at) = (end, end);
         }
     }
 
-    /// Looks at the fixed predictor of order 2.
-    pub fn look_at_second_differences(&mut self) {
-        self.look_at(&SECOND_DIFFERENCE);
+    /// Numbers in a matrix.
+    fn size(&self) -> usize {
+        (self.order + 1) * stride(self.order)
     }
 
-    /// Looks at what these factors leave of each segment, the first of which belongs to the sample itself.
-    pub fn look_at(&mut self, factors: &[f64]) {
-        let rows = self.order + 1;
+    /// Looks at the fixed predictor of order 2.
+    pub fn look_at_second_differences(&mut self) {
+        let mut factors = [0.0; STRIDE];
+        factors[..3].copy_from_slice(&SECOND_DIFFERENCE);
+        self.look_at(&factors, 2);
+    }
+
+    /// Looks at what these factors of a predictor of this order, 1 to the highest, leave of each segment. The first of
+    /// them belongs to the sample itself.
+    pub fn look_at(&mut self, factors: &Factors, order: usize) {
+        let (size, stride) = (self.size(), stride(self.order));
         self.energies.clear();
-        let matrices = self.matrices.chunks_exact(rows * rows).take(self.lengths.len());
-        self.energies.extend(matrices.map(|matrix| energy(matrix, rows, factors).max(0.0)));
+        let matrices = self.matrices.chunks_exact(size).take(self.lengths.len());
+        self.energies.extend(matrices.map(|matrix| energy(matrix, stride, factors, order + 1).max(0.0)));
     }
 
     /// Weighs the segments by the predictor that was looked at last.
     pub fn weigh(&mut self) {
-        let rows = self.order + 1;
+        let size = self.size();
         self.sum.clear();
-        self.sum.resize(rows * rows, 0.0);
+        self.sum.resize(size, 0.0);
         self.weight = 0.0;
         let floor = FLOOR * scale(self.shift);
-        let segments = self.matrices.chunks_exact(rows * rows).zip(self.lengths.iter().zip(&self.energies));
+        let segments = self.matrices.chunks_exact(size).zip(self.lengths.iter().zip(&self.energies));
         for (matrix, (length, energy)) in segments {
             let weight = length / (energy + floor * length);
             self.weight += weight * length;
-            for row in 0..rows {
-                let span = row * rows + row..(row + 1) * rows;
-                let (Some(sum), Some(of)) = (self.sum.get_mut(span.clone()), matrix.get(span)) else { continue };
-                for (sum, of) in sum.iter_mut().zip(of) {
-                    *sum += weight * of;
-                }
+            for (sum, of) in self.sum.iter_mut().zip(matrix) {
+                *sum += weight * of;
             }
         }
     }
 
-    /// The weighted sum, row by row, only from the diagonal on.
-    pub fn weighted(&self) -> &[f64] {
-        &self.sum
+    /// The rows of the weighted sum, each from the first column on.
+    pub fn weighted(&self) -> impl Iterator<Item = &[f64]> {
+        self.sum.chunks_exact(stride(self.order))
+    }
+
+    /// The highest order.
+    pub fn order(&self) -> usize {
+        self.order
     }
 
     /// Samples in all segments.
@@ -131,8 +154,15 @@ fn scale(shift: u32) -> f64 {
     1.0 / f64::from(1_u32 << shift.min(15)) / f64::from(1_u32 << shift.min(15))
 }
 
-/// The matrix of the segment from `start` to the end of `samples`.
-fn fill(kernels: &Kernels, samples: &[i32], start: usize, shift: u32, matrix: &mut [f64], rows: usize) {
+/// The matrix of the segment from `start` to the end of `samples`, of so many rows, and numbers in each.
+fn fill(
+    kernels: &Kernels,
+    samples: &[i32],
+    start: usize,
+    shift: u32,
+    matrix: &mut [f64],
+    (rows, stride): (usize, usize),
+) {
     let Some(first) = matrix.get_mut(..rows) else { return };
     (kernels.lag_sums)(samples, start, shift, first);
     // The samples just before the segment, and the last of it: the nearest first.
@@ -144,42 +174,38 @@ fn fill(kernels: &Kernels, samples: &[i32], start: usize, shift: u32, matrix: &m
     };
     let (enter, leave) = (before(start), before(samples.len()));
     for row in 1..rows {
-        let (done, rest) = matrix.split_at_mut(row * rows);
-        let above = done.get((row - 1) * rows + row - 1..).unwrap_or_default();
-        let (Some(enters), Some(leaves)) = (enter.get(row - 1..), leave.get(row - 1..)) else { return };
-        let (Some(first_in), Some(first_out)) = (enters.first(), leaves.first()) else { return };
-        let entries = rest.iter_mut().take(rows).skip(row);
-        for (((entry, above), enters), leaves) in entries.zip(above).zip(enters).zip(leaves) {
-            *entry = above + first_in * enters - first_out * leaves;
+        let count = rows - row;
+        let (above, below) = matrix.split_at_mut(row * stride);
+        let above = &above[(row - 1) * stride + row - 1..][..count];
+        let entries = &mut below[row..][..count];
+        let (enters, leaves) = (&enter[row - 1..][..count], &leave[row - 1..][..count]);
+        for at in 0..count {
+            entries[at] = above[at] + enters[0] * enters[at] - leaves[0] * leaves[at];
         }
     }
 }
 
-/// `v' C v` for these factors `v`.
-fn energy(matrix: &[f64], rows: usize, factors: &[f64]) -> f64 {
-    let mut sum = 0.0;
-    for (row, factor) in factors.iter().enumerate() {
-        let entries = matrix.get(row * rows + row..).unwrap_or_default();
-        let (Some(diagonal), Some(entries)) = (entries.first(), entries.get(1..)) else { continue };
-        sum += factor * (factor * diagonal + 2.0 * dot(entries, factors.get(row + 1..).unwrap_or_default()));
-    }
-    sum
-}
-
-/// The sum of products, as far as both go. Four sums at a time, since each addition waits for the one before.
-fn dot(left: &[f64], right: &[f64]) -> f64 {
-    let length = left.len().min(right.len());
-    let (left, right) = (left.get(..length).unwrap_or_default(), right.get(..length).unwrap_or_default());
-    let ((left, left_rest), (right, right_rest)) = (left.as_chunks::<4>(), right.as_chunks::<4>());
-    let mut sums = [0.0; 4];
-    for (left, right) in left.iter().zip(right) {
-        for ((sum, left), right) in sums.iter_mut().zip(left).zip(right) {
-            *sum += left * right;
+/// `v' C v` for so many factors `v`.
+fn energy(matrix: &[f64], stride: usize, factors: &Factors, count: usize) -> f64 {
+    // Half of the matrix is there, and the diagonal whole: twice the sum over that half, less the diagonal once.
+    let mut sums = [0.0; LANES];
+    for start in (0..count).step_by(LANES) {
+        let mut column = [0.0; LANES];
+        for (row, factor) in matrix.chunks_exact(stride).zip(&factors[..count.min(start + LANES)]) {
+            for (sum, entry) in column.iter_mut().zip(&row[start..start + LANES]) {
+                *sum += factor * entry;
+            }
         }
-    }
-    for ((sum, left), right) in sums.iter_mut().zip(left_rest).zip(right_rest) {
-        *sum += left * right;
+        for ((sum, column), factor) in sums.iter_mut().zip(column).zip(&factors[start..start + LANES]) {
+            *sum += column * factor;
+        }
     }
     let [a, b, c, d] = sums;
-    (a + c) + (b + d)
+    let diagonal: f64 = (0..count).map(|at| factors[at] * factors[at] * matrix[at * stride + at]).sum();
+    2.0 * ((a + c) + (b + d)) - diagonal
+}
+
+/// Numbers in a row of a matrix for this order.
+fn stride(order: usize) -> usize {
+    (order + 1).next_multiple_of(LANES)
 }

@@ -9,13 +9,12 @@
 //! the rounded one for those that follow makes each `ε[j]` a rounding error of its own of at most half a unit, however
 //! strongly the lags are correlated: Babai's nearest-plane method.
 
+use super::covariance::{Covariance, Factors, LANES, STRIDE};
 use super::log2::log2;
 use super::predictor::{MAX_PRECISION, MAX_SHIFT, Predictor};
 use super::real;
 use crate::flac::kernels::MAX_ORDER;
 
-/// The lags and the sample that they predict.
-const ROWS: usize = MAX_ORDER + 1;
 /// A lag whose energy falls to this part of itself by elimination is a combination of the others: rounding is all that
 /// is left of it.
 const SINGULAR: f64 = 1e-14;
@@ -28,14 +27,16 @@ const WHOLE_BITS: f64 = 2.5;
 #[derive(Debug)]
 pub(super) struct Solver {
     /// Row `j`, from the diagonal on: what is left of lag `j + 1` after `j` steps, and in the last column its product
-    /// with the sample.
-    rows: Box<[[f64; ROWS]; ROWS]>,
+    /// with the sample. What is left of the diagonal has no meaning.
+    rows: Box<[[f64; STRIDE]; MAX_ORDER]>,
+    /// What each number on the diagonal is to be multiplied with to become 1.
+    inverses: [f64; MAX_ORDER],
     /// The column of the sample itself, and the highest order of the matrix.
     last: usize,
     /// Orders up to this one are sound.
     order: usize,
     /// What each order leaves.
-    energy: [f64; ROWS],
+    energy: [f64; MAX_ORDER + 1],
     /// Samples that the matrix was summed over.
     samples: f64,
     /// The weighted energy of an error of one unit in every sample.
@@ -44,18 +45,27 @@ pub(super) struct Solver {
 
 impl Default for Solver {
     fn default() -> Self {
-        Self { rows: Box::new([[0.0; ROWS]; ROWS]), last: 0, order: 0, energy: [0.0; ROWS], samples: 0.0, unit: 0.0 }
+        Self {
+            rows: Box::new([[0.0; STRIDE]; MAX_ORDER]),
+            inverses: [0.0; MAX_ORDER],
+            last: 0,
+            order: 0,
+            energy: [0.0; MAX_ORDER + 1],
+            samples: 0.0,
+            unit: 0.0,
+        }
     }
 }
 
 impl Solver {
-    /// Takes the weighted matrix of so many samples, as [`Covariance`](super::covariance::Covariance) has it, and
-    /// eliminates.
-    pub fn take(&mut self, matrix: &[f64], order: usize, samples: f64, unit: f64) {
-        (self.last, self.samples, self.unit) = (order, samples, unit);
-        let (target, lags) = matrix.split_at(order + 1);
-        for (at, (row, lags)) in self.rows.iter_mut().zip(lags.chunks_exact(order + 1)).enumerate() {
-            row[at..order].copy_from_slice(&lags[at + 1..]);
+    /// Takes the weighted matrix, and eliminates.
+    pub fn take(&mut self, covariance: &Covariance) {
+        let order = covariance.order();
+        (self.last, self.samples, self.unit) = (order, covariance.samples(), covariance.unit());
+        let mut matrix = covariance.weighted();
+        let Some(target) = matrix.next() else { return };
+        for (at, (row, lags)) in self.rows.iter_mut().zip(matrix).enumerate() {
+            row[at..order].copy_from_slice(&lags[at + 1..=order]);
             row[order] = target[at + 1];
         }
         self.energy[0] = target[0];
@@ -65,6 +75,7 @@ impl Solver {
     fn eliminate(&mut self) {
         self.order = 0;
         let last = self.last;
+        let end = (last + 1).next_multiple_of(LANES);
         let mut diagonal = [0.0; MAX_ORDER];
         diagonal.iter_mut().zip(self.rows.iter().enumerate()).for_each(|(value, (at, row))| *value = row[at]);
         for step in 0..last {
@@ -74,6 +85,7 @@ impl Solver {
                 break;
             }
             let inverse = 1.0 / pivot[step];
+            self.inverses[step] = inverse;
             self.order = step + 1;
             self.energy[step + 1] = self.energy[step] - pivot[last] * pivot[last] * inverse;
             if self.energy[step + 1] <= 0.0 {
@@ -83,11 +95,22 @@ impl Solver {
             }
             for (at, row) in (step + 1..last).zip(rest) {
                 let factor = pivot[at] * inverse;
-                for (entry, above) in row[at..=last].iter_mut().zip(&pivot[at..=last]) {
-                    *entry -= factor * above;
+                // From a whole vector on: what lies left of the diagonal may become anything.
+                let span = at - at % LANES..end;
+                for (entries, above) in
+                    row[span.clone()].as_chunks_mut::<LANES>().0.iter_mut().zip(pivot[span].as_chunks::<LANES>().0)
+                {
+                    for (entry, above) in entries.iter_mut().zip(above) {
+                        *entry -= factor * above;
+                    }
                 }
             }
         }
+    }
+
+    /// The highest order that is sound.
+    pub fn order(&self) -> usize {
+        self.order
     }
 
     /// The order that is likely to need the fewest bits, those of its coefficients included.
@@ -114,18 +137,30 @@ impl Solver {
         0.5 * log2(spread * ROUNDING * self.samples / (energy * real(order)))
     }
 
-    /// The solution of this order, at most the sound one, as the factors of the error: 1, then the coefficients
-    /// negated.
-    pub fn factors(&self, order: usize) -> [f64; ROWS] {
-        let mut factors = [0.0; ROWS];
+    /// The solution of the highest sound order, as the factors of the error: 1, then the coefficients negated.
+    pub fn factors(&self) -> Factors {
+        let mut factors = [0.0; STRIDE];
         factors[0] = 1.0;
-        for at in (0..order).rev() {
-            let row = &self.rows[at];
-            let known: f64 =
-                row[at + 1..order].iter().zip(&factors[at + 2..=order]).map(|(entry, factor)| entry * factor).sum();
-            factors[at + 1] = -(row[self.last] + known) / row[at];
-        }
+        self.substitute(self.order, 1.0, |at, exact| {
+            factors[at + 1] = -exact;
+            exact
+        });
         factors
+    }
+
+    /// Solves for the coefficients of this order, `scale` times as large, from the last to the first. Each is used for
+    /// those before as `take` gives it back.
+    fn substitute(&self, order: usize, scale: f64, mut take: impl FnMut(usize, f64) -> f64) {
+        let mut rest = [0.0; MAX_ORDER];
+        for (rest, row) in rest.iter_mut().zip(self.rows.iter()).take(order) {
+            *rest = row[self.last] * scale;
+        }
+        for at in (0..order).rev() {
+            let value = take(at, rest[at] * self.inverses[at]);
+            for (rest, row) in rest.iter_mut().zip(self.rows.iter()).take(at) {
+                *rest -= row[at] * value;
+            }
+        }
     }
 
     /// The solution of this order, at most the sound one, in whole coefficients. None: all are zero.
@@ -150,19 +185,13 @@ impl Solver {
     }
 
     fn rounded(&self, order: usize, shift: u32) -> Predictor {
-        let scale = f64::from(1_u32 << shift);
-        let mut whole = [0.0; MAX_ORDER];
         let mut predictor = Predictor { order, shift, coefficients: [0; MAX_ORDER] };
-        for at in (0..order).rev() {
-            let row = &self.rows[at];
-            let known: f64 =
-                row[at + 1..order].iter().zip(&whole[at + 1..order]).map(|(entry, whole)| entry * whole).sum();
-            let exact = (row[self.last] * scale - known) / row[at];
+        self.substitute(order, f64::from(1_u32 << shift), |at, exact| {
             #[allow(clippy::cast_possible_truncation)] // what does not fit is too large for a predictor, too
             let rounded = (exact + if exact < 0.0 { -0.5 } else { 0.5 }) as i32;
-            whole[at] = f64::from(rounded);
             predictor.coefficients[at] = rounded;
-        }
+            f64::from(rounded)
+        });
         predictor
     }
 }
