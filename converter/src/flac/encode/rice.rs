@@ -16,6 +16,8 @@ pub(super) const MAX_PARTITION_ORDER: u32 = 8;
 const MAX_PARAMETER: u32 = 14;
 /// Rice parameters that 5 bits tell.
 const MAX_WIDE_PARAMETER: u32 = 30;
+/// The coding method and the partition order.
+const HEADER_BITS: u32 = 2 + 4;
 /// Where the best parameter changes: the mean of a geometric distribution for which two of them cost the same, as a
 /// part of the power of two between them.
 const TURN: f64 = 0.9624;
@@ -38,29 +40,29 @@ impl Default for Partitions {
     }
 }
 
-/// Bits of the parameter of each partition.
-fn parameter_bits(parameters: &[u8]) -> u32 {
-    if parameters.iter().any(|parameter| u32::from(*parameter) > MAX_PARAMETER) { 5 } else { 4 }
+/// Bits of the parameter of each partition, where this is the largest.
+fn parameter_bits(largest: u8) -> u32 {
+    if u32::from(largest) > MAX_PARAMETER { 5 } else { 4 }
+}
+
+/// Bits of a partition's residuals with this parameter.
+fn count(kernels: &Kernels, partition: &[u32], parameter: u32) -> u64 {
+    (kernels.quotients)(partition, parameter) + partition.len() as u64 * u64::from(parameter + 1)
 }
 
 /// The best parameter for so many residuals with this sum, and the bits that they are then expected to take.
 pub(super) fn parameter(count: usize, sum: u64) -> (u32, u64) {
-    #[allow(clippy::cast_precision_loss)] // the nearest is near enough, and the same everywhere
-    let mean = sum as f64 / real(count);
-    let parameter = floor_log2(TURN * (mean + 0.5)).min(MAX_WIDE_PARAMETER);
-    let count = count as u64;
-    // Shifting each value right loses half of what its lower bits can be, on average.
-    let lost = count * ((1 << parameter) - 1);
-    (parameter, count * u64::from(parameter + 1) + ((2 * sum).saturating_sub(lost) >> (parameter + 1)))
+    parameter_for(count as u64, TURN / real(count), sum)
 }
 
-/// The bits that so many residuals with this sum are expected to take, parts of bits included.
-pub(super) fn expected(count: usize, sum: u64) -> f64 {
-    // As `parameter`, but without steps at whole parameters.
-    let (_, bits) = parameter(count, sum);
+/// As [`parameter`], where `turn` is [`TURN`] divided by the count.
+fn parameter_for(count: u64, turn: f64, sum: u64) -> (u32, u64) {
     #[allow(clippy::cast_precision_loss)] // the nearest is near enough, and the same everywhere
-    let bits = bits as f64;
-    bits
+    let scaled = turn * sum.cast_signed() as f64 + 0.5 * TURN;
+    let parameter = floor_log2(scaled).min(MAX_WIDE_PARAMETER);
+    // Shifting each value right loses half of what its lower bits can be, on average.
+    let lost = (count << parameter) - count;
+    (parameter, count * u64::from(parameter + 1) + ((2 * sum).saturating_sub(lost) >> (parameter + 1)))
 }
 
 /// Finds partitions for a residual that follows `order` warm-up samples: with at most 2^`finest` of them at first. Where
@@ -103,14 +105,18 @@ fn partition_from(kernels: &Kernels, residual: &[u32], order: usize, finest: u32
 /// Chooses the parameters of partitions with these sums and this length, the first of which lacks `order` residuals;
 /// gives the bits of all.
 fn choose_parameters(sums: &[u64], length: usize, order: usize, parameters: &mut [u8]) -> u64 {
-    let mut bits = 6;
+    let whole = length as u64;
+    let turn = TURN / real(length);
+    let (mut bits, mut used) = (u64::from(HEADER_BITS), 0);
     for (number, (sum, chosen)) in sums.iter().zip(parameters.iter_mut()).enumerate() {
-        let count = if number == 0 { length - order } else { length };
-        let (parameter, expected) = parameter(count, *sum);
-        *chosen = u8::try_from(parameter).unwrap_or(0);
+        let (parameter, expected) =
+            if number == 0 { parameter(length - order, *sum) } else { parameter_for(whole, turn, *sum) };
+        #[allow(clippy::cast_possible_truncation)] // at most 30
+        let parameter = parameter as u8;
+        (*chosen, used) = (parameter, used.max(parameter));
         bits += expected;
     }
-    bits + u64::from(parameter_bits(parameters)) * sums.len() as u64
+    bits + u64::from(parameter_bits(used)) * sums.len() as u64
 }
 
 impl Partitions {
@@ -129,41 +135,43 @@ impl Partitions {
         })
     }
 
-    /// Replaces each parameter by the best of itself and its neighbours, counted exactly; `bits` is exact then.
+    /// Replaces each parameter by the better of itself and the neighbour that may be better, counted exactly; `bits` is
+    /// exact then.
     pub fn refine(&mut self, kernels: &Kernels, residual: &[u32], order: usize) {
-        let mut parameters = [0_u8; 1 << MAX_PARTITION_ORDER];
-        let mut bits = 0;
-        for ((partition, parameter), refined) in self.each(residual, order).zip(&mut parameters) {
-            let exact = |parameter: u32| {
-                (kernels.quotients)(partition, parameter) + partition.len() as u64 * u64::from(parameter + 1)
-            };
-            let mut best = (exact(parameter), parameter);
-            for other in [parameter.saturating_sub(1), (parameter + 1).min(MAX_WIDE_PARAMETER)] {
-                if other != parameter {
-                    best = best.min((exact(other), other));
-                }
-            }
-            bits += best.0;
-            *refined = u8::try_from(best.1).unwrap_or(0);
-        }
-        self.parameters = parameters;
-        self.bits = bits + (u64::from(parameter_bits(self.parameters())) << self.order) + 6;
+        self.recount(residual, order, |partition, parameter| {
+            let exact = |parameter: u32| count(kernels, partition, parameter);
+            let best = (exact(parameter), parameter);
+            let below = parameter.saturating_sub(1);
+            let lower = (exact(below), below);
+            // The bits as a function of the parameter have one minimum.
+            let above = (parameter + 1).min(MAX_WIDE_PARAMETER);
+            let (bits, parameter) = if lower < best { lower } else { best.min((exact(above), above)) };
+            (parameter, bits)
+        });
     }
 
     /// Makes `bits` exact.
     pub fn count(&mut self, kernels: &Kernels, residual: &[u32], order: usize) {
-        let each = self.each(residual, order);
-        let bits: u64 = each
-            .map(|(partition, parameter)| {
-                (kernels.quotients)(partition, parameter) + partition.len() as u64 * u64::from(parameter + 1)
-            })
-            .sum();
-        self.bits = bits + (u64::from(parameter_bits(self.parameters())) << self.order) + 6;
+        self.recount(residual, order, |partition, parameter| (parameter, count(kernels, partition, parameter)));
+    }
+
+    /// Sets each partition's parameter to what `choose` makes of it, and `bits` to the sum of the bits that it tells.
+    fn recount(&mut self, residual: &[u32], order: usize, choose: impl Fn(&[u32], u32) -> (u32, u64)) {
+        let mut parameters = [0_u8; 1 << MAX_PARTITION_ORDER];
+        let (mut all, mut used) = (u64::from(HEADER_BITS), 0);
+        for ((partition, parameter), kept) in self.each(residual, order).zip(&mut parameters) {
+            let (parameter, bits) = choose(partition, parameter);
+            *kept = u8::try_from(parameter).unwrap_or(0);
+            used = used.max(*kept);
+            all += bits;
+        }
+        self.parameters = parameters;
+        self.bits = all + (u64::from(parameter_bits(used)) << self.order);
     }
 
     /// Appends the coded residual.
     pub fn write(&self, kernels: &Kernels, residual: &[u32], order: usize, out: &mut BitWriter) {
-        let width = parameter_bits(self.parameters());
+        let width = parameter_bits(self.parameters().iter().copied().max().unwrap_or(0));
         out.put(u64::from(width - 4), 2);
         out.put(u64::from(self.order), 4);
         for (partition, parameter) in self.each(residual, order) {
