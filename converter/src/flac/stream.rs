@@ -120,6 +120,7 @@ impl StreamEncoder {
             }
             self.block = Some(slot);
         }
+        self.pipeline.announce();
         Ok(())
     }
 
