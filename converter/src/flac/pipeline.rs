@@ -7,6 +7,9 @@
 //!
 //! Workers start one by one as blocks pile up, take the oldest block that nobody has begun, and live as long as the
 //! pipeline. The blocks under way are bounded in number and bytes; their buffers go round.
+//!
+//! To wake a thread takes as long as to encode a part of a block. So a worker that has run out of blocks is woken only when
+//! a few wait, or when the caller says that it has no more for now.
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -22,6 +25,10 @@ pub(super) type MakeEncoder = Box<dyn Fn() -> Result<Box<dyn FrameEncoder>, Enco
 
 /// Blocks under way for each thread: one that is encoded, and one to go on with.
 const SLOTS_PER_THREAD: usize = 2;
+/// Blocks to go on with while the caller reads and writes.
+const SLOTS_BESIDE: usize = 8;
+/// Blocks that have to wait before a worker is woken, where there are slots enough.
+const WORTH_WAKING: usize = 3;
 /// Bytes under way for each thread, and for all together. Blocks of up to 4096 samples stay well below.
 const BYTES_PER_THREAD: usize = 1 << 20;
 const BYTES_FOR_ALL: usize = 4 << 20;
@@ -48,6 +55,11 @@ pub(super) struct Pipeline {
     /// How many more slots may be made.
     slots_left: usize,
     free: Vec<Slot>,
+    /// Frames that were made, in order, the next first.
+    ready: VecDeque<Slot>,
+    worth_waking: usize,
+    /// Blocks wait that an idle worker was not woken for.
+    unannounced: bool,
     /// Blocks put in.
     next_in: u64,
     /// Frames taken out.
@@ -85,7 +97,10 @@ impl Pipeline {
         let slots = (bytes / block_bytes.saturating_mul(2).max(1)).max(2);
         let (slots, max_workers) = match threads.get() {
             1 => (1, 0),
-            threads => (slots.min(threads.saturating_mul(SLOTS_PER_THREAD)), threads.min(slots) - 1),
+            threads => {
+                let wanted = threads.saturating_mul(SLOTS_PER_THREAD).saturating_add(SLOTS_BESIDE);
+                (slots.min(wanted), threads.min(slots) - 1)
+            }
         };
         let workers = Vec::new();
         let shared = Arc::default();
@@ -97,6 +112,9 @@ impl Pipeline {
             max_workers,
             slots_left: slots,
             free: vec![],
+            ready: VecDeque::new(),
+            worth_waking: (slots / 4).clamp(1, WORTH_WAKING),
+            unannounced: false,
             next_in: 0,
             next_out: 0,
         })
@@ -125,8 +143,12 @@ impl Pipeline {
         let mut state = self.shared.lock();
         state.waiting.push_back(slot);
         let (waiting, idle) = (state.waiting.len(), state.idle_workers);
+        while let Some(slot) = state.take_next() {
+            self.ready.push_back(slot);
+        }
         drop(state);
-        if idle > 0 {
+        self.unannounced = idle > 0 && waiting < self.worth_waking;
+        if idle > 0 && !self.unannounced {
             self.shared.work.notify_one();
         }
         // The caller takes one block itself when it has nothing else to do.
@@ -134,6 +156,13 @@ impl Pipeline {
             self.start_worker()?;
         }
         Ok(())
+    }
+
+    /// Has the workers begin what waits: the caller has no block to put in soon.
+    pub fn announce(&mut self) {
+        if std::mem::take(&mut self.unannounced) {
+            self.shared.work.notify_one();
+        }
     }
 
     fn start_worker(&mut self) -> Result<(), EncodeError> {
@@ -147,17 +176,21 @@ impl Pipeline {
         Ok(())
     }
 
-    /// The next frame, if it is made; no waiting.
+    /// The next frame, if it was made when the latest block was put in; no waiting.
     pub fn take_made(&mut self) -> Result<Option<Slot>, EncodeError> {
-        let slot = self.shared.lock().take_next();
+        let slot = self.ready.pop_front();
         self.checked(slot)
     }
 
     /// The next frame; none if there is no block in the pipeline. Makes frames, or waits, until it is there.
     pub fn take(&mut self) -> Result<Option<Slot>, EncodeError> {
+        if let Some(slot) = self.ready.pop_front() {
+            return self.checked(Some(slot));
+        }
         if self.next_out == self.next_in {
             return Ok(None);
         }
+        self.announce();
         let mut state = self.shared.lock();
         loop {
             if let Some(slot) = state.take_next() {

@@ -128,6 +128,7 @@ impl StreamEncoder {
             }
             self.block = Some(slot);
         }
+        self.pipeline.announce();
         Ok(())
     }
 
