@@ -58,6 +58,14 @@ impl Bar {
     }
 }
 
+/// A bar on time, which a quick run cannot judge.
+fn time(results: &Results, bar: Bar) -> Bar {
+    if !results.quick || bar.verdict == Verdict::NotMeasured {
+        return bar;
+    }
+    Bar { measured: format!("{}, but in a quick run", bar.measured), verdict: Verdict::NotMeasured, ..bar }
+}
+
 /// Judges all bars.
 pub fn judge(results: &Results) -> Vec<Bar> {
     let mut bars: Vec<Bar> = NATIVE_CPU.map(|(level, limit)| cpu(results, NATIVE, level, limit)).into();
@@ -95,7 +103,8 @@ fn ratios(results: &Results, of: Encoder, level: u8) -> Option<Ratios> {
 fn cpu(results: &Results, encoder: Encoder, level: u8, limit: f64) -> Bar {
     let to = if encoder.reference() == LIBFLAC_VERIFIED { format!("-{level} -V") } else { format!("-{level}") };
     let what = format!("CPU, {}, level {level}, to libFLAC's {to}", encoder.name());
-    Bar::at_most(what, limit, ratios(results, encoder, level).map(|ratios| ratios.cpu), 3, "not run")
+    let ratio = ratios(results, encoder, level).map(|ratios| ratios.cpu);
+    time(results, Bar::at_most(what, limit, ratio, 3, "not run"))
 }
 
 fn bytes(results: &Results, level: u8, kind: &str, within: fn(Category) -> bool) -> Bar {
@@ -139,7 +148,7 @@ fn two_cores(results: &Results, level: u8, limit: f64) -> Bar {
     let what = format!("wall, two threads to one, level {level}, one long file");
     let runs = |threads| results.find(Category::Album, native(threads), level).map(|figures| &figures.runs);
     let ratio = runs(2).zip(runs(1)).map(|(two, one)| paired_ratio(two, one, |run| run.wall));
-    Bar::at_most(what, limit, ratio, 3, "not run, or this machine has one core")
+    time(results, Bar::at_most(what, limit, ratio, 3, "not run, or this machine has one core"))
 }
 
 fn room(threads: usize) -> u64 {
@@ -223,6 +232,7 @@ mod tests {
             figures: all,
             ladder: vec![(Category::Music16, vec![9, 8, 8, 7]), (Category::Quiet, vec![3, 3, 1, 2])],
             long_file: Some(LongFile { threads: 2, usage: run(1, 1, 20) }),
+            ..Results::default()
         }
     }
 
@@ -305,6 +315,9 @@ mod tests {
         let bars = judge(&Results::default());
         let open = bars.iter().filter(|bar| bar.verdict == Verdict::NotMeasured).count();
         assert_eq!(open, bars.len() - 1, "but no files differ: {bars:#?}");
+        let quick = judge(&Results { quick: true, ..good() });
+        let open = |bar: &&Bar| bar.verdict == Verdict::NotMeasured;
+        assert_eq!(quick.iter().filter(open).count(), 8, "six of CPU time, two of wall time: {quick:#?}");
         let mut results = good();
         results.long_file = None;
         results.figures.retain(|figures| figures.encoder != native(2));

@@ -73,6 +73,10 @@ pub struct Results {
     /// Bytes of the converter's frames, level by level from 0, for each category.
     pub ladder: Vec<(Category, Vec<u64>)>,
     pub long_file: Option<LongFile>,
+    /// CPU time of each encoder on next to no audio.
+    pub start: Vec<(Encoder, Duration)>,
+    /// Files so short that starting the programs is much of their time.
+    pub quick: bool,
 }
 
 impl Results {

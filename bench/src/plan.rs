@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 
@@ -20,6 +21,9 @@ use crate::wav::Wav;
 pub const LEVELS: [u8; 3] = [0, 5, 8];
 /// The converter's default.
 pub const DEFAULT_LEVEL: u8 = 5;
+/// Of silence, 100 samples.
+const START_BYTES: usize = 400;
+const START_RUNS: usize = 7;
 const ALL_LEVELS: std::ops::RangeInclusive<u8> = 0..=8;
 
 /// How much of all there is to measure.
@@ -71,7 +75,7 @@ impl Plan {
         fs::create_dir_all(&bench.out)?;
         let counter = Counter::find();
         eprintln!("instructions: {}", counter.name());
-        let mut results = Results::default();
+        let mut results = Results { quick: self.quick, start: bench.start()?, ..Results::default() };
         for set in sets {
             let name = set.category.name();
             let names = set.sounds.iter().map(|sound| sound.name.clone());
@@ -130,6 +134,19 @@ impl Bench<'_> {
             }
         }
         Ok(all)
+    }
+
+    /// What it takes to start each program, and to end it: the least of some runs.
+    fn start(&self) -> anyhow::Result<Vec<(Encoder, Duration)>> {
+        let path = self.out.join("start.wav");
+        fs::write(&path, Wav { channels: 2, rate: 44_100, bits: 16, pcm: vec![0; START_BYTES] }.whole())?;
+        let encoders = self.plan.encoders(Category::Solo, DEFAULT_LEVEL);
+        let least = |encoder| {
+            let runs = (0..START_RUNS).map(|_| Ok(self.encode(encoder, DEFAULT_LEVEL, &path)?.cpu));
+            let least = runs.collect::<anyhow::Result<Vec<_>>>()?.into_iter().min();
+            Ok((encoder, least.unwrap_or_default()))
+        };
+        encoders.into_iter().map(least).collect()
     }
 
     fn output(&self, encoder: Encoder) -> PathBuf {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::bars::{Bar, Verdict};
 use crate::corpus::{Category, Half};
-use crate::encoders::{NATIVE, Programs};
+use crate::encoders::{Encoder, NATIVE, Programs};
 use crate::figures::{Figures, Results, Usage, median};
 use crate::plan::LEVELS;
 use crate::table::Table;
@@ -42,6 +42,10 @@ pub fn tables(results: &Results, half: Half) -> String {
          time are medians of the ratios of runs by turns.\n",
         half.name()
     );
+    let start =
+        |(encoder, time): &(Encoder, Duration)| format!("{} {:.1}", encoder.name(), time.as_secs_f64() * 1000.0);
+    let start = results.start.iter().map(start).collect::<Vec<_>>().join("; ");
+    let _ = writeln!(text, "Part of every run is to start the program. CPU time on next to no audio, ms: {start}");
     let _ = writeln!(text, "\nall but the album, together\n\n{}", all_table(results));
     for (category, names) in &results.files {
         let count = names.len();
@@ -173,7 +177,7 @@ pub fn bars(bars: &[Bar], half: Half) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::encoders::{Encoder, LIBFLAC};
+    use crate::encoders::LIBFLAC;
 
     fn figures(encoder: Encoder, millis: u64, bytes: u64, instructions: Option<f64>) -> Figures {
         let time = Duration::from_millis(millis);
@@ -186,7 +190,8 @@ mod tests {
             files: vec![(Category::Solo, vec!["flute".to_owned()])],
             figures: vec![figures(NATIVE, 2500, 975, Some(100.0)), figures(LIBFLAC, 1000, 1000, Some(200.0))],
             ladder: vec![(Category::Solo, vec![30, 20, 10])],
-            long_file: None,
+            start: vec![(NATIVE, Duration::from_micros(2340))],
+            ..Results::default()
         }
     }
 
@@ -203,7 +208,9 @@ mod tests {
     #[test]
     fn the_report_has_every_table_and_says_which_half() {
         let text = tables(&results(), Half::Reported);
-        for part in ["The reported half", "solo, files: 1", "| solo/flute |", "| solo     | 30 | 20 | 10 |"] {
+        for part in
+            ["The reported half", "solo, files: 1", "ms: native 2.3", "| solo/flute |", "| solo     | 30 | 20 | 10 |"]
+        {
             assert!(text.contains(part), "{part}: {text}");
         }
     }

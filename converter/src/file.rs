@@ -1,28 +1,31 @@
-//! One file to another: written beside its final name, made durable, verified by decoding, and only then renamed.
+//! One file to another: written beside its final name, made durable, verified if asked, and only then renamed.
 //! The command line and the batch workers share it.
 
+mod check;
 mod error;
 mod part;
 mod room;
 
 use std::fs::{File, FileTimes, Metadata};
-use std::io::{self, BufReader, Read};
-use std::os::unix::fs::FileExt as _;
+use std::io::{self, Read};
 use std::path::Path;
 
+pub use check::{FrameSum, verify};
 pub use error::FileError;
 
 use crate::convert::{Conversion, ConvertError, HeadPlace, Options, Progress, Scan, Summary, Warning};
 pub use crate::flac::Verify;
-use crate::flac::decode;
 pub(crate) use part::PartFile;
+
+use check::Summing;
 
 /// Settings of [`convert_file`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileOptions {
     /// Settings of the conversion itself. Where its head goes and when it verifies is decided here.
     pub convert: Options,
-    /// Whether the written file is decoded again and compared with the source's samples before it gets its name.
+    /// Whether each frame is decoded and compared with the source's samples, and the written file with the frames before
+    /// it gets its name.
     pub verify: Verify,
     /// What happens to a target that is already there.
     pub existing: Existing,
@@ -114,16 +117,26 @@ fn write_file(
     options: &FileOptions,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Summary, FileError> {
-    // What is written is read back instead: that checks the disk and the head too.
-    let convert = Options { head: HeadPlace::Rewritable, verify: Verify::No, ..options.convert.clone() };
+    let convert = Options { head: HeadPlace::Rewritable, verify: options.verify, ..options.convert.clone() };
     let mut part = PartFile::create(target)?;
     let conversion = Conversion::after(scan, &convert);
-    let summary = conversion.run(reader, &mut part, progress).map_err(|error| told(error, source, target))?;
-    part.complete(&summary, times).map_err(|error| FileError::writing(target, error))?;
-    if options.verify == Verify::Yes {
-        let written = File::open(part.path()).map_err(|error| FileError::writing(target, error))?;
-        verify(&written, &summary).map_err(|detail| FileError::VerifyFailed { path: target.to_path_buf(), detail })?;
-    }
+    let verified = |detail| FileError::VerifyFailed { path: target.to_path_buf(), detail };
+    let summary = match options.verify {
+        Verify::No => {
+            let summary = conversion.run(reader, &mut part, progress).map_err(|error| told(error, source, target))?;
+            part.complete(&summary, times).map_err(|error| FileError::writing(target, error))?;
+            summary
+        }
+        Verify::Yes => {
+            let mut out = Summing { output: &mut part, frames: FrameSum::default() };
+            let summary = conversion.run(reader, &mut out, progress).map_err(|error| told(error, source, target))?;
+            let frames = out.frames;
+            part.complete(&summary, times).map_err(|error| FileError::writing(target, error))?;
+            let written = File::open(part.path()).map_err(|error| FileError::writing(target, error))?;
+            verify(&written, &summary, &frames).map_err(verified)?;
+            summary
+        }
+    };
     check_target(source, target, options.existing)?;
     part.publish(target)?;
     Ok(summary)
@@ -136,37 +149,6 @@ fn told(error: ConvertError, source: &Path, target: &Path) -> FileError {
         ConvertError::Output(error) => FileError::writing(target, error),
         other => FileError::Convert(other),
     }
-}
-
-/// Decodes a written FLAC file from its start and compares it with what was encoded; the error says what differs.
-pub fn verify(written: &File, summary: &Summary) -> Result<(), String> {
-    let bytes = written.metadata().map_err(|error| error.to_string())?.len();
-    if bytes != summary.bytes_out {
-        return Err(format!("{bytes} bytes on disk, {} written", summary.bytes_out));
-    }
-    let mut head = vec![0; summary.head.len()];
-    written.read_exact_at(&mut head, 0).map_err(|error| error.to_string())?;
-    if head != summary.head {
-        return Err("the metadata on disk is not what was written".to_owned());
-    }
-    let decoded = decode(BufReader::with_capacity(1 << 16, written)).map_err(|error| error.to_string())?;
-    let format = &summary.format;
-    // A FLAC file cannot tell "no samples" from "number unknown": both are 0 (RFC 9639 §8.2).
-    let told_samples = decoded.told_samples.unwrap_or(0);
-    let checks = [
-        ("channels", u64::from(decoded.channels), u64::from(format.channels)),
-        ("sample rate", decoded.sample_rate.into(), format.sample_rate.into()),
-        ("bits per sample", decoded.bits_per_sample.into(), format.bits_per_sample.into()),
-        ("samples", decoded.samples, summary.samples),
-        ("samples in STREAMINFO", told_samples, summary.samples),
-    ];
-    if let Some((what, found, expected)) = checks.into_iter().find(|(_, found, expected)| found != expected) {
-        return Err(format!("{what}: {found} instead of {expected}"));
-    }
-    if decoded.md5 != summary.md5 || decoded.told_md5 != Some(summary.md5) {
-        return Err("the samples' MD5 differs".to_owned());
-    }
-    Ok(())
 }
 
 /// Refuses a target that must not be replaced, and a target that is the source.

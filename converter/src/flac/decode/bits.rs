@@ -69,43 +69,74 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// Reads Rice codes with this parameter (§9.2.7), 0 to 30; returns the largest code.
-    pub fn rice(&mut self, parameter: u32, residuals: &mut [i32]) -> Result<u32, FrameError> {
+    /// Reads Rice codes with this parameter (§9.2.7), 0 to 30.
+    pub fn rice(&mut self, parameter: u32, residuals: &mut [i32]) -> Result<(), FrameError> {
         debug_assert!(parameter <= 30);
-        // By value, so that the loop keeps it in registers.
-        let mut bits = *self;
-        let mut largest: u64 = 0;
-        for residual in residuals {
-            bits.refill();
-            let quotient = bits.buffer.leading_zeros();
-            let code = if quotient + 1 + parameter <= bits.held {
-                // quotient < held <= 63
-                bits.consume(quotient + 1);
-                let rest = bits.top(parameter);
-                bits.consume(parameter);
-                u64::from(quotient) << parameter | rest
-            } else {
-                let (after, code) = bits.long_rice(parameter)?;
-                bits = after;
-                code
-            };
-            largest = largest.max(code);
-            *residual = unfold(code);
-        }
-        *self = bits;
-        // §9.2.7.3: a residual fits 32 bits, and is not the most negative number of that size.
-        match u32::try_from(largest) {
-            Ok(largest) if largest < u32::MAX => Ok(largest),
-            _ => Err(FrameError::OutOfRange("a residual")),
+        // As many at a time as mostly lie in one filled buffer of 56 bits or more.
+        match parameter {
+            0..=9 => self.rice_in_groups::<4>(parameter, residuals),
+            10..=14 => self.rice_in_groups::<3>(parameter, residuals),
+            15..=23 => self.rice_in_groups::<2>(parameter, residuals),
+            _ => self.rice_one_by_one(parameter, residuals),
         }
     }
 
-    /// A Rice code that does not lie in the buffer whole.
+    /// Reads Rice codes with a parameter of up to 25: one that lies in the buffer whole stays below 2^31.
+    fn rice_in_groups<const COUNT: usize>(&mut self, parameter: u32, residuals: &mut [i32]) -> Result<(), FrameError> {
+        // By value, so that the loop keeps it in registers.
+        let mut bits = *self;
+        let (groups, rest) = residuals.as_chunks_mut::<COUNT>();
+        for group in groups {
+            bits.refill();
+            for residual in group {
+                *residual = if let Some(code) = bits.short_rice(parameter) {
+                    unfold(code)
+                } else {
+                    let code;
+                    (bits, code) = bits.long_rice(parameter)?;
+                    unfold(code)
+                };
+            }
+        }
+        *self = bits;
+        self.rice_one_by_one(parameter, rest)
+    }
+
+    fn rice_one_by_one(&mut self, parameter: u32, residuals: &mut [i32]) -> Result<(), FrameError> {
+        for residual in residuals {
+            let code;
+            (*self, code) = self.long_rice(parameter)?;
+            *residual = unfold(code);
+        }
+        Ok(())
+    }
+
+    /// A Rice code, if it lies in the buffer whole.
+    #[inline]
+    fn short_rice(&mut self, parameter: u32) -> Option<u32> {
+        // The place of the one that ends the quotient, from the right: one operation less than to count the zeros.
+        let one = self.buffer.checked_ilog2()?;
+        let width = 64 + parameter - one;
+        if width > self.held {
+            return None;
+        }
+        // So `one` is above the parameter. From it on stands 2^parameter and the rest, so the quotient less one is added.
+        let from_one = self.buffer >> (one - parameter);
+        self.consume(width);
+        let code = (62_u64.wrapping_sub(one.into()) << parameter).wrapping_add(from_one);
+        u32::try_from(code).ok()
+    }
+
+    /// A Rice code of any length.
     #[cold]
-    fn long_rice(mut self, parameter: u32) -> Result<(Self, u64), FrameError> {
+    fn long_rice(mut self, parameter: u32) -> Result<(Self, u32), FrameError> {
         let quotient = u64::from(self.unary()?);
         let rest = u64::from(self.unsigned(parameter)?);
-        Ok((self, quotient << parameter | rest))
+        // §9.2.7.3: a residual fits 32 bits, and is not the most negative number of that size.
+        match u32::try_from(quotient << parameter | rest) {
+            Ok(code) if code < u32::MAX => Ok((self, code)),
+            _ => Err(FrameError::OutOfRange("a residual")),
+        }
     }
 
     /// The `width` bits on top of the buffer, at most 63.
@@ -145,12 +176,10 @@ impl<'a> Bits<'a> {
     }
 }
 
-/// A residual from its code: 0, -1, 1, -2, … (§9.2.7.2). A code beyond 32 bits is refused in the end.
+/// A residual from its code: 0, -1, 1, -2, … (§9.2.7.2).
 #[inline]
-#[allow(clippy::cast_possible_truncation)]
-fn unfold(code: u64) -> i32 {
-    let half = (code >> 1) as i32;
-    half ^ -((code & 1) as i32)
+fn unfold(code: u32) -> i32 {
+    (code >> 1).cast_signed() ^ -(code & 1).cast_signed()
 }
 
 #[cfg(test)]
@@ -213,11 +242,11 @@ mod tests {
     fn rice_codes_of_any_length_come_out_but_no_residual_beyond_32_bits() {
         // 3 in unary, then 5 in 4 bits; 0 and 0.
         let mut residuals = [9; 2];
-        assert_eq!(Bits::new(&[0b0001_0101, 0b1000_0000]).rice(4, &mut residuals), Ok(53));
+        assert_eq!(Bits::new(&[0b0001_0101, 0b1000_0000]).rice(4, &mut residuals), Ok(()));
         assert_eq!(residuals, [-27, 0]);
         let mut long = [0; 101];
         long[99] = 1;
-        assert_eq!(Bits::new(&long).rice(3, &mut residuals[..1]), Ok(799 << 3));
+        assert_eq!(Bits::new(&long).rice(3, &mut residuals[..1]), Ok(()));
         assert_eq!(residuals[0], 799 << 2);
         let out_of_range = Err(FrameError::OutOfRange("a residual"));
         assert_eq!(Bits::new(&long).rice(30, &mut residuals[..1]), Err(FrameError::Incomplete));
@@ -225,7 +254,7 @@ mod tests {
         // The most negative number of 32 bits: 3 in unary, 30 ones.
         assert_eq!(Bits::new(&[0b0001_1111, 0xFF, 0xFF, 0xFF, 0xFF]).rice(30, &mut residuals[..1]), out_of_range);
         let mut most = [0];
-        assert_eq!(Bits::new(&[0b0001_1111, 0xFF, 0xFF, 0xFF, 0xBF]).rice(30, &mut most), Ok(u32::MAX - 1));
+        assert_eq!(Bits::new(&[0b0001_1111, 0xFF, 0xFF, 0xFF, 0xBF]).rice(30, &mut most), Ok(()));
         assert_eq!(most, [i32::MAX]);
     }
 }

@@ -4,6 +4,7 @@ use super::bits::Bits;
 use super::crc::crc16;
 use super::error::FrameError;
 use super::header::{self, FrameHeader, Stereo};
+use super::pack;
 use super::predict::{check_magnitude, magnitude_of};
 use super::subframe;
 use crate::flac::Shape;
@@ -64,26 +65,22 @@ impl FrameDecoder {
 
     /// Appends the samples of the frame decoded last in the form of [`Block::pcm`](crate::flac::Block::pcm).
     pub fn append_pcm(&self, pcm: &mut Vec<u8>) {
-        match self.shape.bytes_per_sample() {
-            1 => self.append::<1>(pcm),
-            2 => self.append::<2>(pcm),
-            3 => self.append::<3>(pcm),
-            _ => self.append::<4>(pcm),
-        }
+        pack::append(self.channels(&mut [&[]; 8]), self.shape.bytes_per_sample(), pcm);
     }
 
-    fn append<const BYTES: usize>(&self, pcm: &mut Vec<u8>) {
-        let channels = usize::from(self.shape.channels);
-        let start = pcm.len();
-        pcm.resize(start + self.block_size * channels * BYTES, 0);
-        for channel in 0..channels {
-            let places = pcm.get_mut(start..).unwrap_or_default().as_chunks_mut::<BYTES>().0;
-            for (place, sample) in places.iter_mut().skip(channel).step_by(channels).zip(self.channel(channel)) {
-                if let Some(low) = sample.to_le_bytes().first_chunk() {
-                    *place = *low;
-                }
-            }
+    /// Whether the frame decoded last holds these samples, in the same form.
+    pub fn holds(&self, pcm: &[u8]) -> bool {
+        pack::equal(self.channels(&mut [&[]; 8]), self.shape.bytes_per_sample(), pcm)
+    }
+
+    /// The samples of each channel of the frame decoded last.
+    fn channels<'a, 'b>(&'a self, all: &'b mut [&'a [i32]; 8]) -> &'b [&'a [i32]] {
+        let count = usize::from(self.shape.channels).min(all.len());
+        let channels = all.split_at_mut(count).0;
+        for (number, channel) in channels.iter_mut().enumerate() {
+            *channel = self.channel(number);
         }
+        channels
     }
 
     fn subframes(&mut self, bits: &mut Bits<'_>, header: &FrameHeader) -> Result<(), FrameError> {

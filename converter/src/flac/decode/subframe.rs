@@ -2,7 +2,8 @@
 
 use super::bits::Bits;
 use super::error::FrameError;
-use super::predict::{MAX_ORDER, Predictor, Sample, restore};
+use super::linear::{Linear, MAX_ORDER};
+use super::predict::{Predictor, Sample, restore};
 use super::residual;
 
 /// What a subframe's header tells (§9.2.1).
@@ -39,7 +40,7 @@ pub(super) fn decode<S: Sample>(
         Kind::Verbatim => plain(bits, depth, samples)?,
         Kind::Fixed(order) => {
             plain(bits, depth, warm_up(order, samples)?)?;
-            predicted(bits, &Predictor::fixed(order), depth, residuals, samples)?;
+            predicted(bits, &Predictor::Fixed(order), depth, residuals, samples)?;
         }
         Kind::Linear(order) => {
             plain(bits, depth, warm_up(order, samples)?)?;
@@ -94,7 +95,7 @@ fn linear(bits: &mut Bits<'_>, order: usize) -> Result<Predictor, FrameError> {
     for coefficient in &mut *coefficients {
         *coefficient = i32::truncated(bits.signed(precision)?);
     }
-    Ok(Predictor::new(coefficients, shift))
+    Ok(Predictor::Linear(Linear::new(coefficients, shift)))
 }
 
 fn predicted<S: Sample>(
@@ -104,6 +105,6 @@ fn predicted<S: Sample>(
     residuals: &mut [i32],
     samples: &mut [S],
 ) -> Result<(), FrameError> {
-    let farthest = residual::decode(bits, predictor.order(), residuals)?;
-    restore(predictor, depth, farthest, residuals, samples)
+    residual::decode(bits, predictor.order(), residuals)?;
+    restore(predictor, depth, residuals, samples)
 }

@@ -73,8 +73,9 @@ impl Analysis {
         let shift = signal.used_depth.saturating_sub(COVARIANCE_DEPTH);
         let Self { covariance, solver, .. } = self;
         covariance.take(kernels, &signal.samples, order, shift);
-        covariance.weigh();
+        covariance.look_at_second_differences();
         for solve in 0..=search.further_solves {
+            covariance.weigh();
             solver.take(covariance.weighted(), order, covariance.samples(), covariance.unit());
             let chosen = solver.best_order();
             if search.further_solves == 0 && !search.estimates() {
@@ -83,13 +84,11 @@ impl Analysis {
             }
             let factors = solver.factors(chosen);
             let factors = factors.get(..=order).unwrap_or(&factors);
-            let bits = expected_bits(covariance, factors);
+            covariance.look_at(factors);
+            let bits = expected_bits(covariance);
             if solve == 0 || bits < self.bits {
                 self.bits = bits;
                 self.predictor = solver.predictor(chosen);
-            }
-            if solve < search.further_solves {
-                covariance.weigh_by(factors);
             }
         }
     }
@@ -100,8 +99,8 @@ impl Analysis {
     }
 }
 
-/// About the bits of the residual that these factors leave.
-fn expected_bits(covariance: &Covariance, factors: &[f64]) -> f64 {
+/// About the bits of the residual of the predictor that was looked at last.
+fn expected_bits(covariance: &Covariance) -> f64 {
     // A Rice code of residuals with this variance: about 0.5 log2 of it + 1.95 bits, and at least one.
-    covariance.energies(factors).map(|(samples, variance)| samples * (0.5 * log2(variance + 0.27) + 1.95)).sum()
+    covariance.variances().map(|(samples, variance)| samples * (0.5 * log2(variance + 0.27) + 1.95)).sum()
 }

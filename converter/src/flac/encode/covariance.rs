@@ -37,7 +37,9 @@ pub(super) struct Covariance {
     lengths: Vec<f64>,
     /// The segments' matrices one after the other, each of `order + 1` rows of so many; only from the diagonal on.
     matrices: Vec<f64>,
-    /// Their weighted sum.
+    /// What the last predictor that was looked at leaves of each segment: the error's energy.
+    energies: Vec<f64>,
+    /// The weighted sum of the matrices.
     sum: Vec<f64>,
     /// The weight of all samples together.
     weight: f64,
@@ -67,20 +69,29 @@ impl Covariance {
         }
     }
 
-    /// Weighs the segments by the fixed predictor of order 2.
-    pub fn weigh(&mut self) {
-        self.weigh_by(&SECOND_DIFFERENCE);
+    /// Looks at the fixed predictor of order 2.
+    pub fn look_at_second_differences(&mut self) {
+        self.look_at(&SECOND_DIFFERENCE);
     }
 
-    /// Weighs the segments by what these coefficients leave of them, the first of which belongs to the sample itself.
-    pub fn weigh_by(&mut self, factors: &[f64]) {
+    /// Looks at what these factors leave of each segment, the first of which belongs to the sample itself.
+    pub fn look_at(&mut self, factors: &[f64]) {
+        let rows = self.order + 1;
+        self.energies.clear();
+        let matrices = self.matrices.chunks_exact(rows * rows).take(self.lengths.len());
+        self.energies.extend(matrices.map(|matrix| energy(matrix, rows, factors).max(0.0)));
+    }
+
+    /// Weighs the segments by the predictor that was looked at last.
+    pub fn weigh(&mut self) {
         let rows = self.order + 1;
         self.sum.clear();
         self.sum.resize(rows * rows, 0.0);
         self.weight = 0.0;
         let floor = FLOOR * scale(self.shift);
-        for (matrix, length) in self.matrices.chunks_exact(rows * rows).zip(&self.lengths) {
-            let weight = length / (energy(matrix, rows, factors).max(0.0) + floor * length);
+        let segments = self.matrices.chunks_exact(rows * rows).zip(self.lengths.iter().zip(&self.energies));
+        for (matrix, (length, energy)) in segments {
+            let weight = length / (energy + floor * length);
             self.weight += weight * length;
             for row in 0..rows {
                 let span = row * rows + row..(row + 1) * rows;
@@ -97,11 +108,6 @@ impl Covariance {
         &self.sum
     }
 
-    /// The highest order.
-    pub fn order(&self) -> usize {
-        self.order
-    }
-
     /// Samples in all segments.
     pub fn samples(&self) -> f64 {
         self.lengths.iter().sum()
@@ -112,13 +118,11 @@ impl Covariance {
         self.weight * scale(self.shift)
     }
 
-    /// For each segment its number of samples, and the mean error energy in unscaled units that these coefficients
-    /// leave.
-    pub fn energies<'a>(&'a self, factors: &'a [f64]) -> impl Iterator<Item = (f64, f64)> + 'a {
-        let rows = self.order + 1;
+    /// For each segment its number of samples, and the mean energy of the error, in unshifted units, that the predictor
+    /// leaves which was looked at last.
+    pub fn variances(&self) -> impl Iterator<Item = (f64, f64)> {
         let unscale = 1.0 / scale(self.shift);
-        let matrices = self.matrices.chunks_exact(rows * rows).zip(&self.lengths);
-        matrices.map(move |(matrix, length)| (*length, energy(matrix, rows, factors).max(0.0) / length * unscale))
+        self.lengths.iter().zip(&self.energies).map(move |(length, energy)| (*length, energy / length * unscale))
     }
 }
 
@@ -153,15 +157,29 @@ fn fill(kernels: &Kernels, samples: &[i32], start: usize, shift: u32, matrix: &m
 
 /// `v' C v` for these factors `v`.
 fn energy(matrix: &[f64], rows: usize, factors: &[f64]) -> f64 {
-    factors
-        .iter()
-        .enumerate()
-        .map(|(row, factor)| {
-            let entries = matrix.get(row * rows + row..).unwrap_or_default();
-            let mut products =
-                entries.iter().zip(factors.get(row..).unwrap_or_default()).map(|(entry, factor)| entry * factor);
-            let diagonal = products.next().unwrap_or(0.0);
-            factor * (diagonal + 2.0 * products.sum::<f64>())
-        })
-        .sum()
+    let mut sum = 0.0;
+    for (row, factor) in factors.iter().enumerate() {
+        let entries = matrix.get(row * rows + row..).unwrap_or_default();
+        let (Some(diagonal), Some(entries)) = (entries.first(), entries.get(1..)) else { continue };
+        sum += factor * (factor * diagonal + 2.0 * dot(entries, factors.get(row + 1..).unwrap_or_default()));
+    }
+    sum
+}
+
+/// The sum of products, as far as both go. Four sums at a time, since each addition waits for the one before.
+fn dot(left: &[f64], right: &[f64]) -> f64 {
+    let length = left.len().min(right.len());
+    let (left, right) = (left.get(..length).unwrap_or_default(), right.get(..length).unwrap_or_default());
+    let ((left, left_rest), (right, right_rest)) = (left.as_chunks::<4>(), right.as_chunks::<4>());
+    let mut sums = [0.0; 4];
+    for (left, right) in left.iter().zip(right) {
+        for ((sum, left), right) in sums.iter_mut().zip(left).zip(right) {
+            *sum += left * right;
+        }
+    }
+    for ((sum, left), right) in sums.iter_mut().zip(left_rest).zip(right_rest) {
+        *sum += left * right;
+    }
+    let [a, b, c, d] = sums;
+    (a + c) + (b + d)
 }

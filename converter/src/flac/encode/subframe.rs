@@ -62,7 +62,7 @@ impl Subframe {
             self.linear(kernels, search, signal, predictor);
         }
         let Some((order, bits)) = analysis.fixed else { return };
-        if search.exact || bits < self.bits + self.bits / 16 {
+        if bits < self.bits + self.bits / 16 {
             self.fixed(kernels, search, signal, order);
         }
         if self.best.partitions.restless {

@@ -75,7 +75,7 @@ pub(in crate::flac::kernels) fn linear_residual(
 fn in_f64<const ORDER: usize>(samples: &[i32], coefficients: &[i32], shift: u32, residual: &mut [u32]) {
     /// Added to a small number, this leaves a sum of which the lowest bit is the unit: the nearest integer, whose lowest
     /// 32 bits are those of an `i32` in two's complement.
-    const TO_INTEGER: f64 = 1.5 * (1_u64 << 52) as f64;
+    const TO_INTEGER: f64 = 1.5 * 4_503_599_627_370_496.0; // 2^52
     let order = coefficients.len().min(ORDER);
     let scale = 1.0 / f64::from(1_u32 << shift);
     // Begun so, a sum's nearest integer is the one below: half the smallest fraction keeps ties away.

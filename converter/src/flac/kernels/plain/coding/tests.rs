@@ -71,7 +71,7 @@ impl Case {
         let most = most - i64::try_from(numbers.below(2)).unwrap();
         let all = match width {
             Width::Pairs | Width::Narrow => ((1 << 31) - 1) / most.max(1),
-            Width::Wide => (((1 << 31) - 2 - most) << shift | (1 << shift) - 1) / most.max(1),
+            Width::Wide => (((1 << 31) - 2 - most) << shift | ((1 << shift) - 1)) / most.max(1),
         };
         let each = match width {
             Width::Pairs => i64::from(i16::MAX),
@@ -306,7 +306,7 @@ fn the_largest_residuals_have_codes_too() {
                 check_rice(name, &kernels, &mut writer, 5, parameter, &residual);
             }
         }
-        // With the lengths of two added in 32 bits, this would look short.
+        // Quotients of up to 2^20 beside small ones.
         for parameter in [0, 1, 9, 10, 22] {
             let sizes = [u32::MAX >> 8, 1 << 24, 0, 3, 0x00FF_FFC6, 0, 0, 1];
             check_rice(name, &kernels, &mut writer, 3, parameter, &sizes.map(|size| size >> 4));

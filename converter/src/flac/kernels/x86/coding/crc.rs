@@ -11,6 +11,7 @@ use crate::flac::kernels::plain;
 /// Bytes of a vector, and the vectors that are folded beside each other so as not to wait for each other.
 const LANE: usize = 16;
 const LANES: usize = 4;
+const BLOCK_BITS: u32 = 8 * 16 * 4;
 
 /// x^`power` modulo the polynomial.
 const fn power(power: u32) -> i64 {
@@ -41,7 +42,7 @@ fn fold(crc: u16, first: &[u8; LANE * LANES], blocks: &[[u8; LANE * LANES]]) -> 
     lanes[0] = _mm_xor_si128(lanes[0], _mm_set_epi64x(i64::from(crc) << 48, 0));
     for block in blocks {
         for (lane, next) in lanes.iter_mut().zip(load(block)) {
-            *lane = _mm_xor_si128(later::<{ 128 * LANES as u32 }>(*lane), next);
+            *lane = _mm_xor_si128(later::<BLOCK_BITS>(*lane), next);
         }
     }
     let [a, b, c, d] = lanes;

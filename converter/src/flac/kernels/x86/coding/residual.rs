@@ -159,31 +159,31 @@ fn by_eights<const ORDER: usize>(samples: &[i32], residual: &mut [u32], predict:
 #[target_feature(enable = "avx2")]
 fn pairs<const ORDER: usize>(samples: &[i32], coefficients: &[i32], shift: u32, residual: &mut [u32]) {
     const STEP: usize = 2 * LANES;
-    let past_size = const { ORDER.next_multiple_of(2) };
+    let reach = const { ORDER.next_multiple_of(2) };
     let order = coefficients.len();
-    // Two coefficients each, the older sample's in the lower half, the oldest samples' last. What lacks is zero.
+    // Two coefficients each, the earlier sample's in the lower half, the earliest samples' last. What lacks is zero.
     let mut factors = [_mm256_setzero_si256(); MAX_ORDER];
     for (factor, pair) in factors.iter_mut().zip(coefficients.chunks(2)) {
-        let (newer, older) = (pair[0], pair.get(1).copied().unwrap_or(0));
-        *factor = _mm256_set1_epi32(newer << 16 | older & 0xFFFF);
+        let (newer, earlier) = (pair[0], pair.get(1).copied().unwrap_or(0));
+        *factor = _mm256_set1_epi32(newer << 16 | earlier & 0xFFFF);
     }
     let shift = count(shift);
     let mut past = [0_i16; TILE_AND_PAST];
     for (tile, residual) in residual.chunks_mut(TILE).enumerate() {
         let samples = &samples[tile * TILE..][..order + residual.len()];
-        for (past, sample) in past[past_size - order..].iter_mut().zip(samples) {
+        for (past, sample) in past[reach - order..].iter_mut().zip(samples) {
             #[allow(clippy::cast_possible_truncation)] // the width promises that it fits
             let narrow = *sample as i16;
             *past = narrow;
         }
-        let windows = past.windows(past_size + STEP).step_by(STEP);
+        let windows = past.windows(reach + STEP).step_by(STEP);
         for (window, residual) in windows.zip(residual.chunks_mut(STEP)) {
             let mut even = _mm256_setzero_si256();
             let mut odd = _mm256_setzero_si256();
-            for_taps!(past_size / 2, pair => {
-                let older = past_size - 2 - 2 * pair;
-                even = in_order(_mm256_add_epi32(even, _mm256_madd_epi16(load_16(window, older), factors[pair])));
-                odd = in_order(_mm256_add_epi32(odd, _mm256_madd_epi16(load_16(window, older + 1), factors[pair])));
+            for_taps!(reach / 2, pair => {
+                let earlier = reach - 2 - 2 * pair;
+                even = in_order(_mm256_add_epi32(even, _mm256_madd_epi16(load_16(window, earlier), factors[pair])));
+                odd = in_order(_mm256_add_epi32(odd, _mm256_madd_epi16(load_16(window, earlier + 1), factors[pair])));
             });
             let even = _mm256_sra_epi32(even, shift);
             let odd = _mm256_sra_epi32(odd, shift);
@@ -191,7 +191,7 @@ fn pairs<const ORDER: usize>(samples: &[i32], coefficients: &[i32], shift: u32, 
             let (low, high) = (_mm256_unpacklo_epi32(even, odd), _mm256_unpackhi_epi32(even, odd));
             let first = _mm256_permute2x128_si256::<0x20>(low, high);
             let last = _mm256_permute2x128_si256::<0x31>(low, high);
-            let current = load_16(window, past_size);
+            let current = load_16(window, reach);
             let current = [_mm256_castsi256_si128(current), _mm256_extracti128_si256::<1>(current)];
             let put = |to: &mut [u32; STEP]| {
                 for ((to, current), predicted) in to.as_chunks_mut().0.iter_mut().zip(current).zip([first, last]) {

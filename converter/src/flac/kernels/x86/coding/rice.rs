@@ -187,3 +187,26 @@ impl Coder {
         (self.twos(&first[0]), self.twos(&second[0]))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_codes_never_look_short() {
+        if crate::flac::kernels::x86::detected().is_none() {
+            println!("not tested: this CPU lacks what the kernels need");
+            return;
+        }
+        for value in [u32::MAX, u32::MAX - 1, 1 << 31, 100] {
+            for place in 0..2 * LANES {
+                let mut values = [0; 2 * LANES];
+                values[place] = value;
+                // SAFETY: `detected` has found AVX2.
+                let (first, second) = unsafe { Coder::new(0).twos_of_both(&values) };
+                // SAFETY: as above.
+                assert_eq!(unsafe { (first.fit(), second.fit()) }, (place >= LANES, place < LANES), "{value}");
+            }
+        }
+    }
+}
