@@ -76,7 +76,7 @@ fuzz_target!(init: let_engines_panic(), |case: Case| {
     };
     let level = Level::new(case.level % 9).expect("0 to 8");
     let channels = usize::from(shape.channels);
-    let samples = case.sounds.samples(shape.channels, shape.bits_per_sample, 24_000 / channels);
+    let samples = case.sounds.samples(shape.channels, shape.bits_per_sample, 12_000 / channels);
     let pcm = signed_pcm(&samples, shape.bits_per_sample);
 
     let native = encode(shape, level, Engine::Native, &pcm);
@@ -84,16 +84,17 @@ fuzz_target!(init: let_engines_panic(), |case: Case| {
     assert!(native.file == portable.file, "vector instructions change the bytes");
     assert!(both(&native.file).pcm == pcm, "other samples came out");
 
-    let flacenc = encode(shape, level, Engine::Flacenc, &pcm);
-    assert!(both(&flacenc.file).pcm == pcm, "other samples came out of flacenc's frames");
-    assert_eq!(native.sizes.len(), flacenc.sizes.len());
-
-    let blocks = samples.chunks(usize::from(shape.block_size) * channels);
-    for ((block, ours), theirs) in blocks.zip(&native.sizes).zip(&flacenc.sizes) {
+    for (block, size) in samples.chunks(usize::from(shape.block_size) * channels).zip(&native.sizes) {
         // RFC 9639 §9: a header of 16 bytes, a footer of 2, and a byte each subframe are the most.
         let verbatim = (block.len() * usize::from(shape.bits_per_sample)).div_ceil(8);
-        assert!(*ours <= verbatim + 16 + 2 + channels, "{ours} bytes for {verbatim}");
-        let much = theirs + theirs / 2 + 64;
-        assert!(!flacenc_takes(shape) || *ours <= much, "{ours} bytes, where flacenc needs {theirs}");
+        assert!(*size <= verbatim + 16 + 2 + channels, "{size} bytes for {verbatim}");
+    }
+    if flacenc_takes(shape) {
+        let flacenc = encode(shape, level, Engine::Flacenc, &pcm);
+        assert!(both(&flacenc.file).pcm == pcm, "other samples came out of flacenc's frames");
+        assert_eq!(native.sizes.len(), flacenc.sizes.len());
+        for (ours, theirs) in native.sizes.iter().zip(&flacenc.sizes) {
+            assert!(*ours <= theirs + theirs / 2 + 64, "{ours} bytes, where flacenc needs {theirs}");
+        }
     }
 });
