@@ -37,6 +37,21 @@ enum Kind {
         seed: u32,
         quiet: u8,
     },
+    /// What a linear predictor foretells from up to eight samples before, and a little more.
+    Poles {
+        factors: Vec<i16>,
+        shift: u8,
+        start: i32,
+        noise: u8,
+    },
+    /// The lowest sample for each 0 among these bits, the highest for each 1.
+    Extremes(Vec<u8>),
+    /// Noise that is quiet but for some samples, which are of any loudness.
+    Outliers {
+        seed: u32,
+        quiet: u8,
+        every: u8,
+    },
     /// The lowest and highest sample in turn.
     Square {
         half_period: u8,
@@ -99,6 +114,37 @@ impl Part {
                         let sample = cut((sum >> (shift % 8)) + rustle);
                         last = [sample, last[0], last[1]];
                         sample
+                    })
+                    .collect()
+            }
+            Kind::Poles { factors, shift, start, noise } => {
+                let mut random = seed(u32::from(*noise) + 1);
+                let mut last = [cut(i64::from(*start)); 8];
+                (0..length)
+                    .map(|_| {
+                        let sum: i64 = last.iter().zip(factors).map(|(x, f)| i64::from(*x) * i64::from(*f)).sum();
+                        let rustle = i64::from(next(&mut random) >> 1 >> (31 - noise % 31));
+                        // What leaves the range is clipped, or comes in again at its other end.
+                        let sample = (sum >> (shift % 16)) + rustle;
+                        let sample =
+                            if noise % 2 == 0 { cut(sample) } else { sample.clamp(min.into(), max.into()) as i32 };
+                        last.rotate_right(1);
+                        last[0] = sample;
+                        sample
+                    })
+                    .collect()
+            }
+            Kind::Extremes(bytes) => {
+                let bit = |at: usize| bytes.get(at / 8 % bytes.len().max(1)).map_or(0, |byte| byte >> (at % 8) & 1);
+                (0..length).map(|at| if bit(at + channel) == 0 { min } else { max }).collect()
+            }
+            Kind::Outliers { seed: start, quiet, every } => {
+                let mut random = seed(*start);
+                (0..length)
+                    .map(|_| {
+                        let sample = (next(&mut random) as i32) >> (32 - bits);
+                        let loud = next(&mut random) % (u32::from(*every) + 1) == 0;
+                        if loud { sample >> (next(&mut random) % 32) } else { sample >> (quiet % bits) }
                     })
                     .collect()
             }
