@@ -35,15 +35,46 @@ impl Predictor {
         Some(self)
     }
 
-    /// How wide arithmetic has to be for samples of so many bits. None: so wide that every step has to be checked.
+    /// How wide arithmetic has to be for samples of so many bits. None: so wide that every step has to be checked, since
+    /// a residual may have more than the 32 bits that it is allowed (RFC 9639 §9.2.7.3).
     pub fn width(&self, depth: u32) -> Option<Width> {
         let sum: u64 = self.coefficients().iter().map(|coefficient| u64::from(coefficient.unsigned_abs())).sum();
         let largest = 1_u64 << depth.saturating_sub(1);
         let product = sum * largest;
-        if product < 1 << 31 {
-            let fits = depth <= 16 && self.precision() <= 16;
-            return Some(if fits { Width::Pairs } else { Width::Narrow });
+        if (product >> self.shift) + 1 + largest >= (1 << 31) - 1 {
+            return None;
         }
-        ((product >> self.shift) + 1 + largest < (1 << 31) - 1).then_some(Width::Wide)
+        Some(match product {
+            0x8000_0000.. => Width::Wide,
+            _ if depth <= 16 && self.precision() <= 16 => Width::Pairs,
+            _ => Width::Narrow,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn width(shift: u32, coefficients: &[i32], depth: u32) -> Option<Width> {
+        let mut predictor = Predictor { order: coefficients.len(), shift, coefficients: [0; MAX_ORDER] };
+        predictor.coefficients[..coefficients.len()].copy_from_slice(coefficients);
+        predictor.width(depth)
+    }
+
+    #[test]
+    fn a_residual_that_may_be_too_large_is_checked_however_small_the_products_are() {
+        // Of two samples of -2^30 the second one's residual would be -2^31.
+        assert_eq!(width(0, &[-1], 31), None);
+        assert_eq!(width(0, &[-1, -1, -1], 30), None);
+        assert_eq!(width(1, &[-1], 31), Some(Width::Narrow));
+        assert_eq!(width(0, &[-1], 30), Some(Width::Narrow));
+    }
+
+    #[test]
+    fn what_is_narrow_is_not_coded_widely() {
+        assert_eq!(width(12, &[8000, -4000], 16), Some(Width::Pairs));
+        assert_eq!(width(12, &[8000, -4000], 17), Some(Width::Narrow));
+        assert_eq!(width(12, &[8000, -4000], 24), Some(Width::Wide));
     }
 }
