@@ -4,8 +4,9 @@
 #![allow(unsafe_code)]
 
 use std::arch::x86_64::{
-    __m128i, _mm_add_epi32, _mm_and_si128, _mm_cvtsi32_si128, _mm_loadu_si128, _mm_madd_epi16,  _mm_set1_epi16, _mm_set1_epi32, _mm_setzero_si128,
-    _mm_sra_epi32, _mm_srai_epi16, _mm_srai_epi32, _mm_storeu_si128, _mm_sub_epi32, _mm_xor_si128,
+    __m128i, _mm_add_epi32, _mm_and_si128, _mm_cvtsi32_si128, _mm_loadu_si128, _mm_madd_epi16, _mm_set1_epi16,
+    _mm_set1_epi32, _mm_setzero_si128, _mm_sra_epi32, _mm_srai_epi16, _mm_srai_epi32, _mm_storeu_si128, _mm_sub_epi32,
+    _mm_xor_si128,
 };
 
 use crate::flac::kernels::{MAX_ORDER, Width, plain};
