@@ -58,6 +58,7 @@ fn put_groups<const SIZE: usize>(residual: &[u32], parameter: u32, out: &mut Bit
 
 /// Codes one after the other, and their bits. The codes are right if the bits are fewer than 64.
 #[inline(always)]
+#[allow(clippy::inline_always)] // into the loop, where the compiler mixes several
 fn together(values: &[u32], parameter: u32) -> (u64, u64) {
     values.iter().fold((0, 0), |(codes, all): (u64, u64), value| {
         let bits = u64::from(value >> parameter) + u64::from(parameter + 1);
