@@ -171,7 +171,7 @@ fn what_is_chosen_depends_on_no_signal_before() {
     end[3584..].fill(32_767);
     let mut random = Random::new(3);
     let restless: Vec<i32> =
-        (0..4096).map(|at| (random.bits().cast_signed() >> 16) >> if at / 16 % 2 == 0 { 0 } else { 12 }).collect();
+        (0..4096).map(|at| (random.bits().cast_signed() >> 16) >> if at % 128 < 16 { 0 } else { 12 }).collect();
     let others = [restless, noise(4096, 1, 16, 5), music(4096, 1, 16, 5), vec![9; 4096], vec![1, 5, 8]];
     let kernels = Kernels::best();
     for level in 0..=8 {
