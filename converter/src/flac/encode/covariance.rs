@@ -15,6 +15,9 @@
 //! that sum of logarithms: for the first solution `e` is the energy that the fixed predictor of order 2 leaves, for a
 //! further one that of the solution before.
 
+#[cfg(test)]
+mod tests;
+
 use super::real;
 use crate::flac::kernels::{Kernels, MAX_ORDER};
 

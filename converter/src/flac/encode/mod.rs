@@ -162,9 +162,10 @@ impl Encoder {
         let mut bits = [0.0; 4];
         for ((bits, sum), wasted) in bits.iter_mut().zip(sums).zip(wasted) {
             // Folded, a value is twice its size, or one less.
+            let folded = 2 * (sum << spare >> wasted);
             #[allow(clippy::cast_precision_loss)] // the nearest is near enough, and the same everywhere
-            let expected = rice::parameter(count, 2 * sum).1 as f64;
-            *bits = expected - real(count) * f64::from(wasted);
+            let expected = rice::parameter(count, folded).1 as f64;
+            *bits = expected;
         }
         self.at_most_verbatim(bits)
     }

@@ -9,6 +9,9 @@
 //! the rounded one for those that follow makes each `ε[j]` a rounding error of its own of at most half a unit, however
 //! strongly the lags are correlated: Babai's nearest-plane method.
 
+#[cfg(test)]
+mod tests;
+
 use super::covariance::{Covariance, Factors, LANES, STRIDE};
 use super::log2::log2;
 use super::predictor::{MAX_PRECISION, MAX_SHIFT, Predictor};
