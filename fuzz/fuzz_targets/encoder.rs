@@ -6,7 +6,7 @@
 use std::num::NonZeroUsize;
 
 use arbitrary::Arbitrary;
-use converter::flac::{Engine, Level, Shape, StreamEncoder, StreamOptions, Verify};
+use converter::flac::{Block, Engine, Level, Shape, StreamEncoder, StreamOptions, Verify, frame_encoder};
 use converter_fuzz::judge::{both, head};
 use converter_fuzz::panics::let_engines_panic;
 use converter_fuzz::sound::{Sounds, signed_pcm};
@@ -84,6 +84,13 @@ fuzz_target!(init: let_engines_panic(), |case: Case| {
     assert!(native.file == portable.file, "vector instructions change the bytes");
     assert!(both(&native.file).pcm == pcm, "other samples came out");
 
+    // No frame depends on the blocks before: any thread may encode any block.
+    if let Some((number, last)) = pcm.chunks(shape.bytes_per_block()).enumerate().last() {
+        let mut frame = Vec::new();
+        let mut encoder = frame_encoder(shape, level, Engine::Native).expect("every shape is encoded");
+        encoder.encode(Block { number: number as u64, pcm: last }, &mut frame).expect("all audio has its frames");
+        assert!(native.file.ends_with(&frame), "blocks before change the bytes");
+    }
     for (block, size) in samples.chunks(usize::from(shape.block_size) * channels).zip(&native.sizes) {
         // RFC 9639 §9: a header of 16 bytes, a footer of 2, and a byte each subframe are the most.
         let verbatim = (block.len() * usize::from(shape.bits_per_sample)).div_ceil(8);

@@ -8,13 +8,17 @@
 //! Everything that loops over samples is in [`kernels`](super::kernels). Decisions are made here, in arithmetic that is
 //! exact or that every CPU rounds alike, so that the same block gives the same bytes everywhere.
 
+// These are inlined into what is compiled for more than one kind of CPU: see `Kernels::vectorize`.
+#[allow(clippy::inline_always)]
 mod analysis;
+#[allow(clippy::inline_always)]
 mod covariance;
 mod log2;
 mod predictor;
 mod rice;
 mod search;
 mod signal;
+#[allow(clippy::inline_always)]
 mod solve;
 mod stereo;
 mod subframe;
@@ -162,9 +166,10 @@ impl Encoder {
         let mut bits = [0.0; 4];
         for ((bits, sum), wasted) in bits.iter_mut().zip(sums).zip(wasted) {
             // Folded, a value is twice its size, or one less.
+            let folded = 2 * (sum << spare >> wasted);
             #[allow(clippy::cast_precision_loss)] // the nearest is near enough, and the same everywhere
-            let expected = rice::parameter(count, 2 * sum).1 as f64;
-            *bits = expected - real(count) * f64::from(wasted);
+            let expected = rice::parameter(count, folded).1 as f64;
+            *bits = expected;
         }
         self.at_most_verbatim(bits)
     }

@@ -5,6 +5,9 @@
 //! `floor(log2(0.9624 mean))`. The sums of a partition order are the sums of pairs of the next, so that only the finest
 //! partitions are summed over samples.
 
+#[cfg(test)]
+mod tests;
+
 use super::log2::floor_log2;
 use super::real;
 use crate::flac::bits::BitWriter;

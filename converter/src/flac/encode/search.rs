@@ -59,3 +59,37 @@ const SEARCHES: [Search; 9] = {
         search(12, Coded, 6, 2, true),
     ]
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all() -> Vec<Search> {
+        (0..=8).map(|level| Search::of(Level::new(level).unwrap())).collect()
+    }
+
+    #[test]
+    fn each_level_tries_something_else_than_the_one_before() {
+        assert!(all().windows(2).all(|two| two[0] != two[1]));
+    }
+
+    #[test]
+    fn each_level_tries_no_less_than_the_one_before() {
+        assert!(all().is_sorted_by(|one, next| one.order <= next.order));
+        assert!(all().is_sorted_by(|one, next| one.further_solves <= next.further_solves));
+        assert!(all().is_sorted_by(|one, next| one.exact <= next.exact && one.estimates() <= next.estimates()));
+    }
+
+    #[test]
+    fn every_level_is_within_the_streamable_subset() {
+        // RFC 9639 §7.
+        assert!(all().iter().all(|search| search.order <= 12 && search.partition_order <= 8));
+        // With no or one lag there is nothing to solve.
+        assert!(all().iter().all(|search| search.order != 1));
+    }
+
+    #[test]
+    fn further_solutions_are_only_asked_for_where_they_can_be_compared() {
+        assert!(all().iter().all(|search| search.further_solves == 0 || search.estimates()));
+    }
+}

@@ -25,3 +25,37 @@ pub(super) fn smallest(bits: [f64; 4]) -> Pair {
     let cost = |(_, [one, other]): Pair| bits[one] + bits[other];
     rest.into_iter().fold(first, |best, pair| if cost(pair) < cost(best) { pair } else { best })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pair_with_the_smallest_sum_is_found() {
+        for (bits, assignment) in [
+            ([1.0, 1.0, 1.0, 1.0], Assignment::Independent(2)),
+            ([1.0, 1.0, 9.0, 9.0], Assignment::Independent(2)),
+            ([1.0, 9.0, 9.0, 1.0], Assignment::LeftSide),
+            ([9.0, 1.0, 9.0, 1.0], Assignment::SideRight),
+            ([9.0, 9.0, 1.0, 1.0], Assignment::MidSide),
+            ([5.0, 5.0, 1.0, 9.0], Assignment::Independent(2)),
+            ([1.0, 2.0, 1.0, 1.5], Assignment::LeftSide),
+            ([0.0; 4], Assignment::Independent(2)),
+        ] {
+            assert_eq!(smallest(bits).0, assignment, "{bits:?}");
+        }
+    }
+
+    #[test]
+    fn both_channels_follow_from_every_pair() {
+        for (assignment, pair) in PAIRS {
+            let signals = match assignment {
+                Assignment::Independent(_) => [LEFT, RIGHT],
+                Assignment::LeftSide => [LEFT, SIDE],
+                Assignment::SideRight => [SIDE, RIGHT],
+                Assignment::MidSide => [MID, SIDE],
+            };
+            assert_eq!(pair, signals);
+        }
+    }
+}

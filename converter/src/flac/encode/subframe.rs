@@ -1,5 +1,8 @@
 //! One signal's subframe (RFC 9639 §9.2): what it could be, which of that is smallest, and its bits.
 
+#[cfg(test)]
+mod tests;
+
 use super::analysis::Analysis;
 use super::predictor::Predictor;
 use super::rice::{self, Partitions};
@@ -78,6 +81,8 @@ impl Subframe {
     /// The samples as they are.
     pub fn take_verbatim(&mut self, signal: &Signal) {
         (self.kind, self.bits) = (Kind::Verbatim, signal.verbatim_bits());
+        // What is left there is another block's.
+        self.best.partitions.restless = false;
     }
 
     fn linear(&mut self, kernels: &Kernels, search: &Search, signal: &Signal, predictor: &Predictor) {
@@ -113,7 +118,8 @@ impl Subframe {
         if search.exact || partitions.restless || partitions.bits < FEW_BITS * samples {
             partitions.refine(kernels, residual, order);
         } else if head + partitions.bits + samples > verbatim {
-            // So near to the samples themselves the estimate is not good enough: it may be half a bit a sample too low.
+            // So near to the samples themselves the estimate is not good enough. It is too low by at most half a bit a
+            // sample, and one for each partition: what is not counted is never larger than the samples.
             partitions.count(kernels, residual, order);
         }
         let bits = head + partitions.bits;

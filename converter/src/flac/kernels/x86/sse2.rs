@@ -4,8 +4,9 @@
 #![allow(unsafe_code)]
 
 use std::arch::x86_64::{
-    __m128i, _mm_add_epi32, _mm_and_si128, _mm_cvtsi32_si128, _mm_loadu_si128, _mm_madd_epi16, _mm_set1_epi16, _mm_set1_epi32, _mm_setzero_si128,
-    _mm_sra_epi32, _mm_srai_epi16, _mm_srai_epi32, _mm_storeu_si128, _mm_sub_epi32, _mm_xor_si128,
+    __m128i, _mm_add_epi32, _mm_and_si128, _mm_cvtsi32_si128, _mm_loadu_si128, _mm_madd_epi16, _mm_set1_epi16,
+    _mm_set1_epi32, _mm_setzero_si128, _mm_sra_epi32, _mm_srai_epi16, _mm_srai_epi32, _mm_storeu_si128, _mm_sub_epi32,
+    _mm_xor_si128,
 };
 
 use crate::flac::kernels::{MAX_ORDER, Width, plain};
@@ -149,8 +150,8 @@ fn in_pairs<const PAIRS: usize>(samples: &[i32], coefficients: &[i32], shift: u3
     // In the order of the samples, the older in the lower half; what lacks is zero, and older.
     let mut factors = [_mm_setzero_si128(); PAIRS];
     for (factor, two) in factors.iter_mut().rev().zip(coefficients.chunks(2)) {
-        let older = two.get(1).copied().unwrap_or(0);
-        *factor = _mm_set1_epi32(two[0] << 16 | older & 0xFFFF);
+        let second = two.get(1).copied().unwrap_or(0);
+        *factor = _mm_set1_epi32(two[0] << 16 | second & 0xFFFF);
     }
     let shift = _mm_cvtsi32_si128(shift.cast_signed());
     // Each sample, and the one after it in the upper half.
