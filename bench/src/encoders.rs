@@ -1,4 +1,4 @@
-//! The programs that are measured, and how each is asked to encode one file.
+//! The programs that are measured, and how each is asked to encode some files.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -90,9 +90,11 @@ impl Encoder {
         matches!(self, Self::Converter { engine: Engine::Native | Engine::Portable, .. })
     }
 
-    /// The program, and its arguments for one file.
-    pub fn command(self, programs: &Programs, level: u8, input: &Path, output: &Path) -> (PathBuf, Vec<OsString>) {
-        let (input, output) = (input.as_os_str(), output.as_os_str());
+    /// The program, and its arguments for these files, each of which becomes `NAME.flac` in the folder.
+    ///
+    /// All files are one command's, as a person would have it, so that what a program takes to start counts once.
+    pub fn command(self, programs: &Programs, level: u8, inputs: &[&Path], folder: &Path) -> (PathBuf, Vec<OsString>) {
+        let files = inputs.iter().map(|input| OsString::from(input.as_os_str()));
         let level = level.to_string();
         let words = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
         match self {
@@ -101,29 +103,45 @@ impl Encoder {
                 let mut words =
                     words(&["convert", "--force", "--engine", engine.name(), "--level", &level, "--threads", &threads]);
                 words.extend(verify.then(|| "--verify".into()));
-                words.extend(["-o".into(), output.into(), input.into()]);
+                words.extend(["-o".into(), folder.into()]);
+                words.extend(files);
                 (programs.converter.clone(), words)
             }
             Self::Libflac { verify } => {
                 let mut words = words(&[&level]);
                 words.extend(verify.then(|| "-V".into()));
-                words.extend([input.into(), output.into()]);
+                words.push(folder.into());
+                words.extend(files);
                 (programs.libflac.clone(), words)
             }
             Self::Flac => {
-                let mut words = words(&["--silent", "--force", &format!("-{level}"), "-o"]);
-                words.extend([output.into(), input.into()]);
+                let mut words = words(&["--silent", "--force", &format!("-{level}")]);
+                let mut prefix = OsString::from("--output-prefix=");
+                prefix.push(folder);
+                prefix.push("/");
+                words.push(prefix);
+                words.extend(files);
                 ("flac".into(), words)
             }
             Self::Ffmpeg => {
-                let mut words = words(&["-v", "error", "-nostdin", "-y", "-i"]);
-                words.push(input.into());
-                words.extend(["-c:a", "flac", "-threads", "1", "-compression_level", &level].map(OsString::from));
-                words.push(output.into());
+                let mut words = words(&["-v", "error", "-nostdin", "-y"]);
+                words.extend(files.flat_map(|file| ["-i".into(), file]));
+                for (number, input) in inputs.iter().enumerate() {
+                    let map =
+                        ["-map", &number.to_string(), "-c:a", "flac", "-threads", "1", "-compression_level", &level]
+                            .map(OsString::from);
+                    words.extend(map);
+                    words.push(output(folder, input).into());
+                }
                 ("ffmpeg".into(), words)
             }
         }
     }
+}
+
+/// Where each program writes what it makes of a file.
+pub fn output(folder: &Path, input: &Path) -> PathBuf {
+    folder.join(input.with_extension("flac").file_name().unwrap_or_default())
 }
 
 /// The options of `converter convert` that the bench needs.
@@ -159,23 +177,30 @@ mod tests {
 
     fn words(encoder: Encoder) -> Vec<String> {
         let programs = Programs { converter: "/x/converter".into(), libflac: "/x/peer".into() };
-        let (_, words) = encoder.command(&programs, 7, Path::new("in.wav"), Path::new("out.flac"));
+        let inputs = [Path::new("/in/one.wav"), Path::new("/in/two.wav")];
+        let (_, words) = encoder.command(&programs, 7, &inputs, Path::new("/out"));
         words.iter().map(|word| word.to_string_lossy().into_owned()).collect()
     }
 
     #[test]
-    fn each_program_is_told_level_input_and_output() {
+    fn each_program_is_told_level_inputs_and_folder() {
         for encoder in
             [native(3), PORTABLE, FLACENC, VERIFIED, LIBFLAC, LIBFLAC_VERIFIED, Encoder::Flac, Encoder::Ffmpeg]
         {
             let words = words(encoder);
-            assert!(words.contains(&"in.wav".to_owned()) && words.contains(&"out.flac".to_owned()), "{words:?}");
+            assert!(
+                ["/in/one.wav", "/in/two.wav"].iter().all(|input| words.contains(&(*input).to_owned())),
+                "{words:?}"
+            );
+            assert!(words.iter().any(|word| word.contains("/out")), "{words:?}");
             assert!(words.iter().any(|word| word.trim_start_matches('-') == "7"), "{words:?}");
             assert_eq!(words.contains(&"3".to_owned()), encoder == native(3), "{words:?}");
             let verifies = words.iter().any(|word| word == "--verify" || word == "-V");
             assert_eq!(verifies, encoder == VERIFIED || encoder == LIBFLAC_VERIFIED, "{words:?}");
         }
         assert!(words(FLACENC).contains(&"flacenc".to_owned()) && words(PORTABLE).contains(&"portable".to_owned()));
+        assert!(words(Encoder::Ffmpeg).contains(&"/out/two.flac".to_owned()));
+        assert_eq!(output(Path::new("/out"), Path::new("/in/a.b.wav")), Path::new("/out/a.b.flac"));
     }
 
     #[test]

@@ -70,9 +70,8 @@ pub fn per_sample(
     track: &Path,
     folder: &Path,
 ) -> anyhow::Result<Option<f64>> {
-    let output = folder.join("counted.flac");
     let count = |clip: &PathBuf| {
-        let (program, arguments) = encoder.command(programs, level, clip, &output);
+        let (program, arguments) = encoder.command(programs, level, &[clip], folder);
         counter.count(&program, &arguments)
     };
     let whole = Wav::read(track)?;

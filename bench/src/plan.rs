@@ -1,5 +1,5 @@
-//! What is run, and in which order: the programs take turns on each file, so that a machine that gets slower does so for
-//! all.
+//! What is run, and in which order: the programs take turns on each category, so that a machine that gets slower does so
+//! for all. They write into memory where there is room, so that the disk has no say.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
@@ -8,9 +8,12 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
+use nix::sys::statvfs::statvfs;
 
 use crate::corpus::{Category, Set, Sound};
-use crate::encoders::{Encoder, FLACENC, LIBFLAC, LIBFLAC_VERIFIED, NATIVE, PORTABLE, Programs, VERIFIED, native};
+use crate::encoders::{
+    Encoder, FLACENC, LIBFLAC, LIBFLAC_VERIFIED, NATIVE, PORTABLE, Programs, VERIFIED, native, output,
+};
 use crate::figures::{Figures, LongFile, Results, Usage};
 use crate::instructions::{Counter, per_sample};
 use crate::process::measure;
@@ -71,8 +74,8 @@ impl Plan {
 
     /// Measures everything.
     pub fn run(&self, programs: &Programs, folder: &Path, sets: &[Set]) -> anyhow::Result<Results> {
-        let bench = Bench { plan: *self, programs, out: folder.join("out") };
-        fs::create_dir_all(&bench.out)?;
+        let bench = Bench { plan: *self, programs, disk: folder.join("out"), out: Outputs::new(folder)? };
+        fs::create_dir_all(&bench.disk)?;
         let counter = Counter::find();
         eprintln!("instructions: {}", counter.name());
         let mut results = Results { quick: self.quick, start: bench.start()?, ..Results::default() };
@@ -95,7 +98,7 @@ impl Plan {
             eprintln!("an RF64 file of 4.5 GiB");
             results.long_file = Some(bench.long_file(music)?);
         }
-        fs::remove_dir_all(&bench.out)?;
+        fs::remove_dir_all(&bench.disk)?;
         Ok(results)
     }
 }
@@ -104,7 +107,38 @@ impl Plan {
 struct Bench<'a> {
     plan: Plan,
     programs: &'a Programs,
-    out: PathBuf,
+    /// For what is large.
+    disk: PathBuf,
+    out: Outputs,
+}
+
+/// A folder that is gone in the end: in memory if there is a file system for that, and room in it.
+struct Outputs(PathBuf);
+
+impl Outputs {
+    const MEMORY: &'static str = "/dev/shm";
+    /// More than all programs write of the largest category.
+    const ROOM: u64 = 2 << 30;
+
+    fn new(folder: &Path) -> anyhow::Result<Self> {
+        let free = statvfs(Self::MEMORY).map_or(0, |told| told.blocks_available() * told.fragment_size());
+        let place = if free > Self::ROOM { Path::new(Self::MEMORY) } else { folder };
+        let folder = place.join(format!("flacship-bench-{}", std::process::id()));
+        fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        Ok(Self(folder))
+    }
+
+    /// The folder of one program.
+    fn of(&self, encoder: Encoder) -> PathBuf {
+        self.0.join(encoder.name())
+    }
+}
+
+impl Drop for Outputs {
+    fn drop(&mut self) {
+        // What cannot be removed is only in the way.
+        _ = fs::remove_dir_all(&self.0);
+    }
 }
 
 impl Bench<'_> {
@@ -116,21 +150,15 @@ impl Bench<'_> {
         for round in 0..self.plan.runs {
             let rounds = |figures: &&mut Figures| round < self.plan.rounds(figures.encoder, level);
             let mut turn: Vec<&mut Figures> = all.iter_mut().filter(rounds).collect();
-            for figures in &mut turn {
-                figures.runs.push(Usage::default());
-            }
-            for sound in &set.sounds {
-                for figures in &mut turn {
-                    let usage = self.encode(figures.encoder, level, &sound.path)?;
-                    if let Some(sum) = figures.runs.last_mut() {
-                        *sum = sum.then(usage);
-                    }
-                }
-                if round == 0 {
-                    turn.iter_mut().try_for_each(|figures| self.check(figures, sound))?;
-                }
+            if round % 2 == 1 {
                 // Whoever comes after a long run of another program may find colder caches, so not always the same.
                 turn.reverse();
+            }
+            for figures in turn {
+                figures.runs.push(self.encode(figures.encoder, level, &set.paths())?);
+                if round == 0 {
+                    set.sounds.iter().try_for_each(|sound| self.check(figures, sound))?;
+                }
             }
         }
         Ok(all)
@@ -138,34 +166,38 @@ impl Bench<'_> {
 
     /// What it takes to start each program, and to end it: the least of some runs.
     fn start(&self) -> anyhow::Result<Vec<(Encoder, Duration)>> {
-        let path = self.out.join("start.wav");
+        let path = self.out.0.join("start.wav");
         fs::write(&path, Wav { channels: 2, rate: 44_100, bits: 16, pcm: vec![0; START_BYTES] }.whole())?;
         let encoders = self.plan.encoders(Category::Solo, DEFAULT_LEVEL);
         let least = |encoder| {
-            let runs = (0..START_RUNS).map(|_| Ok(self.encode(encoder, DEFAULT_LEVEL, &path)?.cpu));
+            let runs = (0..START_RUNS).map(|_| Ok(self.encode(encoder, DEFAULT_LEVEL, &[&path])?.cpu));
             let least = runs.collect::<anyhow::Result<Vec<_>>>()?.into_iter().min();
             Ok((encoder, least.unwrap_or_default()))
         };
         encoders.into_iter().map(least).collect()
     }
 
-    fn output(&self, encoder: Encoder) -> PathBuf {
-        self.out.join(format!("{}.flac", encoder.name()))
+    fn encode(&self, encoder: Encoder, level: u8, files: &[&Path]) -> anyhow::Result<Usage> {
+        let folder = self.out.of(encoder);
+        fs::create_dir_all(&folder)?;
+        let (program, arguments) = encoder.command(self.programs, level, files, &folder);
+        measure(&program, &arguments)
     }
 
-    fn encode(&self, encoder: Encoder, level: u8, file: &Path) -> anyhow::Result<Usage> {
-        let (program, arguments) = encoder.command(self.programs, level, file, &self.output(encoder));
-        measure(&program, &arguments)
+    fn output(&self, encoder: Encoder, file: &Path) -> PathBuf {
+        output(&self.out.of(encoder), file)
     }
 
     /// Counts the bytes of what an encoder just wrote. Our own has to pass `flac --test`, and to be the same in every
     /// way to run our encoder.
     fn check(&self, figures: &mut Figures, sound: &Sound) -> anyhow::Result<()> {
-        let output = self.output(figures.encoder);
+        let output = self.output(figures.encoder, &sound.path);
         figures.bytes.push(frames(&output)?);
         if [NATIVE, FLACENC].contains(&figures.encoder) {
             test(&output).with_context(|| format!("{}, level {}", sound.path.display(), figures.level))?;
-        } else if figures.encoder.writes_as_native() && fs::read(&output)? != fs::read(self.output(NATIVE))? {
+        } else if figures.encoder.writes_as_native()
+            && fs::read(&output)? != fs::read(self.output(NATIVE, &sound.path))?
+        {
             eprintln!("{}: {} writes other bytes", sound.path.display(), figures.encoder.name());
             figures.differing += 1;
         }
@@ -177,11 +209,8 @@ impl Bench<'_> {
         let all = native(self.plan.cores);
         ALL_LEVELS
             .map(|level| {
-                let bytes = set.sounds.iter().map(|sound| {
-                    self.encode(all, level, &sound.path)?;
-                    frames(&self.output(all))
-                });
-                bytes.sum()
+                self.encode(all, level, &set.paths())?;
+                set.sounds.iter().map(|sound| frames(&self.output(all, &sound.path))).sum()
             })
             .collect()
     }
@@ -200,7 +229,7 @@ impl Bench<'_> {
             let wanted = wanted && (!self.plan.quick || (music && figures.level == DEFAULT_LEVEL));
             if wanted {
                 figures.instructions =
-                    per_sample(counter, figures.encoder, figures.level, self.programs, &sound.path, &self.out)?;
+                    per_sample(counter, figures.encoder, figures.level, self.programs, &sound.path, &self.out.0)?;
             }
         }
         Ok(())
@@ -208,11 +237,12 @@ impl Bench<'_> {
 
     fn long_file(&self, music: &Set) -> anyhow::Result<LongFile> {
         let sound = Wav::read(&music.sounds.first().context("there is no music")?.path)?;
-        let path = self.out.join("long.wav");
+        let path = self.disk.join("long.wav");
         rf64::write(&path, &sound).with_context(|| format!("cannot write {}", path.display()))?;
         let threads = self.plan.cores;
-        let usage = self.encode(native(threads), DEFAULT_LEVEL, &path)?;
-        test(&self.output(native(threads)))?;
+        let (program, arguments) = native(threads).command(self.programs, DEFAULT_LEVEL, &[&path], &self.disk);
+        let usage = measure(&program, &arguments)?;
+        test(&output(&self.disk, &path))?;
         Ok(LongFile { threads, usage })
     }
 }

@@ -18,7 +18,7 @@ fn peak_kib() -> u64 {
 }
 
 #[test]
-fn sixteen_threads_with_eight_channels_need_two_mebibytes_each_at_most() {
+fn sixteen_threads_with_eight_channels_need_a_mebibyte_and_a_half_each_at_most() {
     const THREADS: u64 = 16;
     let shape = Shape { channels: 8, sample_rate: 48_000, bits_per_sample: 24, block_size: 4096 };
     let pcm = signed_pcm(&music(60_000, 8, 24, 1), 24);
@@ -36,6 +36,6 @@ fn sixteen_threads_with_eight_channels_need_two_mebibytes_each_at_most() {
     let figures = stream.finish(&mut |_| Ok(())).unwrap();
     let grown = peak_kib() - before;
     assert_eq!(figures.info.total_samples, 8 * 60_000);
-    // The whole process may have 16 MiB more; half of that is for others.
-    assert!(grown < (THREADS * 2 + 8) * 1024, "memory grew by {grown} KiB");
+    // And 8 MiB for all together. About 20 MiB are used.
+    assert!(grown < (THREADS * 3 / 2 + 8) * 1024, "memory grew by {grown} KiB");
 }

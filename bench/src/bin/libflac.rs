@@ -1,4 +1,4 @@
-//! `libflac-peer LEVEL [-V] INPUT OUTPUT`: encodes a WAV file with libFLAC as the `flac` program of the same version
+//! `libflac-peer LEVEL [-V] FOLDER INPUT...`: encodes WAV files with libFLAC as the `flac` program of the same version
 //! does, for the bench to measure beside the converter.
 //!
 //! Debian's `flac` is years older and takes up to 1.7 times as long as 1.5.0. What `flac` does at `-0` to `-8` is one call,
@@ -24,7 +24,7 @@ const PADDING: u32 = 8192;
 const CHUNK: usize = 4096;
 
 fn main() -> ExitCode {
-    match Order::of(std::env::args_os().skip(1)).and_then(|order| order.encode()) {
+    match encode_all(std::env::args_os().skip(1)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("libflac-peer: {error:#}");
@@ -41,25 +41,31 @@ struct Order {
     output: PathBuf,
 }
 
-impl Order {
-    fn of(words: impl Iterator<Item = OsString>) -> anyhow::Result<Self> {
-        let mut words: Vec<OsString> = words.collect();
-        if words.iter().any(|word| word == "--version") {
-            // SAFETY: the library's version is a constant, NUL-terminated C string that nothing writes to.
-            let version = unsafe { CStr::from_ptr(ffi::FLAC__VERSION_STRING) };
-            println!("libFLAC {}", version.to_string_lossy());
-            std::process::exit(0);
-        }
-        let flags = words.len();
-        words.retain(|word| word != "-V");
-        let verify = words.len() < flags;
-        let Ok([level, input, output]) = <[OsString; 3]>::try_from(words) else {
-            bail!("usage: libflac-peer LEVEL [-V] INPUT OUTPUT");
-        };
-        let level = level.to_str().and_then(|level| level.parse().ok()).context("the level is a number, 0 to 8")?;
-        Ok(Self { level, verify, input: input.into(), output: output.into() })
+/// Encodes what the command line asks for.
+fn encode_all(words: impl Iterator<Item = OsString>) -> anyhow::Result<()> {
+    let mut words: Vec<OsString> = words.collect();
+    if words.iter().any(|word| word == "--version") {
+        // SAFETY: the library's version is a constant, NUL-terminated C string that nothing writes to.
+        let version = unsafe { CStr::from_ptr(ffi::FLAC__VERSION_STRING) };
+        println!("libFLAC {}", version.to_string_lossy());
+        return Ok(());
     }
+    let flags = words.len();
+    words.retain(|word| word != "-V");
+    let verify = words.len() < flags;
+    let [level, folder, inputs @ ..] = words.as_slice() else {
+        bail!("usage: libflac-peer LEVEL [-V] FOLDER INPUT...");
+    };
+    let level = level.to_str().and_then(|level| level.parse().ok()).context("the level is a number, 0 to 8")?;
+    for input in inputs {
+        let name = Path::new(input).with_extension("flac");
+        let output = Path::new(folder).join(name.file_name().context("an input has a name")?);
+        Order { level, verify, input: input.into(), output }.encode()?;
+    }
+    Ok(())
+}
 
+impl Order {
     fn encode(&self) -> anyhow::Result<()> {
         let mut input = File::open(&self.input).with_context(|| format!("cannot open {}", self.input.display()))?;
         let format = Format::read(&mut input)?;

@@ -129,6 +129,13 @@ pub struct Set {
     pub sounds: Vec<Sound>,
 }
 
+impl Set {
+    /// The sounds' files.
+    pub fn paths(&self) -> Vec<&Path> {
+        self.sounds.iter().map(|sound| sound.path.as_path()).collect()
+    }
+}
+
 /// Has all wanted sounds below a folder, as `half/category/name.wav`.
 pub fn prepare(wanted: &Wanted, packages: &Path, folder: &Path) -> anyhow::Result<Vec<Set>> {
     fs::create_dir_all(packages)?;

@@ -17,6 +17,7 @@ mod support;
 mod alike;
 mod anything;
 mod case;
+mod edges;
 mod judges;
 mod lengths;
 mod loudness;

@@ -42,10 +42,11 @@ impl Analysis {
         if signal.constant {
             return;
         }
-        self.look_at_fixed(kernels, signal);
         let order = search.order.min(signal.samples.len() / SAMPLES_PER_LAG);
-        if order >= 2 {
+        if order >= MAX_FIXED_ORDER {
             self.solve(kernels, search, signal, order);
+        } else {
+            self.look_at_fixed(kernels, signal);
         }
     }
 
@@ -75,6 +76,7 @@ impl Analysis {
         let shift = signal.used_depth.saturating_sub(COVARIANCE_DEPTH);
         let Self { covariance, solver, next_solver, .. } = self;
         covariance.take(kernels, &signal.samples, order, shift);
+        self.fixed = best_fixed(covariance, signal.depth);
         covariance.look_at_second_differences();
         covariance.weigh();
         solver.take(covariance);
@@ -103,6 +105,23 @@ impl Analysis {
 /// About the bits of the residual that the solution leaves.
 fn expected_bits(covariance: &mut Covariance, solver: &Solver) -> f64 {
     covariance.look_at(&solver.factors(), solver.order());
-    // A Rice code of residuals with this variance: about 0.5 log2 of it + 1.95 bits, and at least one.
-    covariance.variances().map(|(samples, variance)| samples * (0.5 * log2(variance + 0.27) + 1.95)).sum()
+    covariance.variances().map(|(samples, variance)| samples * bits_of(variance)).sum()
+}
+
+/// The best fixed predictor's order and bits, as they are expected.
+fn best_fixed(covariance: &Covariance, depth: u32) -> Option<(usize, u64)> {
+    let mut bits = [0.0; MAX_FIXED_ORDER + 1];
+    for (samples, variances) in covariance.fixed_variances() {
+        for (bits, variance) in bits.iter_mut().zip(variances) {
+            *bits += samples * bits_of(variance);
+        }
+    }
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // below 2^21
+    let whole = |(order, bits): (usize, f64)| (order, bits as u64 + order as u64 * u64::from(depth));
+    bits.into_iter().enumerate().map(whole).min_by_key(|(_, bits)| *bits)
+}
+
+/// About the bits that a Rice code spends on a residual with this variance: at least one.
+fn bits_of(variance: f64) -> f64 {
+    0.5 * log2(variance + 0.27) + 1.95
 }

@@ -70,7 +70,7 @@ impl Subframe {
         }
         if self.best.partitions.restless {
             // Sums say little of such a residual: whether its few large values or its many small ones count.
-            for other in 1..MAX_FIXED_ORDER {
+            for other in 1..=2 {
                 if other != order {
                     self.fixed(kernels, search, signal, other);
                 }

@@ -83,8 +83,11 @@ pub(super) struct Kernels {
 }
 
 impl Kernels {
-    /// The plain ones.
+    /// Those that run on every CPU of the kind that this program is compiled for.
     pub fn portable() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        return x86::BASELINE;
+        #[cfg(not(target_arch = "x86_64"))]
         plain::KERNELS
     }
 
@@ -94,6 +97,6 @@ impl Kernels {
         if let Some(kernels) = x86::detected() {
             return kernels;
         }
-        plain::KERNELS
+        Self::portable()
     }
 }

@@ -1,8 +1,9 @@
 use super::*;
+use crate::flac::kernels::plain;
 use crate::support::Random;
 
-fn all_kernels() -> [Kernels; 2] {
-    [Kernels::portable(), Kernels::best()]
+fn all_kernels() -> [Kernels; 3] {
+    [plain::KERNELS, Kernels::portable(), Kernels::best()]
 }
 
 /// Folded values that are distributed geometrically with about this mean.

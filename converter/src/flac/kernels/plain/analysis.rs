@@ -102,42 +102,109 @@ pub(in crate::flac::kernels) fn survey(samples: &[i32]) -> Survey {
 pub(in crate::flac::kernels) fn stereo_sums(left: &[i32], right: &[i32]) -> [u64; 4] {
     let mut sums = [0; 4];
     for (left, right) in overlapping::<2>(left).zip(overlapping::<2>(right)) {
-        let mut few = [Few::default(); 4];
-        for (left, right) in left.array_windows().zip(right.array_windows()) {
-            let second = |[two, one, now]: [i32; 3]| now - 2 * one + two;
-            let mid = from_fn(|at| (left[at] + right[at]) >> 1);
-            let (left, right) = (second(*left), second(*right));
-            for (few, difference) in few.iter_mut().zip([left, right, second(mid), left - right]) {
-                few.add(difference.unsigned_abs());
-            }
-        }
-        for (sum, few) in sums.iter_mut().zip(few) {
-            *sum += few.sum();
-        }
+        let few = if are_small(left) && are_small(right) {
+            stereo_sums_of_few::<u32>(left, right)
+        } else {
+            stereo_sums_of_few::<Few>(left, right)
+        };
+        sums.iter_mut().zip(few).for_each(|(sum, few)| *sum += few);
     }
     sums
+}
+
+#[inline(always)]
+fn stereo_sums_of_few<S: Sum>(left: &[i32], right: &[i32]) -> [u64; 4] {
+    let mut sums = [S::default(); 4];
+    for (left, right) in left.array_windows().zip(right.array_windows()) {
+        let second = |[two, one, now]: [i32; 3]| now - 2 * one + two;
+        let mid = from_fn(|at| (left[at] + right[at]) >> 1);
+        let (left, right) = (second(*left), second(*right));
+        for (sum, difference) in sums.iter_mut().zip([left, right, second(mid), left - right]) {
+            sum.add(difference.unsigned_abs());
+        }
+    }
+    sums.map(S::sum)
 }
 
 pub(in crate::flac::kernels) fn fixed_sums(samples: &[i32]) -> [u64; 5] {
     let mut sums = [0; 5];
     for block in overlapping::<4>(samples) {
-        let mut few = [Few::default(); 5];
-        for [four, three, two, one, now] in block.array_windows() {
-            let first = [now - one, one - two, two - three, three - four];
-            let second = [first[0] - first[1], first[1] - first[2], first[2] - first[3]];
-            let third = [second[0] - second[1], second[1] - second[2]];
-            for (few, residual) in few.iter_mut().zip([*now, first[0], second[0], third[0], third[0] - third[1]]) {
-                few.add(residual.unsigned_abs());
-            }
+        let few = if are_small(block) { fixed_sums_of_small(block) } else { fixed_sums_of_large(block) };
+        sums.iter_mut().zip(few).for_each(|(sum, few)| *sum += few);
+    }
+    sums
+}
+
+/// The residuals of all fixed predictors for the last of these samples.
+#[inline(always)]
+fn residuals([four, three, two, one, now]: [i32; 5]) -> [i32; 5] {
+    let first = [now - one, one - two, two - three, three - four];
+    let second = [first[0] - first[1], first[1] - first[2], first[2] - first[3]];
+    let third = [second[0] - second[1], second[1] - second[2]];
+    [now, first[0], second[0], third[0], third[0] - third[1]]
+}
+
+fn fixed_sums_of_large(samples: &[i32]) -> [u64; 5] {
+    let mut sums = [Few::default(); 5];
+    for window in samples.array_windows() {
+        for (sum, residual) in sums.iter_mut().zip(residuals(*window)) {
+            sum.add(residual.unsigned_abs());
         }
-        for (sum, few) in sums.iter_mut().zip(few) {
-            *sum += few.sum();
+    }
+    sums.map(Sum::sum)
+}
+
+/// A residual's size is twice what it is above zero, less itself. What residuals of one order add up to themselves is
+/// how much that of the order below has changed from before the first to the last.
+fn fixed_sums_of_small(samples: &[i32]) -> [u64; 5] {
+    let mut few = [0_u32; 5];
+    for window in samples.array_windows() {
+        let [zero, rest @ ..] = residuals(*window);
+        let [first, second, third, fourth] = rest.map(|residual| residual.max(0).cast_unsigned());
+        for (few, part) in few.iter_mut().zip([zero.unsigned_abs(), first, second, third, fourth]) {
+            *few += part;
+        }
+    }
+    let [zero, rest @ ..] = few.map(u64::from);
+    let [first, second, third, fourth] = rest.map(|above| 2 * above);
+    let mut sums = [zero, first, second, third, fourth];
+    if let (Some([zero, one, two, three]), Some(last)) = (samples.first_chunk(), samples.last_chunk()) {
+        // Of the order below, no sample before the first of these is needed.
+        let before = residuals([0, *zero, *one, *two, *three]);
+        for ((sum, before), last) in sums.iter_mut().skip(1).zip(before).zip(residuals(*last)) {
+            *sum = sum.wrapping_add_signed(i64::from(before - last));
         }
     }
     sums
 }
 
-/// The sum of at most 2^16 numbers in lanes of 32 bits, of which a vector holds twice as many as of 64.
+/// Whether no sample has more than 18 bits. Then the residuals of a block, each at most 2^4 times as large, add up in 32
+/// bits.
+fn are_small(samples: &[i32]) -> bool {
+    const { assert!(BLOCK << 4 << 17 <= 1 << 31) };
+    let above = |above, sample: &i32| above | (sample + (1 << 17)).cast_unsigned();
+    samples.iter().fold(0, above) < 1 << 18
+}
+
+/// A sum of many numbers in lanes of 32 bits, of which a vector holds twice as many as of 64.
+trait Sum: Copy + Default {
+    fn add(&mut self, value: u32);
+    fn sum(self) -> u64;
+}
+
+/// Of numbers that are small enough.
+impl Sum for u32 {
+    #[inline(always)]
+    fn add(&mut self, value: u32) {
+        *self += value;
+    }
+
+    fn sum(self) -> u64 {
+        self.into()
+    }
+}
+
+/// Of at most 2^16 numbers.
 #[derive(Debug, Clone, Copy, Default)]
 struct Few {
     /// Modulo 2^32.
@@ -146,7 +213,8 @@ struct Few {
     upper: u32,
 }
 
-impl Few {
+impl Sum for Few {
+    #[inline(always)]
     fn add(&mut self, value: u32) {
         self.whole = self.whole.wrapping_add(value);
         self.upper += value >> 16;

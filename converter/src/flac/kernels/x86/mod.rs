@@ -1,10 +1,16 @@
-//! The kernels for x86-64 CPUs with AVX2, BMI2, FMA and PCLMULQDQ: the only place with `unsafe`.
+//! The kernels for x86-64 CPUs with AVX2, BMI2, FMA and PCLMULQDQ, and a few for all others: the only place with
+//! `unsafe`.
 
 mod analysis;
 mod coding;
 mod md5;
+mod sse2;
 
-use super::Kernels;
+use super::{Kernels, plain};
+
+/// The plain ones, but for what SSE2 makes much faster: every x86-64 CPU has it.
+pub(super) const BASELINE: Kernels =
+    Kernels { lag_sums: sse2::lag_sums, linear_residual: sse2::linear_residual, ..plain::KERNELS };
 
 /// These kernels, if this CPU has what they need.
 pub(super) fn detected() -> Option<Kernels> {

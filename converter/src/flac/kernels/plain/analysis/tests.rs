@@ -1,14 +1,14 @@
 //! Both sets of kernels against definitions that are too simple to be wrong.
 
-use crate::flac::kernels::{Kernels, MAX_ORDER, MAX_SEGMENT, Survey};
+use crate::flac::kernels::{Kernels, MAX_ORDER, MAX_SEGMENT, Survey, plain};
 
-/// The plain kernels, and those of this CPU if it has any.
+/// The plain kernels, those of every CPU of this kind, and those of this CPU if it has any.
 fn sets() -> Vec<(&'static str, Kernels)> {
-    let mut sets = vec![("plain", Kernels::portable())];
+    let mut sets = vec![("plain", plain::KERNELS), ("portable", Kernels::portable())];
     #[cfg(target_arch = "x86_64")]
     match crate::flac::kernels::x86::detected() {
         Some(kernels) => sets.push(("x86", kernels)),
-        None => println!("this CPU has no AVX2 and FMA: only the plain kernels are tested"),
+        None => println!("this CPU has no AVX2 and FMA: only the portable kernels are tested"),
     }
     sets
 }

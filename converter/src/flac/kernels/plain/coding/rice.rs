@@ -2,6 +2,9 @@
 
 use crate::flac::bits::{BitWriter, STORE_BITS};
 
+/// Values whose quotients are added in lanes of 32 bits.
+const FEW: usize = 64;
+
 #[inline(always)]
 #[allow(clippy::inline_always)] // so that it can be compiled for other CPUs too
 pub(in crate::flac::kernels) fn partition_sums(residual: &[u32], order: usize, sums: &mut [u64]) {
@@ -17,7 +20,12 @@ pub(in crate::flac::kernels) fn partition_sums(residual: &[u32], order: usize, s
 #[inline(always)]
 #[allow(clippy::inline_always)] // so that it can be compiled for other CPUs too
 pub(in crate::flac::kernels) fn quotients(residual: &[u32], parameter: u32) -> u64 {
-    residual.iter().map(|value| u64::from(value >> parameter)).sum()
+    if parameter < FEW.ilog2() {
+        return residual.iter().map(|value| u64::from(value >> parameter)).sum();
+    }
+    // So few fit into 32 bits, of which a vector holds twice as many as of 64.
+    let few = |values: &[u32]| u64::from(values.iter().map(|value| value >> parameter).sum::<u32>());
+    residual.chunks(FEW).map(few).sum()
 }
 
 /// Codes of four values, or of two where four would rarely fit, are put together before they are written.

@@ -33,13 +33,15 @@ impl Numbers {
     }
 }
 
+/// The plain kernels, those of every CPU of this kind, and those of this CPU if it has any.
 fn sets() -> Vec<(&'static str, Kernels)> {
+    let mut sets = vec![("plain", plain::KERNELS), ("portable", Kernels::portable())];
     #[cfg(target_arch = "x86_64")]
-    if let Some(kernels) = crate::flac::kernels::x86::detected() {
-        return vec![("plain", plain::KERNELS), ("x86", kernels)];
+    match crate::flac::kernels::x86::detected() {
+        Some(kernels) => sets.push(("x86", kernels)),
+        None => println!("only the portable kernels are tested: this CPU lacks what the others need"),
     }
-    println!("only the plain kernels are tested: this CPU lacks what the others need");
-    vec![("plain", plain::KERNELS)]
+    sets
 }
 
 /// All that are short, and some around the lengths of vectors and tiles.
