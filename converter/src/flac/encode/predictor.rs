@@ -35,20 +35,17 @@ impl Predictor {
         Some(self)
     }
 
-    /// How wide arithmetic has to be for samples of so many bits. None: so wide that every step has to be checked, since
-    /// a residual may have more than the 32 bits that it is allowed (RFC 9639 §9.2.7.3).
+    /// How wide arithmetic has to be for samples of so many bits. None: so wide that every step has to be checked.
     pub fn width(&self, depth: u32) -> Option<Width> {
         let sum: u64 = self.coefficients().iter().map(|coefficient| u64::from(coefficient.unsigned_abs())).sum();
         let largest = 1_u64 << depth.saturating_sub(1);
         let product = sum * largest;
-        if (product >> self.shift) + 1 + largest >= (1 << 31) - 1 {
-            return None;
+        // With the sample: its difference from the prediction is more than -2^31, which no residual may be (§9.2.7.3).
+        if product + largest < 1 << 31 {
+            let fits = depth <= 16 && self.precision() <= 16;
+            return Some(if fits { Width::Pairs } else { Width::Narrow });
         }
-        Some(match product {
-            0x8000_0000.. => Width::Wide,
-            _ if depth <= 16 && self.precision() <= 16 => Width::Pairs,
-            _ => Width::Narrow,
-        })
+        ((product >> self.shift) + 1 + largest < (1 << 31) - 1).then_some(Width::Wide)
     }
 }
 
@@ -176,7 +173,7 @@ mod tests {
             assert!(!linear_residual_checked(&[low; 40], coefficients, 0, &mut Vec::new()));
             assert_eq!(predictor.width(depth), None, "{depth}, {coefficients:?}");
         }
-        assert_eq!(predictor(&[-1], 1).width(31), Some(Width::Narrow));
+        assert_eq!(predictor(&[-1], 1).width(31), Some(Width::Wide));
         assert_eq!(predictor(&[-1], 0).width(30), Some(Width::Narrow));
     }
 

@@ -1,9 +1,9 @@
 //! The few loops in which encoding spends its time, as small functions without state.
 //!
 //! `plain` defines what each one computes, in safe Rust that any CPU runs. `x86` has versions of the same functions
-//! for CPUs with AVX2 and FMA, and is the only place in the project with `unsafe`. Both give the same results to the
-//! last bit for all input within the preconditions that are written here, so which one runs never shows in the
-//! encoded bytes. [`Kernels::best`] chooses once, by asking the CPU.
+//! for CPUs with AVX2 and FMA, of two of them for every x86-64 CPU, and is the only place in the project with `unsafe`.
+//! All give the same results to the last bit for all input within the preconditions that are written here, so which one
+//! runs never shows in the encoded bytes. [`Kernels::best`] chooses once, by asking the CPU.
 //!
 //! Nothing here decides anything: orders, parameters and widths are the caller's.
 

@@ -89,7 +89,7 @@ fn wasted_bits_are_told_in_unary_before_the_samples() {
         let mut subframe = Subframe::default();
         subframe.take_verbatim(&signal);
         let (bits, bytes) = written(&subframe, &signal);
-        let text: String = bytes.iter().map(|byte| format!("{byte:08b}")).collect();
+        let text = bytes.iter().map(|byte| format!("{byte:08b}")).collect::<Vec<_>>().concat();
         let depth = 32 - wasted;
         assert!(text.starts_with(&format!("00000011{}1", "0".repeat(wasted - 1))), "{text}");
         let samples = format!("{:0depth$b}{:0depth$b}{:b}", 0, 1, (1_u64 << depth) - 2);

@@ -150,8 +150,8 @@ fn in_pairs<const PAIRS: usize>(samples: &[i32], coefficients: &[i32], shift: u3
     // In the order of the samples, the older in the lower half; what lacks is zero, and older.
     let mut factors = [_mm_setzero_si128(); PAIRS];
     for (factor, two) in factors.iter_mut().rev().zip(coefficients.chunks(2)) {
-        let older = two.get(1).copied().unwrap_or(0);
-        *factor = _mm_set1_epi32(two[0] << 16 | older & 0xFFFF);
+        let second = two.get(1).copied().unwrap_or(0);
+        *factor = _mm_set1_epi32(two[0] << 16 | second & 0xFFFF);
     }
     let shift = _mm_cvtsi32_si128(shift.cast_signed());
     // Each sample, and the one after it in the upper half.

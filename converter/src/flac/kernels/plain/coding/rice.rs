@@ -39,21 +39,33 @@ pub(in crate::flac::kernels) fn put_rice(residual: &[u32], parameter: u32, out: 
 
 fn put_groups<const SIZE: usize>(residual: &[u32], parameter: u32, out: &mut BitWriter) {
     let (groups, rest) = residual.as_chunks::<SIZE>();
+    let (twos, groups) = groups.as_chunks::<2>();
     let mut run = out.run();
-    for group in groups {
-        let quotients: u64 = group.iter().map(|value| u64::from(value >> parameter)).sum();
-        let bits = quotients + SIZE as u64 * u64::from(parameter + 1);
-        if bits <= u64::from(STORE_BITS) {
-            let codes = group.iter().fold(0, |codes, value| {
-                codes << (value >> parameter) << (parameter + 1) | stop_and_remainder(*value, parameter)
-            });
+    for two in twos {
+        let fields = two.each_ref().map(|group| together(group, parameter));
+        if fields.iter().all(|(_, bits)| *bits <= STORE_BITS.into()) {
             #[allow(clippy::cast_possible_truncation)] // at most 57
-            run.put([(codes, bits as u32)]);
+            run.put(fields.map(|(codes, bits)| (codes, bits as u32)));
         } else {
-            run.by(|out| put_long(group, parameter, out));
+            run.by(|out| put_long(two.as_flattened(), parameter, out));
         }
     }
-    run.by(|out| put_long(rest, parameter, out));
+    run.by(|out| {
+        put_long(groups.as_flattened(), parameter, out);
+        put_long(rest, parameter, out);
+    });
+}
+
+/// Codes one after the other, and their bits. The codes are right if the bits are fewer than 64.
+#[inline(always)]
+#[allow(clippy::inline_always)] // into the loop, where the compiler mixes several
+fn together(values: &[u32], parameter: u32) -> (u64, u64) {
+    values.iter().fold((0, 0), |(codes, all): (u64, u64), value| {
+        let bits = u64::from(value >> parameter) + u64::from(parameter + 1);
+        #[allow(clippy::cast_possible_truncation)] // below 64 where it matters
+        let before = codes.wrapping_shl(bits as u32);
+        (before | stop_and_remainder(*value, parameter), all + bits)
+    })
 }
 
 /// Codes of any length.
