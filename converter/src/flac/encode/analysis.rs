@@ -9,7 +9,7 @@ use super::search::Search;
 use super::signal::Signal;
 use super::solve::Solver;
 use super::subframe::MAX_FIXED_ORDER;
-use crate::flac::kernels::Kernels;
+use crate::flac::kernels::{Kernels, Task};
 
 /// Bits of a sample that covariances are computed from; further low bits are left out. Their sums stay exact.
 const COVARIANCE_DEPTH: u32 = 21;
@@ -44,7 +44,7 @@ impl Analysis {
         }
         let order = search.order.min(signal.samples.len() / SAMPLES_PER_LAG);
         if order >= MAX_FIXED_ORDER {
-            self.solve(kernels, search, signal, order);
+            kernels.vectorize(Solve { analysis: self, kernels, search, signal, order });
         } else {
             self.look_at_fixed(kernels, signal);
         }
@@ -72,6 +72,7 @@ impl Analysis {
             .min_by_key(|(_, bits)| *bits);
     }
 
+    #[inline(always)]
     fn solve(&mut self, kernels: &Kernels, search: &Search, signal: &Signal, order: usize) {
         let shift = signal.used_depth.saturating_sub(COVARIANCE_DEPTH);
         let Self { covariance, solver, next_solver, .. } = self;
@@ -102,26 +103,81 @@ impl Analysis {
     }
 }
 
+/// The finding of a linear predictor, and of the best fixed one.
+struct Solve<'a> {
+    analysis: &'a mut Analysis,
+    kernels: &'a Kernels,
+    search: &'a Search,
+    signal: &'a Signal,
+    order: usize,
+}
+
+impl Task for Solve<'_> {
+    #[inline(always)]
+    fn run(self) {
+        self.analysis.solve(self.kernels, self.search, self.signal, self.order);
+    }
+}
+
 /// About the bits of the residual that the solution leaves.
+#[inline(always)]
 fn expected_bits(covariance: &mut Covariance, solver: &Solver) -> f64 {
     covariance.look_at(&solver.factors(), solver.order());
-    covariance.variances().map(|(samples, variance)| samples * bits_of(variance)).sum()
+    let mut bits = ExpectedBits::default();
+    for (samples, variance) in covariance.variances() {
+        bits.add(samples, variance);
+    }
+    bits.sum()
 }
 
 /// The best fixed predictor's order and bits, as they are expected.
+#[inline(always)]
 fn best_fixed(covariance: &Covariance, depth: u32) -> Option<(usize, u64)> {
-    let mut bits = [0.0; MAX_FIXED_ORDER + 1];
+    let mut bits = [ExpectedBits::default(); MAX_FIXED_ORDER + 1];
     for (samples, variances) in covariance.fixed_variances() {
         for (bits, variance) in bits.iter_mut().zip(variances) {
-            *bits += samples * bits_of(variance);
+            bits.add(samples, variance);
         }
     }
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // below 2^21
-    let whole = |(order, bits): (usize, f64)| (order, bits as u64 + order as u64 * u64::from(depth));
+    let whole = |(order, bits): (usize, ExpectedBits)| (order, bits.sum() as u64 + order as u64 * u64::from(depth));
     bits.into_iter().enumerate().map(whole).min_by_key(|(_, bits)| *bits)
 }
 
-/// About the bits that a Rice code spends on a residual with this variance: at least one.
-fn bits_of(variance: f64) -> f64 {
-    0.5 * log2(variance + 0.27) + 1.95
+/// About the bits that Rice codes spend on the residuals of segments: of each with the variance v, 0.5 log2 v + 1.95,
+/// and at least about one.
+#[derive(Debug, Clone, Copy)]
+struct ExpectedBits {
+    bits: f64,
+    /// Of segments that are equally long there is one logarithm, of their product.
+    product: f64,
+    factors: u32,
+    samples: f64,
+}
+
+impl Default for ExpectedBits {
+    fn default() -> Self {
+        Self { bits: 0.0, product: 1.0, factors: 0, samples: 0.0 }
+    }
+}
+
+impl ExpectedBits {
+    /// No variance is above 2^68, so that a product of so many is far below 2^1023.
+    const MAX_FACTORS: u32 = 8;
+
+    #[inline(always)]
+    fn add(&mut self, samples: f64, variance: f64) {
+        #[allow(clippy::float_cmp)] // whole numbers
+        if samples != self.samples || self.factors == Self::MAX_FACTORS {
+            *self = Self { bits: self.sum(), samples, ..Self::default() };
+        }
+        self.product *= variance + 0.27;
+        self.factors += 1;
+        self.bits += samples * 1.95;
+    }
+
+    #[inline(always)]
+    fn sum(&self) -> f64 {
+        self.bits + self.samples * 0.5 * log2(self.product)
+    }
 }

@@ -60,6 +60,7 @@ pub(super) type Factors = [f64; STRIDE];
 
 impl Covariance {
     /// Takes a signal of more than `order` samples, which have at most 21 bits once they are shifted.
+    #[inline(always)]
     pub fn take(&mut self, kernels: &Kernels, samples: &[i32], order: usize, shift: u32) {
         if order != self.order {
             // What is left in them lies elsewhere now.
@@ -87,12 +88,14 @@ impl Covariance {
     }
 
     /// Numbers in a matrix.
+    #[inline(always)]
     fn size(&self) -> usize {
         (self.order + 1) * stride(self.order)
     }
 
     /// For each segment its number of samples, and the mean energy of the error, in unshifted units, that the fixed
     /// predictors of order 0 to 4 leave. Only where the highest order is at least 4.
+    #[inline(always)]
     pub fn fixed_variances(&self) -> impl Iterator<Item = (f64, [f64; 5])> {
         let unscale = 1.0 / scale(self.shift);
         let matrices = self.matrices.chunks_exact(self.size()).zip(&self.lengths);
@@ -103,6 +106,7 @@ impl Covariance {
     }
 
     /// Looks at the fixed predictor of order 2.
+    #[inline(always)]
     pub fn look_at_second_differences(&mut self) {
         let mut factors = [0.0; STRIDE];
         factors[..3].copy_from_slice(&SECOND_DIFFERENCE);
@@ -111,14 +115,18 @@ impl Covariance {
 
     /// Looks at what these factors of a predictor of this order, 1 to the highest, leave of each segment. The first of
     /// them belongs to the sample itself.
+    #[inline(always)]
     pub fn look_at(&mut self, factors: &Factors, order: usize) {
         let (size, stride) = (self.size(), stride(self.order));
         self.energies.clear();
         let matrices = self.matrices.chunks_exact(size).take(self.lengths.len());
-        self.energies.extend(matrices.map(|matrix| energy(matrix, stride, factors, order + 1).max(0.0)));
+        for matrix in matrices {
+            self.energies.push(energy(matrix, stride, factors, order + 1).max(0.0));
+        }
     }
 
     /// Weighs the segments by the predictor that was looked at last.
+    #[inline(always)]
     pub fn weigh(&mut self) {
         let size = self.size();
         self.sum.clear();
@@ -136,27 +144,32 @@ impl Covariance {
     }
 
     /// The rows of the weighted sum, each from the first column on.
+    #[inline(always)]
     pub fn weighted(&self) -> impl Iterator<Item = &[f64]> {
         self.sum.chunks_exact(stride(self.order))
     }
 
     /// The highest order.
+    #[inline(always)]
     pub fn order(&self) -> usize {
         self.order
     }
 
     /// Samples in all segments.
+    #[inline(always)]
     pub fn samples(&self) -> f64 {
         self.lengths.iter().sum()
     }
 
     /// The weighted energy that an error of one unscaled unit has, squared and summed over all samples.
+    #[inline(always)]
     pub fn unit(&self) -> f64 {
         self.weight * scale(self.shift)
     }
 
     /// For each segment its number of samples, and the mean energy of the error, in unshifted units, that the predictor
     /// leaves which was looked at last.
+    #[inline(always)]
     pub fn variances(&self) -> impl Iterator<Item = (f64, f64)> {
         let unscale = 1.0 / scale(self.shift);
         self.lengths.iter().zip(&self.energies).map(move |(length, energy)| (*length, energy / length * unscale))
@@ -164,11 +177,13 @@ impl Covariance {
 }
 
 /// What a squared unit of unshifted samples is once they are shifted.
+#[inline(always)]
 fn scale(shift: u32) -> f64 {
     1.0 / f64::from(1_u32 << shift.min(15)) / f64::from(1_u32 << shift.min(15))
 }
 
 /// The matrix of the segment from `start` to the end of `samples`, of so many rows, and numbers in each.
+#[inline(always)]
 fn fill(
     kernels: &Kernels,
     samples: &[i32],
@@ -201,6 +216,7 @@ fn fill(
 
 /// What the fixed predictors of order 0 to 4 leave: their errors are the samples' differences, whose covariances are
 /// differences of covariances.
+#[inline(always)]
 fn fixed_energies(matrix: &[f64], stride: usize) -> [f64; 5] {
     let mut now = [[0.0; 5]; 5];
     for row in 0..5 {
@@ -223,6 +239,7 @@ fn fixed_energies(matrix: &[f64], stride: usize) -> [f64; 5] {
 }
 
 /// `v' C v` for so many factors `v`.
+#[inline(always)]
 fn energy(matrix: &[f64], stride: usize, factors: &Factors, count: usize) -> f64 {
     // Half of the matrix is there, and the diagonal whole: twice the sum over that half, less the diagonal once.
     let mut sums = [0.0; LANES];
@@ -243,6 +260,7 @@ fn energy(matrix: &[f64], stride: usize, factors: &Factors, count: usize) -> f64
 }
 
 /// Numbers in a row of a matrix for this order.
+#[inline(always)]
 fn stride(order: usize) -> usize {
     (order + 1).next_multiple_of(LANES)
 }

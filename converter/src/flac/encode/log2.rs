@@ -4,6 +4,7 @@
 //! encoded bytes. These use only operations that IEEE 754 rounds in one way.
 
 /// The binary logarithm, to about eight decimal places. Of zero and less: far below that of any energy.
+#[inline]
 pub(super) fn log2(value: f64) -> f64 {
     const MANTISSA: u64 = (1 << 52) - 1;
     const ONE: u64 = 1023 << 52;

@@ -8,13 +8,17 @@
 //! Everything that loops over samples is in [`kernels`](super::kernels). Decisions are made here, in arithmetic that is
 //! exact or that every CPU rounds alike, so that the same block gives the same bytes everywhere.
 
+// These are inlined into what is compiled for more than one kind of CPU: see `Kernels::vectorize`.
+#[allow(clippy::inline_always)]
 mod analysis;
+#[allow(clippy::inline_always)]
 mod covariance;
 mod log2;
 mod predictor;
 mod rice;
 mod search;
 mod signal;
+#[allow(clippy::inline_always)]
 mod solve;
 mod stereo;
 mod subframe;

@@ -62,6 +62,7 @@ impl Default for Solver {
 
 impl Solver {
     /// Takes the weighted matrix, and eliminates.
+    #[inline(always)]
     pub fn take(&mut self, covariance: &Covariance) {
         let order = covariance.order();
         (self.last, self.samples, self.unit) = (order, covariance.samples(), covariance.unit());
@@ -75,6 +76,7 @@ impl Solver {
         self.eliminate();
     }
 
+    #[inline(always)]
     fn eliminate(&mut self) {
         self.order = 0;
         let last = self.last;
@@ -112,11 +114,13 @@ impl Solver {
     }
 
     /// The highest order that is sound.
+    #[inline(always)]
     pub fn order(&self) -> usize {
         self.order
     }
 
     /// The order that is likely to need the fewest bits, those of its coefficients included.
+    #[inline(always)]
     pub fn best_order(&self) -> usize {
         let mut best = (0, f64::INFINITY);
         let mut spread = 0.0;
@@ -136,11 +140,13 @@ impl Solver {
     }
 
     /// How many bits right of the point pay: one more costs each coefficient a bit, and quarters what rounding adds.
+    #[inline(always)]
     fn fitting_shift(&self, order: usize, energy: f64, spread: f64) -> f64 {
         0.5 * log2(spread * ROUNDING * self.samples / (energy * real(order)))
     }
 
     /// The solution of the highest sound order, as the factors of the error: 1, then the coefficients negated.
+    #[inline(always)]
     pub fn factors(&self) -> Factors {
         let mut factors = [0.0; STRIDE];
         factors[0] = 1.0;
@@ -153,6 +159,7 @@ impl Solver {
 
     /// Solves for the coefficients of this order, `scale` times as large, from the last to the first. Each is used for
     /// those before as `take` gives it back.
+    #[inline(always)]
     fn substitute(&self, order: usize, scale: f64, mut take: impl FnMut(usize, f64) -> f64) {
         let mut rest = [0.0; MAX_ORDER];
         for (rest, row) in rest.iter_mut().zip(self.rows.iter()).take(order) {
@@ -167,6 +174,7 @@ impl Solver {
     }
 
     /// The solution of this order, at most the sound one, in whole coefficients. None: all are zero.
+    #[inline(always)]
     pub fn predictor(&self, order: usize) -> Option<Predictor> {
         if order == 0 {
             return None;
@@ -187,6 +195,7 @@ impl Solver {
         }
     }
 
+    #[inline(always)]
     fn rounded(&self, order: usize, shift: u32) -> Predictor {
         let mut predictor = Predictor { order, shift, coefficients: [0; MAX_ORDER] };
         self.substitute(order, f64::from(1_u32 << shift), |at, exact| {

@@ -81,6 +81,23 @@ pub(super) struct Kernels {
     pub crc16: fn(crc: u16, bytes: &[u8]) -> u16,
     /// Continues the MD5 (RFC 1321) state over blocks of 64 bytes.
     pub md5: fn(state: &mut [u32; 4], blocks: &[[u8; 64]]),
+    /// Which instructions the compiler may use for what [`Kernels::vectorize`] runs.
+    pub vectors: Vectors,
+}
+
+/// What [`Kernels::vectorize`] does. Only what is `inline(always)`, from `run` on down, is compiled for more than one kind
+/// of CPU; a closure cannot say that of itself.
+pub(super) trait Task {
+    /// Does it.
+    fn run(self);
+}
+
+/// Instructions beyond those that every CPU of its kind has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Vectors {
+    None,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
 }
 
 impl Kernels {
@@ -90,6 +107,16 @@ impl Kernels {
         return x86::BASELINE;
         #[cfg(not(target_arch = "x86_64"))]
         plain::KERNELS
+    }
+
+    /// Does a task, compiled for the instructions of these kernels. For arithmetic that is no loop over samples, and too
+    /// various for a kernel. Its results are the same: the compiler never joins or reorders operations on real numbers.
+    pub fn vectorize(&self, task: impl Task) {
+        match self.vectors {
+            Vectors::None => task.run(),
+            #[cfg(target_arch = "x86_64")]
+            Vectors::Avx2 => x86::with_avx2(task),
+        }
     }
 
     /// The fastest that this CPU runs.

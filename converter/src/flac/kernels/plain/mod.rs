@@ -4,7 +4,7 @@ pub(super) mod analysis;
 mod coding;
 mod md5;
 
-use super::Kernels;
+use super::{Kernels, Vectors};
 #[cfg(target_arch = "x86_64")]
 pub(super) use coding::{POLYNOMIAL, crc16, fixed_residual, partition_sums, put_rice, quotients};
 pub(in crate::flac) use coding::{fixed_residual_checked, linear_residual_checked};
@@ -24,4 +24,5 @@ pub(in crate::flac) const KERNELS: Kernels = Kernels {
     put_rice: coding::put_rice,
     crc16: coding::crc16,
     md5: md5::md5,
+    vectors: Vectors::None,
 };

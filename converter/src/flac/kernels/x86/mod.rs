@@ -6,7 +6,7 @@ mod coding;
 mod md5;
 mod sse2;
 
-use super::{Kernels, plain};
+use super::{Kernels, Task, Vectors, plain};
 
 /// The plain ones, but for what SSE2 makes much faster: every x86-64 CPU has it.
 pub(super) const BASELINE: Kernels =
@@ -39,4 +39,16 @@ const KERNELS: Kernels = Kernels {
     crc16: coding::crc16,
     // md5
     md5: md5::md5,
+    vectors: Vectors::Avx2,
 };
+
+/// Does a task, which is compiled for AVX2.
+#[allow(unsafe_code)] // only the function within is a boundary
+pub(super) fn with_avx2(task: impl Task) {
+    #[target_feature(enable = "avx2")]
+    fn compiled(task: impl Task) {
+        task.run();
+    }
+    // SAFETY: only `KERNELS` say that there is AVX2, and they are only for CPUs in which `detected` has found it.
+    unsafe { compiled(task) }
+}
