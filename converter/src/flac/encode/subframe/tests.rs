@@ -191,3 +191,19 @@ fn what_is_chosen_depends_on_no_signal_before() {
         }
     }
 }
+
+#[test]
+fn square_waves_are_coded_by_differences_at_every_level() {
+    for (half, count) in [(188, 512), (60, 512), (300, 512), (188, 4096), (700, 4096)] {
+        for start in [0, half / 2] {
+            let samples: Vec<i32> =
+                (start..start + count).map(|at| if at / half % 2 == 0 { -128 } else { 127 }).collect();
+            let signal = signal(&samples, 8);
+            let few = chosen(0, &signal).bits;
+            for level in 1..=8 {
+                let bits = chosen(level, &signal).bits;
+                assert!(bits <= few + few / 50, "{bits} where level 0 has {few}: {half} of {count}, level {level}");
+            }
+        }
+    }
+}
