@@ -29,6 +29,8 @@ pub(super) struct Analysis {
     /// The best fixed predictor's order, and the bits of its residual in one partition, as they are expected. None for
     /// blocks that are too short.
     pub fixed: Option<(usize, u64)>,
+    /// Bits of the linear predictor's residual as its energy lets expect them.
+    pub linear_bits: f64,
     /// Bits of the subframe, as they are expected.
     pub bits: f64,
     scaled: Vec<i32>,
@@ -77,11 +79,18 @@ impl Analysis {
         let shift = signal.used_depth.saturating_sub(COVARIANCE_DEPTH);
         let Self { covariance, solver, next_solver, .. } = self;
         covariance.take(kernels, &signal.samples, order, shift);
-        self.fixed = best_fixed(covariance, signal.depth);
+        let fixed = fixed_bits(covariance);
+        self.fixed = best_fixed(fixed, signal.depth);
         covariance.look_at_second_differences();
         covariance.weigh();
         solver.take(covariance);
-        self.bits = expected_bits(covariance, solver);
+        // The energy that is left is a part of that of the second differences, by which it was weighed: about the same
+        // part in every segment.
+        let samples = covariance.samples();
+        self.linear_bits = fixed[2] + 0.5 * samples * log2(solver.least_energy() / samples);
+        if search.estimates() {
+            self.bits = expected_bits(covariance, solver);
+        }
         for _ in 0..search.further_solves {
             covariance.weigh();
             next_solver.take(covariance);
@@ -128,17 +137,23 @@ fn expected_bits(covariance: &mut Covariance, solver: &Solver) -> f64 {
     bits.sum()
 }
 
-/// The best fixed predictor's order and bits, as they are expected.
+/// About the bits of the residual that each fixed predictor leaves.
 #[inline(always)]
-fn best_fixed(covariance: &Covariance, depth: u32) -> Option<(usize, u64)> {
+fn fixed_bits(covariance: &Covariance) -> [f64; MAX_FIXED_ORDER + 1] {
     let mut bits = [ExpectedBits::default(); MAX_FIXED_ORDER + 1];
     for (samples, variances) in covariance.fixed_variances() {
         for (bits, variance) in bits.iter_mut().zip(variances) {
             bits.add(samples, variance);
         }
     }
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // below 2^21
-    let whole = |(order, bits): (usize, ExpectedBits)| (order, bits.sum() as u64 + order as u64 * u64::from(depth));
+    bits.map(|bits| bits.sum())
+}
+
+/// The best fixed predictor's order and bits, as they are expected.
+#[inline(always)]
+fn best_fixed(bits: [f64; MAX_FIXED_ORDER + 1], depth: u32) -> Option<(usize, u64)> {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // below 2^22
+    let whole = |(order, bits): (usize, f64)| (order, bits as u64 + order as u64 * u64::from(depth));
     bits.into_iter().enumerate().map(whole).min_by_key(|(_, bits)| *bits)
 }
 
@@ -160,7 +175,7 @@ impl Default for ExpectedBits {
 }
 
 impl ExpectedBits {
-    /// No variance is above 2^68, so that a product of so many is far below 2^1023.
+    /// No fixed predictor leaves a variance above 2^70, so that a product of so many is far below 2^1023.
     const MAX_FACTORS: u32 = 8;
 
     #[inline(always)]

@@ -119,6 +119,12 @@ impl Solver {
         self.order
     }
 
+    /// The weighted energy that the highest sound order leaves.
+    #[inline(always)]
+    pub fn least_energy(&self) -> f64 {
+        self.energy[self.order]
+    }
+
     /// The order that is likely to need the fewest bits, those of its coefficients included.
     #[inline(always)]
     pub fn best_order(&self) -> usize {

@@ -70,7 +70,7 @@ impl Subframe {
         let Some((order, bits)) = analysis.fixed else { return };
         // Far fewer bits than its energy lets expect: a few large values among small ones, as square waves leave them.
         #[allow(clippy::cast_precision_loss)] // the nearest is near enough, and the same everywhere
-        let sparse = matches!(self.kind, Kind::Linear(_)) && (self.bits as f64) < SPARSE * analysis.bits;
+        let sparse = matches!(self.kind, Kind::Linear(_)) && (self.bits as f64) < SPARSE * analysis.linear_bits;
         if sparse || bits < self.bits + self.bits / 16 {
             self.fixed(kernels, search, signal, order);
         }
