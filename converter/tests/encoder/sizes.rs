@@ -52,6 +52,37 @@ fn each_level_makes_less_of_recorded_sound_than_the_one_below() {
     }
 }
 
+/// Waves of a few lines, most of whose residuals are zero under one of the fixed predictors: where the mean of the
+/// squares says something else, it is wrong.
+#[test]
+fn no_level_makes_much_more_of_synthetic_sound_than_level_0() {
+    const COUNT: i32 = 60_000;
+    for bits in [8, 16] {
+        let high = i32::MAX >> (32 - bits);
+        let triangle = |time: i32, half: i32| ((time % (2 * half)) - half).abs() * (2 * high / half) - high;
+        let waves: [(&str, &dyn Fn(i32) -> i32); 6] = [
+            ("a slow square", &|time| if time / 188 % 2 == 0 { high } else { -high }),
+            ("a square", &|time| if time / 50 % 2 == 0 { high } else { -high }),
+            ("a triangle", &|time| triangle(time, 60)),
+            ("a saw", &|time| time % 99 * (2 * high / 99) - high),
+            ("stairs", &|time| time / 37 * 7919 % (2 * high) - high),
+            ("clicks", &|time| if time * 31 % 211 == 0 { high } else { 0 }),
+        ];
+        for (name, wave) in waves {
+            let samples: Vec<i32> = (0..COUNT).map(wave).collect();
+            for block_size in [4096, 512] {
+                let shape = Shape { channels: 1, sample_rate: 44_100, bits_per_sample: bits as u8, block_size };
+                let size = |level: usize| -> usize {
+                    Case::new(name, shape, level, samples.clone()).encode(Engine::Native, 1).sizes.iter().sum()
+                };
+                let sizes: Vec<usize> = (0..=8).map(size).collect();
+                let most = sizes[0] * 106 / 100 + 64;
+                assert!(sizes.iter().all(|size| *size <= most), "{name} at levels 0 to 8: {sizes:?}, {shape:?}");
+            }
+        }
+    }
+}
+
 #[test]
 fn digital_silence_takes_a_few_bytes() {
     for bits_per_sample in 4..=32 {
