@@ -38,6 +38,14 @@ impl End {
         if room.len() < start + FIELDS * STORE {
             grow(room, start + FIELDS * STORE);
         }
+        self.put_into(room, fields);
+    }
+
+    /// As `put`, where there is room.
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // as put
+    fn put_into<const FIELDS: usize>(&mut self, room: &mut [u8], fields: [(u64, u32); FIELDS]) {
+        let start = self.full & (usize::MAX >> 1);
         let Some(places) = room.get_mut(start..start + FIELDS * STORE) else { return };
         let mut held = self.held;
         for (value, count) in fields {
@@ -131,6 +139,12 @@ impl Run<'_> {
         self.end.put(&mut self.writer.room, fields);
     }
 
+    /// For so many fields, for which there is room then: no loop that puts them has to call anything.
+    pub fn reserve(&mut self, fields: usize) -> Reserved<'_> {
+        grow(&mut self.writer.room, self.end.full.saturating_add(fields.saturating_add(1).saturating_mul(STORE)));
+        Reserved { room: &mut self.writer.room, end: &mut self.end }
+    }
+
     /// Puts what a function puts.
     #[inline(always)]
     #[allow(clippy::inline_always)] // as End::put
@@ -138,6 +152,27 @@ impl Run<'_> {
         self.writer.end = self.end;
         put(self.writer);
         self.end = self.writer.end;
+    }
+}
+
+/// Room for fields. What is put when there is none left is lost.
+#[derive(Debug)]
+pub(super) struct Reserved<'a> {
+    room: &'a mut [u8],
+    end: &'a mut End,
+}
+
+impl Reserved<'_> {
+    /// Puts the fields of each array, as [`Run::put`], until there is none.
+    #[inline(always)]
+    #[allow(clippy::inline_always)] // as End::put
+    pub fn put_each<const FIELDS: usize>(self, mut next: impl FnMut() -> Option<[(u64, u32); FIELDS]>) {
+        // In registers while it runs.
+        let mut end = *self.end;
+        while let Some(fields) = next() {
+            end.put_into(self.room, fields);
+        }
+        *self.end = end;
     }
 }
 

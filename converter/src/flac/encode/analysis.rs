@@ -81,9 +81,7 @@ impl Analysis {
         covariance.look_at_second_differences();
         covariance.weigh();
         solver.take(covariance);
-        if search.estimates() {
-            self.bits = expected_bits(covariance, solver);
-        }
+        self.bits = expected_bits(covariance, solver);
         for _ in 0..search.further_solves {
             covariance.weigh();
             next_solver.take(covariance);

@@ -226,14 +226,14 @@ fn fixed_energies(matrix: &[f64], stride: usize) -> [f64; 5] {
         }
     }
     let mut energies = [now[0][0]; 5];
-    for order in 1..5 {
+    for (order, energy) in energies.iter_mut().enumerate().skip(1) {
         for row in 0..5 - order {
             for column in 0..5 - order {
                 let (here, next) = (now[row], now[row + 1]);
                 now[row][column] = (here[column] - here[column + 1]) - (next[column] - next[column + 1]);
             }
         }
-        energies[order] = now[0][0];
+        *energy = now[0][0];
     }
     energies
 }

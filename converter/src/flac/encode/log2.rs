@@ -36,6 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[allow(clippy::float_cmp)] // of whole numbers
     fn it_is_near_the_systems() {
         for step in 1..20_000 {
             let value = f64::from(step) * 0.37 * 10_f64.powi(step % 60 - 30);

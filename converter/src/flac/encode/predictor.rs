@@ -53,7 +53,7 @@ impl Predictor {
 mod tests {
     use super::*;
     use crate::flac::kernels::Kernels;
-    use crate::flac::kernels::plain::linear_residual_checked;
+    use crate::flac::kernels::plain::{self, linear_residual_checked};
 
     fn predictor(coefficients: &[i32], shift: u32) -> Predictor {
         let mut all = [0; MAX_ORDER];
@@ -165,21 +165,29 @@ mod tests {
     }
 
     #[test]
-    fn no_width_lets_a_residual_become_the_one_that_is_not_allowed() {
-        // Every sum of sizes is one less than what would make the lowest sample's residual -2^31.
+    fn a_residual_that_may_be_too_large_is_checked_however_small_the_products_are() {
+        // Each sum of sizes is one less than what has no narrow width: the lowest sample's residual would be -2^31.
         for (depth, coefficients) in [(31, &[-1][..]), (30, &[-3]), (30, &[-1, -1, -1]), (20, &[-4095])] {
             let predictor = predictor(coefficients, 0);
             let low = i32::MIN >> (32 - depth);
-            let samples = vec![low; 40];
-            let mut residual = Vec::new();
-            assert!(!linear_residual_checked(&samples, coefficients, 0, &mut residual));
+            assert!(!linear_residual_checked(&[low; 40], coefficients, 0, &mut Vec::new()));
             assert_eq!(predictor.width(depth), None, "{depth}, {coefficients:?}");
         }
+        assert_eq!(predictor(&[-1], 1).width(31), Some(Width::Wide));
+        assert_eq!(predictor(&[-1], 0).width(30), Some(Width::Narrow));
+    }
+
+    #[test]
+    fn what_is_narrow_is_not_coded_widely() {
+        let predictor = predictor(&[8000, -4000], 12);
+        assert_eq!(predictor.width(16), Some(Width::Pairs));
+        assert_eq!(predictor.width(17), Some(Width::Narrow));
+        assert_eq!(predictor.width(24), Some(Width::Wide));
     }
 
     #[test]
     fn kernels_are_right_at_the_borders_of_their_widths() {
-        let mut residuals = [Vec::new(), Vec::new(), Vec::new()];
+        let mut residuals = [Vec::new(), Vec::new()];
         for depth in [4, 15, 16, 17, 20, 24, 29, 30, 31, 32] {
             for shift in [0, 1, 8, 15] {
                 for sum in near_borders(depth, shift) {
@@ -190,11 +198,12 @@ mod tests {
                         // Ends in an order that agrees with the signs, and in others.
                         let samples: Vec<i32> = (0..75).map(|at| ends[(at / 30 + at % (1 + at / 45)) % 2]).collect();
                         let coefficients = predictor.coefficients();
-                        let [checked, portable, best] = &mut residuals;
+                        let [checked, residual] = &mut residuals;
                         assert!(linear_residual_checked(&samples, coefficients, shift, checked));
-                        (Kernels::portable().linear_residual)(&samples, coefficients, shift, width, portable);
-                        (Kernels::best().linear_residual)(&samples, coefficients, shift, width, best);
-                        assert!(checked == portable && checked == best, "{predictor:?}, {depth}, {width:?}");
+                        for kernels in [plain::KERNELS, Kernels::portable(), Kernels::best()] {
+                            (kernels.linear_residual)(&samples, coefficients, shift, width, residual);
+                            assert!(checked == residual, "{predictor:?}, {depth}, {width:?}");
+                        }
                     }
                 }
             }

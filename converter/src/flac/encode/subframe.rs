@@ -20,6 +20,9 @@ const NARROW_DEPTH: u32 = 26;
 /// distributed as the estimate assumes.
 const FEW_BITS: u64 = 4;
 
+/// A residual that takes less than this part of the bits that its energy lets expect is mostly small.
+const SPARSE: f64 = 0.875;
+
 /// How a signal's samples are predicted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -65,10 +68,13 @@ impl Subframe {
             self.linear(kernels, search, signal, predictor);
         }
         let Some((order, bits)) = analysis.fixed else { return };
-        if bits < self.bits + self.bits / 16 {
+        // Far fewer bits than its energy lets expect: a few large values among small ones, as square waves leave them.
+        #[allow(clippy::cast_precision_loss)] // the nearest is near enough, and the same everywhere
+        let sparse = matches!(self.kind, Kind::Linear(_)) && (self.bits as f64) < SPARSE * analysis.bits;
+        if sparse || bits < self.bits + self.bits / 16 {
             self.fixed(kernels, search, signal, order);
         }
-        if self.best.partitions.restless {
+        if sparse || self.best.partitions.restless {
             // Sums say little of such a residual: whether its few large values or its many small ones count.
             for other in 1..=2 {
                 if other != order {

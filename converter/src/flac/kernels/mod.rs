@@ -51,6 +51,7 @@ pub(super) struct Kernels {
     pub split: fn(pcm: &[u8], bytes: usize, channels: &mut [Vec<i32>]),
     /// The middle `(left + right) >> 1` and the side `left - right` of two channels of up to 31 bits. All four slices
     /// are equally long.
+    #[allow(clippy::type_complexity)] // it is what it takes
     pub mid_side: fn(left: &[i32], right: &[i32], mid: &mut [i32], side: &mut [i32]),
     /// The [`Survey`] of a signal.
     pub survey: fn(samples: &[i32]) -> Survey,

@@ -1,5 +1,5 @@
 use super::*;
-use crate::flac::kernels::MAX_SEGMENT;
+use crate::flac::kernels::{MAX_SEGMENT, plain};
 use crate::support::{Random, music, noise};
 
 /// The lowest and the highest number of so many bits, in no order.
@@ -38,9 +38,9 @@ fn assert_direct(covariance: &Covariance, samples: &[i32]) {
                 let direct: i64 =
                     if (i..=order).contains(&j) { range.clone().map(|t| row(t, i) * row(t, j)).sum() } else { 0 };
                 assert!(direct.unsigned_abs() < 1 << 53);
-                #[allow(clippy::cast_precision_loss)] // below 2^53
-                let direct = direct as f64;
-                assert!(matrix[i * stride + j] == direct, "({i}, {j}) of {range:?}, order {order}, shift {shift}");
+                #[allow(clippy::cast_precision_loss, clippy::float_cmp)] // whole numbers below 2^53
+                let same = matrix[i * stride + j] == direct as f64;
+                assert!(same, "({i}, {j}) of {range:?}, order {order}, shift {shift}");
             }
         }
     }
@@ -48,7 +48,9 @@ fn assert_direct(covariance: &Covariance, samples: &[i32]) {
 
 #[test]
 fn the_matrix_of_every_segment_holds_the_direct_sums_exactly() {
-    for (kernels, orders) in [(Kernels::portable(), [2, 5, 12, 32]), (Kernels::best(), [3, 8, 31, 32])] {
+    for (kernels, orders) in
+        [(plain::KERNELS, [2, 4, 9, 32]), (Kernels::portable(), [2, 5, 12, 32]), (Kernels::best(), [3, 8, 31, 32])]
+    {
         for order in orders {
             for count in [order + 1, order + 2, 4 * order, 511, 767, 769] {
                 assert_direct(&taken(&kernels, &extremes(count, 21, 1), order, 0), &extremes(count, 21, 1));
@@ -63,7 +65,7 @@ fn the_matrix_of_every_segment_holds_the_direct_sums_exactly() {
 
 #[test]
 fn deep_samples_are_shifted_into_what_stays_exact() {
-    for kernels in [Kernels::portable(), Kernels::best()] {
+    for kernels in [plain::KERNELS, Kernels::portable(), Kernels::best()] {
         for (samples, shift) in [
             (noise(700, 1, 32, 5), 11),
             (extremes(767, 32, 6), 11),
@@ -108,7 +110,7 @@ fn every_sample_after_the_first_is_in_one_segment_that_is_not_short() {
 #[test]
 #[allow(clippy::float_cmp)] // whole numbers below 2^53
 fn the_energy_of_second_differences_is_exact() {
-    for kernels in [Kernels::portable(), Kernels::best()] {
+    for kernels in [plain::KERNELS, Kernels::portable(), Kernels::best()] {
         for order in [2, 3, 12] {
             let samples = extremes(1300, 17, 4);
             let mut covariance = taken(&kernels, &samples, order, 0);
@@ -203,6 +205,27 @@ fn variances_are_told_in_units_of_the_samples() {
             let error = |t: usize| f64::from(samples[t]) - 2.0 * f64::from(samples[t - 1]) + f64::from(samples[t - 2]);
             let direct = range.map(|t| error(t) * error(t)).sum::<f64>() / length;
             assert!((variance / direct - 1.0).abs() < bound, "{variance} for {direct}");
+        }
+    }
+}
+
+#[test]
+fn the_fixed_predictors_energies_are_those_of_the_samples_differences() {
+    for (samples, order, shift) in
+        [(extremes(1300, 16, 4), 4, 0), (music(900, 1, 24, 2), 12, 3), (noise(16, 1, 21, 1), 4, 0)]
+    {
+        let covariance = taken(&Kernels::best(), &samples, order, shift);
+        let mut differences: Vec<Vec<f64>> = vec![samples.iter().map(|sample| f64::from(sample >> shift)).collect()];
+        for order in 0..4 {
+            let next = differences[order].windows(2).map(|two| two[1] - two[0]).collect();
+            differences.push(next);
+        }
+        for (range, (length, variances)) in segments(&covariance).into_iter().zip(covariance.fixed_variances()) {
+            for (order, variance) in variances.into_iter().enumerate() {
+                let energy: f64 = range.clone().map(|t| differences[order][t - order].powi(2)).sum();
+                let direct = energy / length / scale(shift);
+                assert!((variance - direct).abs() <= 1e-9 * direct + 1e-3, "{variance} for {direct}, order {order}");
+            }
         }
     }
 }

@@ -1,8 +1,9 @@
 use super::*;
+use crate::flac::kernels::plain;
 use crate::support::Random;
 
-fn all_kernels() -> [Kernels; 2] {
-    [Kernels::portable(), Kernels::best()]
+fn all_kernels() -> [Kernels; 3] {
+    [plain::KERNELS, Kernels::portable(), Kernels::best()]
 }
 
 /// Folded values that are distributed geometrically with about this mean.
@@ -36,7 +37,7 @@ fn read(bytes: &[u8], block: usize, order: usize) -> (Vec<u32>, Vec<u32>) {
     let mut number = |bits: u32| (0..bits).fold(0_u32, |number, _| number << 1 | bit());
     let method = number(2);
     let partition_order = number(4);
-    assert!(method < 2 && block % (1 << partition_order) == 0 && block >> partition_order > order);
+    assert!(method < 2 && block.is_multiple_of(1 << partition_order) && block >> partition_order > order);
     let (mut values, mut parameters) = (Vec::new(), Vec::new());
     for partition in 0..1 << partition_order {
         let parameter = number(4 + method);

@@ -173,7 +173,9 @@ fn predictors_fit_into_their_fields() {
                 let ramp = (0_i32..).map(|at| (at * at) >> 3);
                 ramp.zip(noise).map(|(ramp, noise)| (ramp + noise) << (32 - bits) >> (32 - bits)).collect()
             }
-            _ => (0..count).map(|at| if at % 9 == 0 { i32::MIN >> (32 - bits) } else { at as i32 & 1 }).collect(),
+            _ => (0..count)
+                .map(|at| if at % 9 == 0 { i32::MIN >> (32 - bits) } else { i32::from(at % 2 == 1) })
+                .collect(),
         };
         let covariance = covariance(&samples, order, bits.saturating_sub(21));
         let mut solver = Solver::default();

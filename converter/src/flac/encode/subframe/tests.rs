@@ -89,7 +89,7 @@ fn wasted_bits_are_told_in_unary_before_the_samples() {
         let mut subframe = Subframe::default();
         subframe.take_verbatim(&signal);
         let (bits, bytes) = written(&subframe, &signal);
-        let text: String = bytes.iter().map(|byte| format!("{byte:08b}")).collect();
+        let text = bytes.iter().map(|byte| format!("{byte:08b}")).collect::<Vec<_>>().concat();
         let depth = 32 - wasted;
         assert!(text.starts_with(&format!("00000011{}1", "0".repeat(wasted - 1))), "{text}");
         let samples = format!("{:0depth$b}{:0depth$b}{:b}", 0, 1, (1_u64 << depth) - 2);
@@ -188,6 +188,22 @@ fn what_is_chosen_depends_on_no_signal_before() {
             let signal = signal(&end, 16);
             let alone = chosen(level, &signal);
             assert!(next(&end) == (alone.kind, written(&alone, &signal)), "level {level}");
+        }
+    }
+}
+
+#[test]
+fn square_waves_are_coded_by_differences_at_every_level() {
+    for (half, count) in [(188, 512), (60, 512), (300, 512), (188, 4096), (700, 4096)] {
+        for start in [0, half / 2] {
+            let samples: Vec<i32> =
+                (start..start + count).map(|at| if at / half % 2 == 0 { -128 } else { 127 }).collect();
+            let signal = signal(&samples, 8);
+            let few = chosen(0, &signal).bits;
+            for level in 1..=8 {
+                let bits = chosen(level, &signal).bits;
+                assert!(bits <= few + few / 50, "{bits} where level 0 has {few}: {half} of {count}, level {level}");
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ pub(super) use coding::{POLYNOMIAL, crc16, fixed_residual, partition_sums, put_r
 pub(in crate::flac) use coding::{fixed_residual_checked, linear_residual_checked};
 pub(super) use md5::SINES;
 
-pub(super) const KERNELS: Kernels = Kernels {
+pub(in crate::flac) const KERNELS: Kernels = Kernels {
     split: analysis::split,
     mid_side: analysis::mid_side,
     survey: analysis::survey,

@@ -74,7 +74,9 @@ fn channels_are_split() {
                     // Not aligned.
                     let mut pcm = vec![0xAA];
                     for frame in 0..frames {
-                        wanted.iter().for_each(|one| pcm.extend_from_slice(&one[frame].to_le_bytes()[..bytes]));
+                        for one in &wanted {
+                            pcm.extend_from_slice(&one[frame].to_le_bytes()[..bytes]);
+                        }
                     }
                     (kernels.split)(&pcm[1..], bytes, &mut channels);
                     assert_eq!(channels, wanted, "{name}: {frames} frames of {count} channels in {bytes} bytes");

@@ -10,7 +10,9 @@ use super::{plain, store};
 #[target_feature(enable = "avx2")]
 pub(super) fn split(pcm: &[u8], bytes: usize, channels: &mut [Vec<i32>]) {
     let frames = pcm.len() / (bytes * channels.len()).max(1);
-    channels.iter_mut().for_each(|channel| channel.resize(frames, 0));
+    for channel in channels.iter_mut() {
+        channel.resize(frames, 0);
+    }
     let done = match (bytes, &mut *channels) {
         (2, [mono]) => mono_16_bit(pcm, mono),
         (2, [left, right]) => stereo_16_bit(pcm, left, right),

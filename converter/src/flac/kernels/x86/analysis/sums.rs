@@ -24,8 +24,8 @@ pub(super) fn fixed_sums(samples: &[i32]) -> [u64; 5] {
                 load::<1, 12>(window),
                 load::<0, 12>(window),
             ];
-            for order in 0..5 {
-                lanes[order] = _mm256_add_epi32(lanes[order], _mm256_abs_epi32(residuals[0]));
+            for (order, lanes) in lanes.iter_mut().enumerate() {
+                *lanes = _mm256_add_epi32(*lanes, _mm256_abs_epi32(residuals[0]));
                 for back in 0..4 - order {
                     residuals[back] = _mm256_sub_epi32(residuals[back], residuals[back + 1]);
                 }

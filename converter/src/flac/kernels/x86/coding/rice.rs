@@ -8,7 +8,7 @@ use std::arch::x86_64::{
     _mm256_storeu_si256, _mm256_unpackhi_epi64, _mm256_unpacklo_epi64,
 };
 
-use crate::flac::bits::{BitWriter, STORE_BITS};
+use crate::flac::bits::{BitWriter, Run, STORE_BITS};
 use crate::flac::kernels::plain;
 
 /// Codes that are made at once.
@@ -49,39 +49,71 @@ pub(in crate::flac::kernels::x86) fn put_rice(residual: &[u32], parameter: u32, 
 
 #[target_feature(enable = "avx2,bmi2")]
 fn put_fours(residual: &[u32], parameter: u32, out: &mut BitWriter) {
-    let coder = Coder::new(parameter);
     let (groups, rest) = residual.as_chunks::<{ 2 * LANES }>();
     let mut run = out.run();
-    for group in groups {
-        let (first, second) = coder.twos_of_both(group);
-        // In each half of a vector there is a word of the first eight, and then one of the second.
-        let before = Words::zip(first, second, |first, second| _mm256_unpacklo_epi64(first, second));
-        let after = Words::zip(first, second, |first, second| _mm256_unpackhi_epi64(first, second));
-        let words = before.followed_by(after);
-        if words.fit() {
-            let [a, c, b, d] = words.apart();
-            run.put([a, b, c, d]);
-        } else {
-            run.by(|out| put_long(group, parameter, out));
+    let mut left = groups;
+    while let Some((first, after)) = left.split_first() {
+        left = put_fitting_fours(left, parameter, &mut run);
+        if left.len() > after.len() {
+            run.by(|out| put_long(first, parameter, out));
+            left = after;
         }
     }
     run.by(|out| plain::put_rice(rest, parameter, out));
 }
 
+/// Puts groups until one does not fit; gives those that are left. Apart, so that no call takes registers from its loop.
+#[inline(never)]
+#[target_feature(enable = "avx2,bmi2")]
+fn put_fitting_fours<'a>(groups: &'a [[u32; 2 * LANES]], parameter: u32, run: &mut Run<'_>) -> &'a [[u32; 2 * LANES]] {
+    let coder = Coder::new(parameter);
+    let mut left = groups;
+    run.reserve(4 * groups.len()).put_each(|| {
+        let (group, after) = left.split_first()?;
+        let (first, second) = coder.twos_of_both(group);
+        // In each half of a vector there is a word of the first eight, and then one of the second.
+        let before = Words::zip(first, second, |first, second| _mm256_unpacklo_epi64(first, second));
+        let after_them = Words::zip(first, second, |first, second| _mm256_unpackhi_epi64(first, second));
+        let words = before.followed_by(after_them);
+        words.fit().then(|| {
+            left = after;
+            let [a, c, b, d] = words.apart();
+            [a, b, c, d]
+        })
+    });
+    left
+}
+
 #[target_feature(enable = "avx2,bmi2")]
 fn put_twos(residual: &[u32], parameter: u32, out: &mut BitWriter) {
-    let coder = Coder::new(parameter);
     let (groups, rest) = residual.as_chunks();
     let mut run = out.run();
-    for group in groups {
-        let words = coder.twos(group);
-        if words.fit() {
-            run.put(words.apart());
-        } else {
-            run.by(|out| put_long(group, parameter, out));
+    let mut left = groups;
+    while let Some((first, after)) = left.split_first() {
+        left = put_fitting_twos(left, parameter, &mut run);
+        if left.len() > after.len() {
+            run.by(|out| put_long(first, parameter, out));
+            left = after;
         }
     }
     run.by(|out| plain::put_rice(rest, parameter, out));
+}
+
+/// As [`put_fitting_fours`].
+#[inline(never)]
+#[target_feature(enable = "avx2,bmi2")]
+fn put_fitting_twos<'a>(groups: &'a [[u32; LANES]], parameter: u32, run: &mut Run<'_>) -> &'a [[u32; LANES]] {
+    let coder = Coder::new(parameter);
+    let mut left = groups;
+    run.reserve(4 * groups.len()).put_each(|| {
+        let (group, after) = left.split_first()?;
+        let words = coder.twos(group);
+        words.fit().then(|| {
+            left = after;
+            words.apart()
+        })
+    });
+    left
 }
 
 /// Not inlined, so that it takes no registers from the loops above.
