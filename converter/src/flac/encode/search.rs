@@ -45,6 +45,17 @@ const fn search(order: usize, stereo: Stereo, partition_order: u32, further_solv
     Search { order, stereo, partition_order, further_solves, exact }
 }
 
+/// Levels 0 to 8.
+///
+/// | level | what it adds |
+/// |---|---|
+/// | 0 | fixed predictors and joint stereo: the cheapest that still compresses |
+/// | 1, 2 | linear predictors of a few lags: most of what there is to gain, for half as much again |
+/// | 3, 4 | as many lags as the reference encoder's default has |
+/// | 5 | more lags than that: the default |
+/// | 6 | all lags that the streamable subset allows up to 48 kHz (RFC 9639 §7) |
+/// | 7 | predictors for all four signals, weighed by what they leave |
+/// | 8 | once more; what is nearly equal is coded both ways, and Rice parameters are counted |
 const SEARCHES: [Search; 9] = {
     use Stereo::{Coded, Differences, Predictors};
     [
