@@ -16,8 +16,8 @@ use crate::flac::kernels::plain::{fixed_residual_checked, linear_residual_checke
 pub(super) const MAX_FIXED_ORDER: usize = 4;
 /// Samples of so many bits have fixed residuals, and estimates, in 32-bit arithmetic.
 const NARROW_DEPTH: u32 = 26;
-/// Below so many bits a sample, Rice parameters are always chosen by counting: residuals that are mostly zero are not
-/// distributed as the estimate assumes.
+/// Below so many bits a sample, Rice parameters are always chosen by counting, and more fixed predictors tried: residuals
+/// that are mostly zero are not distributed as the estimates assume.
 const FEW_BITS: u64 = 4;
 
 /// A residual that takes less than this part of the bits that its energy lets expect is mostly small.
@@ -74,7 +74,8 @@ impl Subframe {
         if sparse || bits < self.bits + self.bits / 16 {
             self.fixed(kernels, search, signal, order);
         }
-        if sparse || self.best.partitions.restless {
+        let few = self.bits < FEW_BITS * signal.samples.len() as u64;
+        if sparse || few || self.best.partitions.restless {
             // Sums say little of such a residual: whether its few large values or its many small ones count.
             for other in 1..=2 {
                 if other != order {
