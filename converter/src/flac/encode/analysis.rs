@@ -15,6 +15,9 @@ use crate::flac::kernels::{Kernels, Task};
 const COVARIANCE_DEPTH: u32 = 21;
 /// Bits of a sample that fixed predictors are compared by.
 const FIXED_DEPTH: u32 = 26;
+/// Fixed predictors are compared on pieces of so many samples; all of a block that is not long.
+const PIECE: usize = 256;
+const LONG: usize = 2048;
 /// For fewer samples than this many times its order, a linear predictor's coefficients cost more than they gain.
 const SAMPLES_PER_LAG: usize = 4;
 
@@ -47,9 +50,8 @@ impl Analysis {
         let order = search.order.min(signal.samples.len() / SAMPLES_PER_LAG);
         if order >= MAX_FIXED_ORDER {
             kernels.vectorize(Solve { analysis: self, kernels, search, signal, order });
-        } else {
-            self.look_at_fixed(kernels, signal);
         }
+        self.look_at_fixed(kernels, signal);
     }
 
     fn look_at_fixed(&mut self, kernels: &Kernels, signal: &Signal) {
@@ -65,9 +67,17 @@ impl Analysis {
             self.scaled.extend(signal.samples.iter().map(|sample| sample >> shift));
             &self.scaled
         };
-        let sums = (kernels.fixed_sums)(samples);
+        // Of a long block every other piece is enough.
+        let (step, piece) = if count < LONG { (count, count) } else { (2 * PIECE, PIECE) };
+        let (mut sums, mut summed) = ([0; MAX_FIXED_ORDER + 1], 0);
+        for part in samples.chunks(step) {
+            let part = part.get(..piece).unwrap_or(part);
+            let more = (kernels.fixed_sums)(part);
+            sums.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
+            summed += part.len().saturating_sub(MAX_FIXED_ORDER);
+        }
         // Folded, a residual's value is twice its size, or one less.
-        let bits = |sum: u64| rice::parameter(count - MAX_FIXED_ORDER, 2 * (sum << shift)).1;
+        let bits = |sum: u64| rice::parameter(summed, 2 * (sum << shift)).1 * count as u64 / summed as u64;
         let orders = sums.iter().enumerate();
         self.fixed = orders
             .map(|(order, sum)| (order, bits(*sum) + order as u64 * u64::from(signal.depth)))
