@@ -89,15 +89,14 @@ impl Analysis {
         let shift = signal.used_depth.saturating_sub(COVARIANCE_DEPTH);
         let Self { covariance, solver, next_solver, .. } = self;
         covariance.take(kernels, &signal.samples, order, shift);
-        let fixed = fixed_bits(covariance);
-        self.fixed = best_fixed(fixed, signal.depth);
         covariance.look_at_second_differences();
+        let of_second_differences = bits_by_energies(covariance);
         covariance.weigh();
         solver.take(covariance);
         // The energy that is left is a part of that of the second differences, by which it was weighed: about the same
         // part in every segment.
         let samples = covariance.samples();
-        self.linear_bits = fixed[2] + 0.5 * samples * log2(solver.least_energy() / samples);
+        self.linear_bits = of_second_differences + 0.5 * samples * log2(solver.least_energy() / samples);
         if search.estimates() {
             self.bits = expected_bits(covariance, solver);
         }
@@ -120,7 +119,7 @@ impl Analysis {
     }
 }
 
-/// The finding of a linear predictor, and of the best fixed one.
+/// The finding of a linear predictor.
 struct Solve<'a> {
     analysis: &'a mut Analysis,
     kernels: &'a Kernels,
@@ -140,31 +139,17 @@ impl Task for Solve<'_> {
 #[inline(always)]
 fn expected_bits(covariance: &mut Covariance, solver: &Solver) -> f64 {
     covariance.look_at(&solver.factors(), solver.order());
+    bits_by_energies(covariance)
+}
+
+/// About the bits of the residual of the predictor that was looked at last.
+#[inline(always)]
+fn bits_by_energies(covariance: &Covariance) -> f64 {
     let mut bits = ExpectedBits::default();
     for (samples, variance) in covariance.variances() {
         bits.add(samples, variance);
     }
     bits.sum()
-}
-
-/// About the bits of the residual that each fixed predictor leaves.
-#[inline(always)]
-fn fixed_bits(covariance: &Covariance) -> [f64; MAX_FIXED_ORDER + 1] {
-    let mut bits = [ExpectedBits::default(); MAX_FIXED_ORDER + 1];
-    for (samples, variances) in covariance.fixed_variances() {
-        for (bits, variance) in bits.iter_mut().zip(variances) {
-            bits.add(samples, variance);
-        }
-    }
-    bits.map(|bits| bits.sum())
-}
-
-/// The best fixed predictor's order and bits, as they are expected.
-#[inline(always)]
-fn best_fixed(bits: [f64; MAX_FIXED_ORDER + 1], depth: u32) -> Option<(usize, u64)> {
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // below 2^22
-    let whole = |(order, bits): (usize, f64)| (order, bits as u64 + order as u64 * u64::from(depth));
-    bits.into_iter().enumerate().map(whole).min_by_key(|(_, bits)| *bits)
 }
 
 /// About the bits that Rice codes spend on the residuals of segments: of each with the variance v, 0.5 log2 v + 1.95,

@@ -93,18 +93,6 @@ impl Covariance {
         (self.order + 1) * stride(self.order)
     }
 
-    /// For each segment its number of samples, and the mean energy of the error, in unshifted units, that the fixed
-    /// predictors of order 0 to 4 leave. Only where the highest order is at least 4.
-    #[inline(always)]
-    pub fn fixed_variances(&self) -> impl Iterator<Item = (f64, [f64; 5])> {
-        let unscale = 1.0 / scale(self.shift);
-        let matrices = self.matrices.chunks_exact(self.size()).zip(&self.lengths);
-        matrices.map(move |(matrix, length)| {
-            let energies = fixed_energies(matrix, stride(self.order));
-            (*length, energies.map(|energy| energy.max(0.0) / length * unscale))
-        })
-    }
-
     /// Looks at the fixed predictor of order 2.
     #[inline(always)]
     pub fn look_at_second_differences(&mut self) {
@@ -212,30 +200,6 @@ fn fill(
             entries[at] = above[at] + enters[0] * enters[at] - leaves[0] * leaves[at];
         }
     }
-}
-
-/// What the fixed predictors of order 0 to 4 leave: their errors are the samples' differences, whose covariances are
-/// differences of covariances.
-#[inline(always)]
-fn fixed_energies(matrix: &[f64], stride: usize) -> [f64; 5] {
-    let mut now = [[0.0; 5]; 5];
-    for row in 0..5 {
-        for column in row..5 {
-            now[row][column] = matrix[row * stride + column];
-            now[column][row] = now[row][column];
-        }
-    }
-    let mut energies = [now[0][0]; 5];
-    for (order, energy) in energies.iter_mut().enumerate().skip(1) {
-        for row in 0..5 - order {
-            for column in 0..5 - order {
-                let (here, next) = (now[row], now[row + 1]);
-                now[row][column] = (here[column] - here[column + 1]) - (next[column] - next[column + 1]);
-            }
-        }
-        *energy = now[0][0];
-    }
-    energies
 }
 
 /// `v' C v` for so many factors `v`.

@@ -208,24 +208,3 @@ fn variances_are_told_in_units_of_the_samples() {
         }
     }
 }
-
-#[test]
-fn the_fixed_predictors_energies_are_those_of_the_samples_differences() {
-    for (samples, order, shift) in
-        [(extremes(1300, 16, 4), 4, 0), (music(900, 1, 24, 2), 12, 3), (noise(16, 1, 21, 1), 4, 0)]
-    {
-        let covariance = taken(&Kernels::best(), &samples, order, shift);
-        let mut differences: Vec<Vec<f64>> = vec![samples.iter().map(|sample| f64::from(sample >> shift)).collect()];
-        for order in 0..4 {
-            let next = differences[order].windows(2).map(|two| two[1] - two[0]).collect();
-            differences.push(next);
-        }
-        for (range, (length, variances)) in segments(&covariance).into_iter().zip(covariance.fixed_variances()) {
-            for (order, variance) in variances.into_iter().enumerate() {
-                let energy: f64 = range.clone().map(|t| differences[order][t - order].powi(2)).sum();
-                let direct = energy / length / scale(shift);
-                assert!((variance - direct).abs() <= 1e-9 * direct + 1e-3, "{variance} for {direct}, order {order}");
-            }
-        }
-    }
-}
