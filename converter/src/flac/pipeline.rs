@@ -1,7 +1,9 @@
 //! Blocks in, their frames out in order, made by several threads.
 //!
 //! Frames of a stream depend on nothing but their block (RFC 9639 §9.1), so any thread may make any of them; what comes
-//! out, errors included, is the same with one thread as with many. The caller's thread is one of them: it makes frames
+//! out, errors included, is the same with one thread as with many. Only STREAMINFO's MD5 goes through all blocks in
+//! order, and takes as long as the encoding at the middle levels: each block is digested before it is encoded, by
+//! whichever thread comes to it, one at a time. The caller's thread is one of them: it makes frames
 //! itself whenever it would have to wait, so `threads` of 1 starts no thread at all, and a system that refuses to start
 //! more threads only makes it slower.
 //!
@@ -19,6 +21,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
 use super::encoder::{Block, EncodeError, FrameEncoder};
+use super::md5::Md5;
 
 /// Makes one more encoder, each the same as the others.
 pub(super) type MakeEncoder = Box<dyn Fn() -> Result<Box<dyn FrameEncoder>, EncodeError> + Send>;
@@ -27,7 +30,7 @@ pub(super) type MakeEncoder = Box<dyn Fn() -> Result<Box<dyn FrameEncoder>, Enco
 const SLOTS_PER_THREAD: usize = 2;
 /// Blocks to go on with while the caller reads and writes.
 const SLOTS_BESIDE: usize = 8;
-/// Blocks that have to wait before a worker is woken, where there are slots enough.
+/// Blocks that have to wait before a sleeping thread is woken for them, where there are slots enough.
 const WORTH_WAKING: usize = 3;
 /// Bytes under way for each thread, and for all together. Blocks of up to 4096 samples stay well below.
 const BYTES_PER_THREAD: usize = 1 << 20;
@@ -57,7 +60,6 @@ pub(super) struct Pipeline {
     free: Vec<Slot>,
     /// Frames that were made, in order, the next first.
     ready: VecDeque<Slot>,
-    worth_waking: usize,
     /// Blocks wait that an idle worker was not woken for.
     unannounced: bool,
     /// Blocks put in.
@@ -67,18 +69,22 @@ pub(super) struct Pipeline {
 }
 
 /// What the threads share.
-#[derive(Default)]
 struct Shared {
     state: Mutex<State>,
     /// A block waits, or all is over.
     work: Condvar,
-    /// The frame that the caller waits for is made.
+    /// The frame that the caller waits for is made, or there is something for it to do meanwhile.
     made: Condvar,
+    worth_waking: usize,
 }
 
 #[derive(Default)]
 struct State {
-    /// Blocks that nobody has begun, the oldest first.
+    /// Blocks that are still to be digested, the oldest first.
+    undigested: VecDeque<Slot>,
+    /// Of all blocks before those. None while a thread has it, to digest one more.
+    md5: Option<Md5>,
+    /// Blocks that were digested and that nobody has begun to encode, the oldest first.
     waiting: VecDeque<Slot>,
     /// Frames that were made, by their distance from the next to be taken out.
     made: VecDeque<Option<Slot>>,
@@ -89,8 +95,9 @@ struct State {
 }
 
 impl Pipeline {
-    /// A pipeline for blocks of up to `block_bytes`, whose encoders `make` makes. At most `threads` encode at a time.
-    pub fn new(make: MakeEncoder, threads: NonZeroUsize, block_bytes: usize) -> Result<Self, EncodeError> {
+    /// A pipeline for blocks of up to `block_bytes`, whose encoders `make` makes. At most `threads` work at a time. `md5`
+    /// goes on through all blocks.
+    pub fn new(make: MakeEncoder, md5: Md5, threads: NonZeroUsize, block_bytes: usize) -> Result<Self, EncodeError> {
         let encoder = make()?;
         // The frame may be as large as the block.
         let bytes = BYTES_FOR_ALL.saturating_add(threads.get().saturating_mul(BYTES_PER_THREAD));
@@ -103,7 +110,12 @@ impl Pipeline {
             }
         };
         let workers = Vec::new();
-        let shared = Arc::default();
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State { md5: Some(md5), ..State::default() }),
+            work: Condvar::new(),
+            made: Condvar::new(),
+            worth_waking: (slots / 4).clamp(1, WORTH_WAKING),
+        });
         Ok(Self {
             shared,
             encoder,
@@ -113,7 +125,6 @@ impl Pipeline {
             slots_left: slots,
             free: vec![],
             ready: VecDeque::new(),
-            worth_waking: (slots / 4).clamp(1, WORTH_WAKING),
             unannounced: false,
             next_in: 0,
             next_out: 0,
@@ -141,13 +152,13 @@ impl Pipeline {
         slot.number = self.next_in;
         self.next_in += 1;
         let mut state = self.shared.lock();
-        state.waiting.push_back(slot);
-        let (waiting, idle) = (state.waiting.len(), state.idle_workers);
+        state.undigested.push_back(slot);
+        let (waiting, idle) = (state.undigested.len() + state.waiting.len(), state.idle_workers);
         while let Some(slot) = state.take_next() {
             self.ready.push_back(slot);
         }
         drop(state);
-        self.unannounced = idle > 0 && waiting < self.worth_waking;
+        self.unannounced = idle > 0 && waiting < self.shared.worth_waking;
         if idle > 0 && !self.unannounced {
             self.shared.work.notify_one();
         }
@@ -163,6 +174,29 @@ impl Pipeline {
         if std::mem::take(&mut self.unannounced) {
             self.shared.work.notify_one();
         }
+    }
+
+    /// Whether the caller does all by itself, and no block is under way.
+    pub fn is_alone(&self) -> bool {
+        self.max_workers == 0 && self.next_in == self.next_out
+    }
+
+    /// Makes the frame of the next block, which stays where it is, in an empty slot. Only for a caller that
+    /// [is alone](Self::is_alone).
+    pub fn make(&mut self, pcm: &[u8], slot: &mut Slot) -> Result<(), EncodeError> {
+        if let Some(md5) = &mut self.shared.lock().md5 {
+            md5.update(pcm);
+        }
+        let block = Block { number: self.next_in, pcm };
+        self.next_in += 1;
+        self.next_out += 1;
+        self.shared.lock().next_out += 1;
+        make_frame(&mut *self.encoder, block, &mut slot.frame)
+    }
+
+    /// The digest of all blocks, which are all encoded.
+    pub fn md5(&self) -> Option<Md5> {
+        self.shared.lock().md5.clone()
     }
 
     fn start_worker(&mut self) -> Result<(), EncodeError> {
@@ -197,11 +231,11 @@ impl Pipeline {
                 drop(state);
                 return self.checked(Some(slot));
             }
-            if let Some(mut slot) = state.waiting.pop_front() {
+            if let Some(task) = state.next_task() {
                 drop(state);
-                slot.make_frame(&mut *self.encoder);
+                let done = task.run(&mut *self.encoder);
                 state = self.shared.lock();
-                state.put_made(slot);
+                state.put_done(done);
             } else {
                 state.caller_waits = true;
                 state = self.shared.made.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -224,6 +258,7 @@ impl Drop for Pipeline {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
         state.over = true;
+        state.undigested.clear();
         state.waiting.clear();
         drop(state);
         self.shared.work.notify_all();
@@ -241,7 +276,58 @@ impl Shared {
     }
 }
 
+/// Something to do with a block.
+enum Task {
+    Digest(Slot, Md5),
+    Encode(Slot),
+}
+
+/// What was done.
+enum Done {
+    Digested(Slot, Md5),
+    Encoded(Slot),
+}
+
+impl Task {
+    fn run(self, encoder: &mut dyn FrameEncoder) -> Done {
+        match self {
+            Self::Digest(slot, mut md5) => {
+                md5.update(&slot.pcm);
+                Done::Digested(slot, md5)
+            }
+            Self::Encode(mut slot) => {
+                let Slot { number, pcm, frame, result } = &mut slot;
+                *result = Some(make_frame(encoder, Block { number: *number, pcm }, frame));
+                Done::Encoded(slot)
+            }
+        }
+    }
+}
+
 impl State {
+    /// To digest comes first: only one thread can do that at a time, so what is put off can hardly be caught up with.
+    fn next_task(&mut self) -> Option<Task> {
+        match self.md5.take() {
+            Some(md5) if !self.undigested.is_empty() => {
+                self.undigested.pop_front().map(|slot| Task::Digest(slot, md5))
+            }
+            md5 => {
+                self.md5 = md5;
+                self.waiting.pop_front().map(Task::Encode)
+            }
+        }
+    }
+
+    fn put_done(&mut self, done: Done) {
+        match done {
+            Done::Digested(slot, md5) => {
+                self.md5 = Some(md5);
+                self.waiting.push_back(slot);
+            }
+            Done::Encoded(slot) => self.put_made(slot),
+        }
+    }
+
     fn take_next(&mut self) -> Option<Slot> {
         self.made.front()?.as_ref()?;
         self.next_out += 1;
@@ -260,29 +346,27 @@ impl State {
     }
 }
 
-impl Slot {
-    /// Makes the block's frame. Whatever happens, it has a result then.
-    fn make_frame(&mut self, encoder: &mut dyn FrameEncoder) {
-        let Self { number, pcm, frame, result } = self;
-        let block = Block { number: *number, pcm };
-        // After a panic the frame is thrown away, and so is the encoder: the conversion ends with this error.
-        let made = catch_unwind(AssertUnwindSafe(|| encoder.encode(block, frame)));
-        *result = Some(made.unwrap_or_else(|panic| Err(EncodeError::Panicked(panic_text(&*panic)))));
-    }
+/// Makes a block's frame.
+fn make_frame(encoder: &mut dyn FrameEncoder, block: Block<'_>, frame: &mut Vec<u8>) -> Result<(), EncodeError> {
+    // After a panic the frame is thrown away, and so is the encoder: the conversion ends with this error.
+    let made = catch_unwind(AssertUnwindSafe(|| encoder.encode(block, frame)));
+    made.unwrap_or_else(|panic| Err(EncodeError::Panicked(panic_text(&*panic))))
 }
 
 /// The life of a worker.
 fn work(shared: &Shared, mut encoder: Box<dyn FrameEncoder>) {
     let mut state = shared.lock();
     while !state.over {
-        if let Some(mut slot) = state.waiting.pop_front() {
+        if let Some(task) = state.next_task() {
             drop(state);
-            slot.make_frame(&mut *encoder);
+            let done = task.run(&mut *encoder);
             state = shared.lock();
-            let awaited = state.caller_waits && slot.number == state.next_out;
-            state.put_made(slot);
-            if awaited {
+            state.put_done(done);
+            let worth = state.waiting.len() >= shared.worth_waking;
+            if state.caller_waits && (worth || state.made.front().is_some_and(Option::is_some)) {
                 shared.made.notify_one();
+            } else if state.idle_workers > 0 && worth {
+                shared.work.notify_one();
             }
         } else {
             state.idle_workers += 1;

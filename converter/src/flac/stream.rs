@@ -36,8 +36,6 @@ pub struct StreamEncoder {
     block_bytes: usize,
     /// The block that is being filled: interleaved, signed.
     block: Option<Slot>,
-    /// Of all full blocks.
-    md5: Md5,
     /// Samples per channel in all full blocks.
     samples_in: u64,
     /// Of the frames that were passed on.
@@ -89,11 +87,10 @@ impl StreamEncoder {
     ) -> Result<Self, EncodeError> {
         let block_bytes = shape.bytes_per_block();
         Ok(Self {
-            pipeline: Pipeline::new(make, threads, block_bytes)?,
+            pipeline: Pipeline::new(make, Md5::new(kernels), threads, block_bytes)?,
             shape,
             block_bytes,
             block: None,
-            md5: Md5::new(kernels),
             samples_in: 0,
             info: StreamInfo::of_unknown_length(shape),
             frames: 0,
@@ -115,6 +112,16 @@ impl StreamEncoder {
         while !pcm.is_empty() {
             let mut slot = self.empty_or_begun(take)?;
             if slot.pcm.is_empty() {
+                if self.pipeline.is_alone()
+                    && let Some((block, later)) = pcm.split_at_checked(self.block_bytes)
+                {
+                    // It need not be copied for another thread.
+                    self.count(block.len(), take)?;
+                    self.pipeline.make(block, &mut slot)?;
+                    self.pass(slot, block.len(), take)?;
+                    pcm = later;
+                    continue;
+                }
                 slot.pcm.reserve_exact(self.block_bytes);
             }
             let used = pcm.len().min(self.block_bytes - slot.pcm.len());
@@ -143,7 +150,7 @@ impl StreamEncoder {
             }
         }
         self.pass_all(take)?;
-        self.info.md5 = self.md5.finalize();
+        self.info.md5 = self.pipeline.md5().map(Md5::finalize).unwrap_or_default();
         Ok(Figures { info: self.info, seek_table: self.seek_table, leftover: leftover as u64 })
     }
 
@@ -154,38 +161,51 @@ impl StreamEncoder {
                 return Ok(slot);
             }
             if let Some(slot) = self.pipeline.take()? {
-                self.pass(slot, take)?;
+                let bytes = slot.pcm.len();
+                self.pass(slot, bytes, take)?;
             }
         }
     }
 
-    /// Sends a block into the pipeline, and passes on what is made by then.
-    fn put(&mut self, slot: Slot, take: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> Result<(), StreamError> {
-        let samples = self.samples_in + (slot.pcm.len() / self.shape.bytes_per_step()) as u64;
+    /// Counts a block that is next. An error where STREAMINFO cannot count it.
+    fn count(&mut self, bytes: usize, take: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> Result<(), StreamError> {
+        let samples = self.samples_in + (bytes / self.shape.bytes_per_step()) as u64;
         if samples > MAX_SAMPLES {
             // The frames before come first, whatever made them.
             self.pass_all(take)?;
             return Err(StreamError::TooLong);
         }
         self.samples_in = samples;
-        self.md5.update(&slot.pcm);
+        Ok(())
+    }
+
+    /// Sends a block into the pipeline, and passes on what is made by then.
+    fn put(&mut self, slot: Slot, take: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> Result<(), StreamError> {
+        self.count(slot.pcm.len(), take)?;
         self.pipeline.put(slot)?;
         while let Some(slot) = self.pipeline.take_made()? {
-            self.pass(slot, take)?;
+            let bytes = slot.pcm.len();
+            self.pass(slot, bytes, take)?;
         }
         Ok(())
     }
 
     fn pass_all(&mut self, take: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> Result<(), StreamError> {
         while let Some(slot) = self.pipeline.take()? {
-            self.pass(slot, take)?;
+            let bytes = slot.pcm.len();
+            self.pass(slot, bytes, take)?;
         }
         Ok(())
     }
 
-    /// Passes a frame on.
-    fn pass(&mut self, slot: Slot, take: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> Result<(), StreamError> {
-        let samples = slot.pcm.len() / self.shape.bytes_per_step();
+    /// Passes on the frame of a block of so many bytes.
+    fn pass(
+        &mut self,
+        slot: Slot,
+        bytes: usize,
+        take: &mut dyn FnMut(&[u8]) -> io::Result<()>,
+    ) -> Result<(), StreamError> {
+        let samples = bytes / self.shape.bytes_per_step();
         let size = u32::try_from(slot.frame.len()).unwrap_or(u32::MAX);
         self.info.min_frame_size = if self.frames == 0 { size } else { self.info.min_frame_size.min(size) };
         self.info.max_frame_size = self.info.max_frame_size.max(size);
@@ -297,6 +317,7 @@ mod tests {
         let mut stream = StreamEncoder::new(shape, &INLINE).unwrap();
         let pcm = crate::support::signed_pcm(&crate::support::music(20 * BLOCK_SIZE, 8, 24, 1), 24);
         let mut frame_capacity = Vec::new();
+        stream.push(&pcm[..24], &mut |_| Ok(())).unwrap();
         for _ in 0..10 {
             stream.push(&pcm, &mut |_| Ok(())).unwrap();
             let slot = stream.block.as_ref().unwrap();

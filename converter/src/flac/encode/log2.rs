@@ -27,8 +27,11 @@ pub(super) fn log2(value: f64) -> f64 {
 }
 
 /// The whole part of the binary logarithm of a number of at least 1; 0 for less.
-pub(super) fn floor_log2(value: f64) -> u32 {
-    u32::try_from(value.to_bits() >> 52 & 0x7FF).unwrap_or(0).saturating_sub(1023)
+#[inline]
+pub(super) fn floor_log2(value: f64) -> u64 {
+    // Signed, and of 64 bits: vectors have a maximum of these.
+    let exponent = (value.to_bits() >> 52 & 0x7FF).cast_signed() - 1023;
+    exponent.max(0).cast_unsigned()
 }
 
 #[cfg(test)]
@@ -36,13 +39,13 @@ mod tests {
     use super::*;
 
     #[test]
-    #[allow(clippy::float_cmp)] // of whole numbers
+    #[allow(clippy::float_cmp, clippy::cast_precision_loss)] // of small whole numbers
     fn it_is_near_the_systems() {
         for step in 1..20_000 {
             let value = f64::from(step) * 0.37 * 10_f64.powi(step % 60 - 30);
             assert!((log2(value) - value.log2()).abs() < 1e-8, "{value}");
             if value >= 1.0 {
-                assert_eq!(f64::from(floor_log2(value)), value.log2().floor(), "{value}");
+                assert_eq!(floor_log2(value) as f64, value.log2().floor(), "{value}");
             }
         }
         assert_eq!((log2(1.0), log2(0.5), log2(1024.0)), (0.0, -1.0, 10.0));

@@ -15,6 +15,7 @@ mod analysis;
 mod covariance;
 mod log2;
 mod predictor;
+#[allow(clippy::inline_always)]
 mod rice;
 mod search;
 mod signal;

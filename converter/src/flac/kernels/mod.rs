@@ -73,8 +73,10 @@ pub(super) struct Kernels {
     /// The sum of a folded residual's values in each of `sums.len()` equal partitions of a block (§9.2.7.1), of which
     /// the first lacks `order` samples. The block's size, `residual.len() + order`, is a multiple of `sums.len()`.
     pub partition_sums: fn(residual: &[u32], order: usize, sums: &mut [u64]),
-    /// The sum of `value >> parameter`: how many bits a Rice code spends on quotients.
-    pub quotients: fn(residual: &[u32], parameter: u32) -> u64,
+    /// The sums of `value >> parameter`, the bits that Rice codes spend on quotients, in each of equal partitions as
+    /// above: with the parameter below the partition's own, with its own, and with the one above. All are within 0 and
+    /// 30: beside these there is nothing but they themselves.
+    pub quotients: fn(residual: &[u32], order: usize, parameters: &[u8], sums: &mut [[u64; 3]]),
     /// Appends the Rice codes (§9.2.7.2) of folded residuals with this parameter, 0 to 30.
     pub put_rice: fn(residual: &[u32], parameter: u32, out: &mut BitWriter),
     /// Continues the CRC-16 of a frame (§9.3) over these bytes.

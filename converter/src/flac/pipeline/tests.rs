@@ -5,6 +5,7 @@ use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
+use crate::flac::kernels::Kernels;
 use crate::flac::{Engine, Level, Shape, StreamEncoder, StreamError, StreamOptions, Verify};
 use crate::support::{music, noise, signed_pcm};
 
@@ -12,6 +13,10 @@ const THREADS: [usize; 5] = [1, 2, 3, 8, 64];
 
 fn threads(count: usize) -> NonZeroUsize {
     NonZeroUsize::new(count).unwrap()
+}
+
+fn md5() -> Md5 {
+    Md5::new(&Kernels::best())
 }
 
 /// An encoder whose frames are the block's number and length, and that does what `act` says before.
@@ -76,7 +81,7 @@ fn run(pipeline: &mut Pipeline, blocks: u64) -> (Vec<u64>, Option<EncodeError>) 
 fn frames_come_out_in_order_and_once_each() {
     for count in THREADS {
         let (make, _) = making(|_| Ok(()));
-        let mut pipeline = Pipeline::new(make, threads(count), 9).unwrap();
+        let mut pipeline = Pipeline::new(make, md5(), threads(count), 9).unwrap();
         let (numbers, error) = run(&mut pipeline, 500);
         assert!(error.is_none() && numbers.into_iter().eq(0..500), "{count} threads");
         assert!(pipeline.workers.len() < count);
@@ -96,11 +101,11 @@ fn the_earliest_error_ends_it_after_all_frames_before() {
         _ => Ok(()),
     };
     for count in THREADS {
-        let mut pipeline = Pipeline::new(making(failing).0, threads(count), 9).unwrap();
+        let mut pipeline = Pipeline::new(making(failing).0, md5(), threads(count), 9).unwrap();
         let (numbers, error) = run(&mut pipeline, 500);
         assert!(numbers.into_iter().eq(0..100), "{count} threads");
         assert_eq!(error, Some(EncodeError::Refused("on purpose".to_owned())));
-        let mut pipeline = Pipeline::new(making(panicking).0, threads(count), 9).unwrap();
+        let mut pipeline = Pipeline::new(making(panicking).0, md5(), threads(count), 9).unwrap();
         let (numbers, error) = run(&mut pipeline, 500);
         assert!(numbers.into_iter().eq(0..100), "{count} threads");
         assert_eq!(error, Some(EncodeError::Panicked("on purpose".to_owned())));
@@ -111,7 +116,7 @@ fn the_earliest_error_ends_it_after_all_frames_before() {
 fn no_thread_outlives_the_pipeline() {
     for blocks in [0, 1, 2, 30, 200] {
         let (make, act) = making(|number| if number == 20 { panic!("on purpose") } else { Ok(()) });
-        let mut pipeline = Pipeline::new(make, threads(4), 9).unwrap();
+        let mut pipeline = Pipeline::new(make, md5(), threads(4), 9).unwrap();
         for _ in 0..blocks {
             let Some(slot) = pipeline.slot() else { break };
             pipeline.put(slot).unwrap();
@@ -125,11 +130,11 @@ fn no_thread_outlives_the_pipeline() {
 #[test]
 fn short_streams_start_no_thread() {
     for (blocks, workers) in [(0, 0), (1, 0), (2, 1)] {
-        let mut pipeline = Pipeline::new(making(|_| Ok(())).0, threads(8), 9).unwrap();
+        let mut pipeline = Pipeline::new(making(|_| Ok(())).0, md5(), threads(8), 9).unwrap();
         run(&mut pipeline, blocks);
         assert_eq!(pipeline.workers.len(), workers, "{blocks} blocks");
     }
-    let mut pipeline = Pipeline::new(making(|_| Ok(())).0, threads(1), 9).unwrap();
+    let mut pipeline = Pipeline::new(making(|_| Ok(())).0, md5(), threads(1), 9).unwrap();
     run(&mut pipeline, 100);
     assert!(pipeline.workers.is_empty());
 }
@@ -145,7 +150,7 @@ fn more_threads_work_at_the_same_time() {
         }
         Ok(())
     });
-    let (numbers, error) = run(&mut Pipeline::new(make, threads(3), 9).unwrap(), 20);
+    let (numbers, error) = run(&mut Pipeline::new(make, md5(), threads(3), 9).unwrap(), 20);
     assert_eq!((numbers.len(), error), (20, None));
 }
 
@@ -155,7 +160,7 @@ fn what_is_under_way_is_bounded_in_blocks_and_in_bytes() {
     for (count, block_bytes, slots) in
         [(1, 100, 1), (2, 100, 12), (64, 128 << 10, 136), (2, 2 * MIB, 2), (64, 2 * MIB, 17), (2, usize::MAX, 2)]
     {
-        let mut pipeline = Pipeline::new(making(|_| Ok(())).0, threads(count), block_bytes).unwrap();
+        let mut pipeline = Pipeline::new(making(|_| Ok(())).0, md5(), threads(count), block_bytes).unwrap();
         let mut taken = Vec::new();
         while let Some(slot) = pipeline.slot() {
             taken.push(slot);
@@ -181,7 +186,7 @@ fn buffers_go_round() {
     let seen = Arc::new(Mutex::new(BTreeSet::new()));
     let kept = Arc::clone(&seen);
     let make: MakeEncoder = Box::new(move || Ok(Box::new(Watching(Arc::clone(&kept)))));
-    run(&mut Pipeline::new(make, threads(3), 9).unwrap(), 1000);
+    run(&mut Pipeline::new(make, md5(), threads(3), 9).unwrap(), 1000);
     assert!(seen.lock().unwrap().len() <= 2 * 14, "two buffers a slot");
 }
 

@@ -19,8 +19,8 @@ fn wild(count: usize, random: &mut Random) -> Vec<u32> {
 }
 
 /// Bits of these values with this parameter, one by one.
-fn bits_of(values: &[u32], parameter: u32) -> u64 {
-    values.iter().map(|value| u64::from(value >> parameter) + 1 + u64::from(parameter)).sum()
+fn bits_of(values: &[u32], parameter: u64) -> u64 {
+    values.iter().map(|value| u64::from(value >> parameter) + 1 + parameter).sum()
 }
 
 fn sum(values: &[u32]) -> u64 {
@@ -83,8 +83,8 @@ fn no_parameter_is_an_escape_code_and_sums_of_any_size_have_one() {
     for count in [1, 2, 15, 4096, 65_535] {
         for each in [0, 1, 2, 1 << 20, u32::MAX - 1, u32::MAX] {
             let (parameter, bits) = parameter(count, u64::from(each) * count as u64);
-            assert!(parameter <= MAX_WIDE_PARAMETER);
-            assert!(bits >= count as u64 * u64::from(parameter + 1));
+            assert!(parameter <= MAX_WIDE_PARAMETER.into());
+            assert!(bits >= count as u64 * (parameter + 1));
         }
     }
     assert_eq!(parameter(100, 0), (0, 100));
@@ -249,8 +249,8 @@ fn refining_finds_the_best_of_the_parameters_beside() {
         let after = write(&kernels, &partitions, &residual, 0).1;
         for ((partition, before), after) in residual.chunks(96 >> partitions.order).zip(before).zip(after) {
             let beside = before.saturating_sub(1)..=(before + 1).min(MAX_WIDE_PARAMETER);
-            let best = beside.map(|parameter| bits_of(partition, parameter)).min().unwrap();
-            assert_eq!(bits_of(partition, after), best, "{before}, {after}");
+            let best = beside.map(|parameter| bits_of(partition, parameter.into())).min().unwrap();
+            assert_eq!(bits_of(partition, after.into()), best, "{before}, {after}");
         }
     }
 }

@@ -19,13 +19,39 @@ pub(in crate::flac::kernels) fn partition_sums(residual: &[u32], order: usize, s
 
 #[inline(always)]
 #[allow(clippy::inline_always)] // so that it can be compiled for other CPUs too
-pub(in crate::flac::kernels) fn quotients(residual: &[u32], parameter: u32) -> u64 {
-    if parameter < FEW.ilog2() {
-        return residual.iter().map(|value| u64::from(value >> parameter)).sum();
+pub(in crate::flac::kernels) fn quotients(
+    residual: &[u32],
+    order: usize,
+    parameters: &[u8],
+    sums: &mut [[u64; 3]],
+) {
+    let length = (residual.len() + order) / sums.len().max(1);
+    let mut rest = residual;
+    for (number, (parameter, sums)) in parameters.iter().zip(sums).enumerate() {
+        let (partition, after) = rest.split_at(if number == 0 { length - order } else { length });
+        *sums = quotients_of(partition, u32::from(*parameter));
+        rest = after;
     }
-    // So few fit into 32 bits, of which a vector holds twice as many as of 64.
-    let few = |values: &[u32]| u64::from(values.iter().map(|value| value >> parameter).sum::<u32>());
-    residual.chunks(FEW).map(few).sum()
+}
+
+#[inline(always)]
+#[allow(clippy::inline_always)] // as above
+fn quotients_of(partition: &[u32], parameter: u32) -> [u64; 3] {
+    let shifts = [parameter.saturating_sub(1), parameter, (parameter + 1).min(30)];
+    let mut sums = [0; 3];
+    for few in partition.chunks(FEW) {
+        let any = few.iter().fold(0, |any, value| any | value);
+        // So few fit into 32 bits, of which a vector holds twice as many as of 64.
+        let more = if any >> shifts[0] <= u32::MAX / FEW as u32 {
+            few.iter().fold([0; 3], |[a, b, c], value| {
+                [a + (value >> shifts[0]), b + (value >> shifts[1]), c + (value >> shifts[2])]
+            }).map(u64::from)
+        } else {
+            shifts.map(|shift| few.iter().map(|value| u64::from(value >> shift)).sum())
+        };
+        sums.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
+    }
+    sums
 }
 
 /// Codes of four values, or of two where four would rarely fit, are put together before they are written.

@@ -211,19 +211,40 @@ fn sums_are_those_of_each_partition() {
         let mut sums = [0];
         (kernels.partition_sums)(&largest, 0, &mut sums);
         assert_eq!(sums, [65_535 * u64::from(u32::MAX)], "{name}");
-        assert_eq!((kernels.quotients)(&largest, 0), sums[0], "{name}");
+        let mut quotients = [[0; 3]];
+        (kernels.quotients)(&largest, 0, &[0], &mut quotients);
+        assert_eq!(quotients, [[sums[0], sums[0], sums[0] / 2 - 65_535 / 2]], "{name}");
     }
 }
 
 #[test]
-fn quotients_are_added_for_every_parameter() {
+fn quotients_are_added_for_every_parameter_and_its_neighbours() {
     let numbers = &mut Numbers(5);
     for (name, kernels) in sets() {
-        for parameter in 0..=30 {
-            for length in lengths() {
-                let residual: Vec<u32> = (0..length).map(|_| u32::try_from(numbers.next() >> 32).unwrap()).collect();
-                let expected = residual.iter().map(|value| u64::from(value >> parameter)).sum::<u64>();
-                assert_eq!((kernels.quotients)(&residual, parameter), expected, "{name} {parameter} {length}");
+        for parameter in 0..=30_u32 {
+            for (count, length, order) in
+                lengths().map(|length| (1, length, 0)).into_iter().chain([(4, 16, 0), (4, 16, 12), (64, 64, 1)])
+            {
+                // Small ones, and sometimes large ones: where sums of 32 bits do, and where they do not.
+                let quiet = u32::try_from(numbers.next() % 32).unwrap();
+                let residual: Vec<u32> =
+                    (order..count * length).map(|_| u32::try_from(numbers.next() >> 32).unwrap() >> quiet).collect();
+                let parameters: Vec<u8> =
+                    (0..count).map(|at| u8::try_from((parameter as usize + at) % 31).unwrap()).collect();
+                let mut rest = residual.as_slice();
+                let expected: Vec<[u64; 3]> = parameters
+                    .iter()
+                    .enumerate()
+                    .map(|(number, parameter)| {
+                        let (partition, after) = rest.split_at(length - if number == 0 { order } else { 0 });
+                        rest = after;
+                        [parameter.saturating_sub(1), *parameter, (parameter + 1).min(30)]
+                            .map(|shift| partition.iter().map(|value| u64::from(value >> shift)).sum())
+                    })
+                    .collect();
+                let mut sums = vec![[77; 3]; count];
+                (kernels.quotients)(&residual, order, &parameters, &mut sums);
+                assert_eq!(sums, expected, "{name} {parameter} {count} {length} {order}");
             }
         }
     }

@@ -25,13 +25,18 @@ pub(in crate::flac::kernels::x86) fn partition_sums(residual: &[u32], order: usi
 }
 
 /// The plain one, compiled for AVX2.
-pub(in crate::flac::kernels::x86) fn quotients(residual: &[u32], parameter: u32) -> u64 {
+pub(in crate::flac::kernels::x86) fn quotients(
+    residual: &[u32],
+    order: usize,
+    parameters: &[u8],
+    sums: &mut [[u64; 3]],
+) {
     #[target_feature(enable = "avx2")]
-    fn with_avx2(residual: &[u32], parameter: u32) -> u64 {
-        plain::quotients(residual, parameter)
+    fn with_avx2(residual: &[u32], order: usize, parameters: &[u8], sums: &mut [[u64; 3]]) {
+        plain::quotients(residual, order, parameters, sums);
     }
     // SAFETY: `detected` has found AVX2.
-    unsafe { with_avx2(residual, parameter) }
+    unsafe { with_avx2(residual, order, parameters, sums) }
 }
 
 /// Four or two codes are put into the writer as one, as they are likely to fit; where they do not, and for parameters
