@@ -145,7 +145,7 @@ impl Conversion {
         out: &mut dyn Output,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Summary, ConvertError> {
-        const PIECE: usize = 256 * 1024;
+        const PIECE: usize = 64 * 1024;
         let mut piece = vec![0; PIECE];
         loop {
             match reader.read(&mut piece) {

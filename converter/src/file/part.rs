@@ -12,7 +12,7 @@ use crate::convert::{Output, Summary};
 use crate::interrupt::PARTIALS;
 
 /// Bytes gathered before they are written.
-const BUFFER: usize = 256 * 1024;
+const BUFFER: usize = 64 * 1024;
 
 /// A FLAC file on its way to its name. Dropping it removes it.
 pub(crate) struct PartFile {

@@ -15,8 +15,8 @@ use crate::flac::kernels::{Kernels, Task};
 const COVARIANCE_DEPTH: u32 = 21;
 /// Bits of a sample that fixed predictors are compared by.
 const FIXED_DEPTH: u32 = 26;
-/// Fixed predictors are compared on pieces of so many samples; all of a block that is not long.
-const PIECE: usize = 256;
+/// Fixed predictors are compared on one of every four pieces of so many samples; on all of a block that is not long.
+const PIECE: usize = 128;
 const LONG: usize = 2048;
 /// For fewer samples than this many times its order, a linear predictor's coefficients cost more than they gain.
 const SAMPLES_PER_LAG: usize = 4;
@@ -67,8 +67,7 @@ impl Analysis {
             self.scaled.extend(signal.samples.iter().map(|sample| sample >> shift));
             &self.scaled
         };
-        // Of a long block every other piece is enough.
-        let (step, piece) = if count < LONG { (count, count) } else { (2 * PIECE, PIECE) };
+        let (step, piece) = if count < LONG { (count, count) } else { (4 * PIECE, PIECE) };
         let (mut sums, mut summed) = ([0; MAX_FIXED_ORDER + 1], 0);
         for part in samples.chunks(step) {
             let part = part.get(..piece).unwrap_or(part);
