@@ -308,9 +308,7 @@ impl State {
     /// To digest comes first: only one thread can do that at a time, so what is put off can hardly be caught up with.
     fn next_task(&mut self) -> Option<Task> {
         match self.md5.take() {
-            Some(md5) if !self.undigested.is_empty() => {
-                self.undigested.pop_front().map(|slot| Task::Digest(slot, md5))
-            }
+            Some(md5) if !self.undigested.is_empty() => self.undigested.pop_front().map(|slot| Task::Digest(slot, md5)),
             md5 => {
                 self.md5 = md5;
                 self.waiting.pop_front().map(Task::Encode)

@@ -19,12 +19,7 @@ pub(in crate::flac::kernels) fn partition_sums(residual: &[u32], order: usize, s
 
 #[inline(always)]
 #[allow(clippy::inline_always)] // so that it can be compiled for other CPUs too
-pub(in crate::flac::kernels) fn quotients(
-    residual: &[u32],
-    order: usize,
-    parameters: &[u8],
-    sums: &mut [[u64; 3]],
-) {
+pub(in crate::flac::kernels) fn quotients(residual: &[u32], order: usize, parameters: &[u8], sums: &mut [[u64; 3]]) {
     let length = (residual.len() + order) / sums.len().max(1);
     let mut rest = residual;
     for (number, (parameter, sums)) in parameters.iter().zip(sums).enumerate() {
@@ -43,9 +38,11 @@ fn quotients_of(partition: &[u32], parameter: u32) -> [u64; 3] {
         let any = few.iter().fold(0, |any, value| any | value);
         // So few fit into 32 bits, of which a vector holds twice as many as of 64.
         let more = if any >> shifts[0] <= u32::MAX / FEW as u32 {
-            few.iter().fold([0; 3], |[a, b, c], value| {
-                [a + (value >> shifts[0]), b + (value >> shifts[1]), c + (value >> shifts[2])]
-            }).map(u64::from)
+            few.iter()
+                .fold([0; 3], |[a, b, c], value| {
+                    [a + (value >> shifts[0]), b + (value >> shifts[1]), c + (value >> shifts[2])]
+                })
+                .map(u64::from)
         } else {
             shifts.map(|shift| few.iter().map(|value| u64::from(value >> shift)).sum())
         };
