@@ -67,13 +67,13 @@ fn parameter_for(count: u64, turn: f64, sum: u64) -> (u64, u64) {
     let lost = (count << parameter) - count;
     let left = (2 * sum).cast_signed() - lost.cast_signed();
     let quotients = left.max(0).cast_unsigned() >> (parameter + 1);
-    (parameter, (count & LOW) * (parameter + 1 & LOW) + quotients)
+    (parameter, (count & LOW) * ((parameter + 1) & LOW) + quotients)
 }
 
 /// A sum below 2^52 as a real number, without a branch.
 #[inline(always)]
 fn exact(sum: u64) -> f64 {
-    const TWO_52: f64 = (1_u64 << 52) as f64;
+    const TWO_52: f64 = 4_503_599_627_370_496.0;
     f64::from_bits(sum | TWO_52.to_bits()) - TWO_52
 }
 

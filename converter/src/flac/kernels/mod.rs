@@ -76,6 +76,7 @@ pub(super) struct Kernels {
     /// The sums of `value >> parameter`, the bits that Rice codes spend on quotients, in each of equal partitions as
     /// above: with the parameter below the partition's own, with its own, and with the one above. All are within 0 and
     /// 30: beside these there is nothing but they themselves.
+    #[allow(clippy::type_complexity)] // it is what it takes
     pub quotients: fn(residual: &[u32], order: usize, parameters: &[u8], sums: &mut [[u64; 3]]),
     /// Appends the Rice codes (§9.2.7.2) of folded residuals with this parameter, 0 to 30.
     pub put_rice: fn(residual: &[u32], parameter: u32, out: &mut BitWriter),

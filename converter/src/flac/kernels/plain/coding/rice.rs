@@ -3,7 +3,7 @@
 use crate::flac::bits::{BitWriter, STORE_BITS};
 
 /// Values whose quotients are added in lanes of 32 bits.
-const FEW: usize = 64;
+const FEW: u32 = 64;
 
 #[inline(always)]
 #[allow(clippy::inline_always)] // so that it can be compiled for other CPUs too
@@ -34,10 +34,10 @@ pub(in crate::flac::kernels) fn quotients(residual: &[u32], order: usize, parame
 fn quotients_of(partition: &[u32], parameter: u32) -> [u64; 3] {
     let shifts = [parameter.saturating_sub(1), parameter, (parameter + 1).min(30)];
     let mut sums = [0; 3];
-    for few in partition.chunks(FEW) {
+    for few in partition.chunks(FEW as usize) {
         let any = few.iter().fold(0, |any, value| any | value);
         // So few fit into 32 bits, of which a vector holds twice as many as of 64.
-        let more = if any >> shifts[0] <= u32::MAX / FEW as u32 {
+        let more = if any >> shifts[0] <= u32::MAX / FEW {
             few.iter()
                 .fold([0; 3], |[a, b, c], value| {
                     [a + (value >> shifts[0]), b + (value >> shifts[1]), c + (value >> shifts[2])]

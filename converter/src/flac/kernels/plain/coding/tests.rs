@@ -223,7 +223,7 @@ fn quotients_are_added_for_every_parameter_and_its_neighbours() {
     for (name, kernels) in sets() {
         for parameter in 0..=30_u32 {
             for (count, length, order) in
-                lengths().map(|length| (1, length, 0)).into_iter().chain([(4, 16, 0), (4, 16, 12), (64, 64, 1)])
+                lengths().map(|length| (1, length, 0)).chain([(4, 16, 0), (4, 16, 12), (64, 64, 1)])
             {
                 // Small ones, and sometimes large ones: where sums of 32 bits do, and where they do not.
                 let quiet = u32::try_from(numbers.next() % 32).unwrap();
