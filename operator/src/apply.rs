@@ -6,7 +6,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
-use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Api, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -208,6 +208,34 @@ async fn claim<K: Child>(api: &Api<K>, name: &str) -> Result<bool, CallError> {
             Err(error) => return Err(error),
         }
     }
+}
+
+/// Makes a child that is made once and not written again: gives what was made, nothing if it is there. What it holds is
+/// not read; `make` is asked only where it is not there.
+pub async fn make_child<K: Child>(
+    ctx: &Context,
+    owner: &impl Resource<DynamicType = ()>,
+    name: &str,
+    make: impl FnOnce() -> Result<K, ApplyError>,
+) -> Result<Option<K>, ApplyError> {
+    let kind = K::kind(&()).into_owned();
+    let owner = owner_reference(owner)?;
+    let api: Api<K> = Api::namespaced(ctx.client.clone(), &owner.namespace);
+    if let Some(live) = call(format!("get {kind} {name}"), api.get_metadata_opt(name)).await? {
+        return match standing(&live.metadata, &owner.reference.uid) {
+            Standing::Foreign(whose) => Err(ApplyError::NameTaken { kind, name: name.to_owned(), owner: whose }),
+            Standing::Ours | Standing::Terminating => Ok(None),
+        };
+    }
+    let mut child = make()?;
+    let meta = child.meta_mut();
+    meta.namespace = Some(owner.namespace);
+    meta.owner_references = Some(vec![owner.reference]);
+    let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
+    let made = call(format!("create {kind} {name}"), api.create(&params, &child)).await;
+    let made = made.map_err(|error| refusal(error, &kind, name))?;
+    ctx.metrics.wrote(&kind, Verb::Apply);
+    Ok(Some(made))
 }
 
 /// Deletes the child `name` of `owner`, if there is one and it is ours.

@@ -72,7 +72,13 @@ fn nothing_of_a_deleted_resource_is_left() {
     let band = belongings(&objects, &uid(&namespace.get("acv/band")), "band");
     let shelf = belongings(&objects, &uid(&namespace.get("cvj/shelf")), "shelf");
     println!("{band:#?}\n{shelf:#?}");
-    for child in ["Deployment/band", "Service/band", "ServiceAccount/band", "HorizontalPodAutoscaler/band"] {
+    for child in [
+        "Deployment/band",
+        "Service/band",
+        "ServiceAccount/band",
+        "Secret/band-stream-key",
+        "HorizontalPodAutoscaler/band",
+    ] {
         assert!(band.contains(child), "{child} is not the converter's");
     }
     for kind in ["ReplicaSet/", "Pod/", "EndpointSlice/"] {

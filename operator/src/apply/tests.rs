@@ -159,3 +159,38 @@ fn an_owner_that_is_not_in_the_cluster_is_an_error() {
     .unwrap();
     assert!(matches!(owner_reference(&owner), Err(ApplyError::Internal(_))));
 }
+
+/// Makes the account once in a cluster that holds `live` (and says `code` to a write): whether it was made, and what was
+/// asked.
+async fn made_once(live: Option<&Value>, code: u16) -> (Result<bool, ApplyError>, Vec<String>) {
+    const ALL: &str = "/api/v1/namespaces/reels/serviceaccounts";
+    let body = if code == 201 { stored().to_string().into_bytes() } else { failure(code) };
+    let mut cluster = FakeCluster::default().answer(&format!("POST {ALL}"), code, body);
+    if let Some(live) = live {
+        cluster = cluster.json(&format!("GET {PATH}"), live);
+    }
+    let ctx = cluster.context();
+    let made = make_child(&ctx, &owner(), "tape", || Ok(account())).await.map(|made| made.is_some());
+    (made, cluster.asked())
+}
+
+#[tokio::test]
+async fn what_is_made_once_is_not_looked_into_again() {
+    let (made, asked) = made_once(None, 201).await;
+    assert!(made.unwrap());
+    assert_eq!(writes(&asked).len(), 1);
+    let mut edited = stored();
+    edited["automountServiceAccountToken"] = json!(true);
+    let mut going = stored();
+    set_meta(&mut going, "deletionTimestamp", "2026-01-01T00:00:00Z");
+    for live in [edited, going] {
+        let (made, asked) = made_once(Some(&live), 201).await;
+        assert!(!made.unwrap());
+        assert_eq!(writes(&asked), Vec::<&String>::new());
+    }
+    let mut foreign = stored();
+    foreign["metadata"]["ownerReferences"] = json!([]);
+    assert!(matches!(made_once(Some(&foreign), 201).await.0, Err(ApplyError::NameTaken { .. })));
+    assert!(made_once(None, 403).await.0.unwrap_err().needs_a_person());
+    assert!(!made_once(None, 409).await.0.unwrap_err().needs_a_person(), "somebody made it at the same time");
+}

@@ -4,12 +4,12 @@ use crds::AudioConverter;
 use crds::conditions::ConverterReason;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
-use k8s_openapi::api::core::v1::{ObjectReference, Service};
+use k8s_openapi::api::core::v1::{ObjectReference, Secret, Service};
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Resource, ResourceExt};
 use serde_json::json;
 
-use super::build::{Children, hpa};
+use super::build::{Children, hpa, stream_key};
 use super::validate::ValidatedConverter;
 use crate::apply::{self, ApplyError, Change, Child, Deletion};
 use crate::context::Context;
@@ -52,8 +52,10 @@ pub async fn apply(
     // Destructured without `..`, so that a new child does not compile until it is applied here.
     let Children { service_account, deployment, service, hpa } = children;
     let mut applied = AppliedChildren::default();
-    // In the order of need: the Deployment's pods run as the ServiceAccount, the autoscaler reads the pods.
+    // In the order of need: the Deployment's pods run as the ServiceAccount and mount the key, the autoscaler reads the
+    // pods.
     one(ctx, converter, service_account, &mut applied.refusals).await?;
+    key(ctx, converter, valid, &mut applied.refusals).await?;
     applied.deployment = one(ctx, converter, deployment, &mut applied.refusals).await?;
     applied.service = one(ctx, converter, service, &mut applied.refusals).await?;
     match hpa {
@@ -97,6 +99,29 @@ async fn one<K: Child>(
             None => Err(error),
         },
     }
+}
+
+/// Makes the Secret of the streams' key, unless it is there.
+async fn key(
+    ctx: &Context,
+    converter: &AudioConverter,
+    valid: &ValidatedConverter,
+    refusals: &mut Vec<Refusal>,
+) -> Result<(), ApplyError> {
+    let make = || {
+        let mut key = [0; stream_key::KEY_BYTES];
+        getrandom::fill(&mut key).map_err(|error| ApplyError::Internal(format!("no random numbers: {error}")))?;
+        Ok(stream_key::build(valid, key))
+    };
+    match apply::make_child::<Secret>(ctx, converter, &stream_key::name(valid), make).await {
+        Ok(Some(secret)) => tell(ctx, converter, &secret, Change::Created).await,
+        Ok(None) => {}
+        Err(error) => match refusal(&error) {
+            Some(refusal) => refusals.push(refusal),
+            None => return Err(error),
+        },
+    }
+    Ok(())
 }
 
 fn refusal(error: &ApplyError) -> Option<Refusal> {

@@ -11,6 +11,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
+use super::stream_key;
 use crate::audioconverter::plan;
 use crate::audioconverter::validate::ValidatedConverter;
 use crate::labels::{self, Component};
@@ -81,7 +82,7 @@ fn template(converter: &ValidatedConverter) -> PodTemplateSpec {
         spec: Some(PodSpec {
             service_account_name: Some(super::service_account::name(converter)),
             termination_grace_period_seconds: Some(seconds(DRAIN_TIMEOUT + DRAIN_SLACK)),
-            volumes: Some(vec![spool(converter)]),
+            volumes: Some(vec![spool(converter), stream_key::volume(converter)]),
             ..pods::pod_spec(&converter.image, container(converter))
         }),
     }
@@ -100,11 +101,10 @@ fn container(converter: &ValidatedConverter) -> Container {
         ports: Some(vec![port(HTTP, HTTP_PORT), port(ADMIN, ADMIN_PORT)]),
         // The autoscaler measures against the request, so there always is one.
         resources: Some(pods::resources(&[("cpu", "100m"), ("memory", "128Mi")], &[("memory", "512Mi")])),
-        volume_mounts: Some(vec![VolumeMount {
-            name: SPOOL.to_owned(),
-            mount_path: SPOOL_DIR.to_owned(),
-            ..VolumeMount::default()
-        }]),
+        volume_mounts: Some(vec![
+            VolumeMount { name: SPOOL.to_owned(), mount_path: SPOOL_DIR.to_owned(), ..VolumeMount::default() },
+            stream_key::mount(),
+        ]),
         startup_probe: Some(Probe { period_seconds: Some(1), failure_threshold: Some(60), ..probe("/livez") }),
         liveness_probe: Some(Probe { period_seconds: Some(10), failure_threshold: Some(3), ..probe("/livez") }),
         // A stopping pod leaves the Service at once anyway; three misses, as a busy pod may answer late.
@@ -120,6 +120,7 @@ fn env(converter: &ValidatedConverter) -> Vec<EnvVar> {
     let mut env: Vec<EnvVar> = settings.map(|(flag, value)| pods::env(&variable(flag), value)).collect();
     env.extend([
         pods::env("FLACSHIP_MAX_UPLOAD_SIZE", converter.max_upload_size.to_string()),
+        pods::env("FLACSHIP_STREAM_KEY_FILE", stream_key::file()),
         pods::env("FLACSHIP_SPOOL_DIR", SPOOL_DIR),
         pods::env("FLACSHIP_SPOOL_SIZE", converter.spool_size.to_string()),
         pods::env("FLACSHIP_DRAIN_TIMEOUT", format!("{}s", DRAIN_TIMEOUT.as_secs())),
@@ -216,10 +217,21 @@ mod tests {
             ("FLACSHIP_MAX_UPLOAD_SIZE", "3221225472"),
             ("FLACSHIP_SPOOL_SIZE", "6442450944"),
             ("FLACSHIP_SPOOL_DIR", "/spool"),
+            ("FLACSHIP_STREAM_KEY_FILE", "/etc/flacship/stream-key/key"),
             ("FLACSHIP_DRAIN_TIMEOUT", "300s"),
         ] {
             assert!(env.contains(&(name.to_owned(), value.to_owned())), "{name} {env:?}");
         }
+    }
+
+    #[test]
+    fn the_stream_key_is_where_its_variable_says() {
+        let deployment = built("{}", 1);
+        let pod = &deployment["spec"]["template"]["spec"];
+        assert_eq!(pod["volumes"][1]["secret"]["secretName"], "tape.archive-9-stream-key");
+        let mount = &pod["containers"][0]["volumeMounts"][1];
+        assert_eq!(mount["name"], pod["volumes"][1]["name"]);
+        assert_eq!((&mount["mountPath"], &mount["readOnly"]), (&json!("/etc/flacship/stream-key"), &json!(true)));
     }
 
     #[test]

@@ -4,6 +4,7 @@ pub mod deployment;
 pub mod hpa;
 pub mod service;
 pub mod service_account;
+pub mod stream_key;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
