@@ -44,8 +44,9 @@ pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
     }
 }
 
-#[derive(Serialize)]
-struct Status {
+/// How the server is.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct Status {
     name: &'static str,
     version: &'static str,
     phase: &'static str,
@@ -55,14 +56,14 @@ struct Status {
     limits: Limits,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 struct Active {
     conversions: i64,
     streams: i64,
     spool_bytes: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 struct Totals {
     conversions: Outcomes,
     streams: Outcomes,
@@ -71,7 +72,7 @@ struct Totals {
     audio_seconds: f64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 struct Outcomes {
     converted: u64,
     refused: u64,
@@ -79,7 +80,7 @@ struct Outcomes {
     failed: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 struct Limits {
     level: u8,
     max_upload_bytes: u64,

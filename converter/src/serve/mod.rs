@@ -12,6 +12,7 @@ mod filename;
 mod limits;
 mod messages;
 mod metrics;
+mod openapi;
 mod options;
 mod origin;
 mod page;
@@ -160,6 +161,7 @@ fn public_routes(app: &Arc<App>) -> Router {
         .route("/ws", get(stream::upgrade))
         .route("/healthz", get(admin::alive))
         .route("/status", get(admin::status))
+        .route("/openapi.json", get(openapi::json))
         .merge(page::routes());
     framed(routes, app)
 }

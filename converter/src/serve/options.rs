@@ -8,7 +8,7 @@ use axum::{extract::Query, http::Uri};
 use super::{args::Args, problem::Failure, upload::short};
 use crate::convert::{HeadPlace, Input, Level, Options, PcmFormat, Verify};
 
-const CONVERT: [&str; 9] =
+pub(super) const CONVERT: [&str; 9] =
     ["level", "block_size", "verify", "metadata", "float", "length", "valid_bits", "subset", "filename"];
 const STREAM: [&str; 12] = [
     "level",

@@ -22,11 +22,13 @@ struct Asset {
     text: &'static str,
 }
 
-static ASSETS: [Asset; 5] = [
+static ASSETS: [Asset; 7] = [
     Asset { path: "/", kind: "text/html; charset=utf-8", text: include_str!("../web/index.html") },
     Asset { path: "/app.css", kind: "text/css; charset=utf-8", text: include_str!("../web/app.css") },
     Asset { path: "/app.js", kind: "text/javascript; charset=utf-8", text: include_str!("../web/app.js") },
     Asset { path: "/convert.js", kind: "text/javascript; charset=utf-8", text: include_str!("../web/convert.js") },
+    Asset { path: "/docs", kind: "text/html; charset=utf-8", text: include_str!("../web/docs.html") },
+    Asset { path: "/docs.js", kind: "text/javascript; charset=utf-8", text: include_str!("../web/docs.js") },
     Asset { path: "/favicon.svg", kind: "image/svg+xml", text: include_str!("../web/favicon.svg") },
 ];
 

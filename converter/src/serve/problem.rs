@@ -230,8 +230,9 @@ impl IntoResponse for Failure {
 }
 
 /// The body (RFC 9457 §3.1), with two members of our own: `code`, and `error` for clients of older services.
-#[derive(Serialize)]
-struct Body<'a> {
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = Problem)]
+pub(super) struct Body<'a> {
     #[serde(rename = "type")]
     kind: String,
     title: &'a str,
