@@ -12,6 +12,7 @@ mod alike;
 mod bad_input;
 mod check;
 mod choices;
+mod contract;
 mod convert;
 mod harness;
 mod page;
