@@ -125,7 +125,13 @@ pub struct Args {
     pub close_timeout: Duration,
 
     /// A further origin whose pages may open `/ws`, such as https://studio.example; `*` for all [default: this server's own].
-    #[arg(long = "allowed-origin", alias = "allowed-origins", env = "FLACSHIP_ALLOWED_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
+    #[arg(
+        long = "allowed-origin",
+        alias = "allowed-origins",
+        env = "FLACSHIP_ALLOWED_ORIGIN",
+        value_name = "ORIGIN",
+        value_delimiter = ','
+    )]
     pub allowed_origins: Vec<String>,
 
     /// How log lines look. Which are written follows RUST_LOG [default: info].

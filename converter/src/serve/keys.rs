@@ -99,7 +99,8 @@ fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
 }
 
 fn keys(bytes: &[u8]) -> Result<Vec<Secret>, SecretError> {
-    let long_enough = |key: Vec<u8>| if key.len() < MIN_KEY { Err(SecretError::ShortKey) } else { Ok(Secret::new(key)) };
+    let long_enough =
+        |key: Vec<u8>| if key.len() < MIN_KEY { Err(SecretError::ShortKey) } else { Ok(Secret::new(key)) };
     let Ok(text) = std::str::from_utf8(bytes) else {
         return long_enough(bytes.to_vec()).map(|key| vec![key]);
     };
@@ -118,9 +119,15 @@ fn tokens(bytes: &[u8]) -> Result<Vec<Secret>, SecretError> {
     // The characters of a bearer token (RFC 6750 §2.1).
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
     lines(&String::from_utf8_lossy(bytes))
-        .map(|(number, line)| {
-            if line.bytes().all(fits) { Ok(Secret::new(line.as_bytes())) } else { Err(SecretError::NoToken(number)) }
-        })
+        .map(
+            |(number, line)| {
+                if line.bytes().all(fits) {
+                    Ok(Secret::new(line.as_bytes()))
+                } else {
+                    Err(SecretError::NoToken(number))
+                }
+            },
+        )
         .collect()
 }
 

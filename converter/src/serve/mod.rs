@@ -4,6 +4,7 @@
 //! that were bound. One file a route group: [`page`], [`convert`], [`stream`], [`admin`]; around them what they share.
 
 mod admin;
+mod allowance;
 mod args;
 mod auth;
 mod connection;
@@ -19,15 +20,26 @@ mod origin;
 mod page;
 mod problem;
 mod request;
+mod resume;
 mod shutdown;
 mod socket;
 mod spool;
 mod state;
 mod stream;
+mod talk;
 mod token;
 mod upload;
+mod whole;
+mod wire;
 
-use std::{future::Future, io, io::IsTerminal, net::SocketAddr, path::{Path, PathBuf}, sync::Arc};
+use std::{
+    future::Future,
+    io,
+    io::IsTerminal,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use axum::{
     Router,

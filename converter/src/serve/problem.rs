@@ -86,7 +86,9 @@ pub(super) enum Failure {
     MalformedMessage(String),
     #[error("`start` or `resume` comes once, before the audio")]
     LateStart,
-    #[error("a bearer token is needed here: send `Authorization: Bearer …`, or for /ws the subprotocol `flacship.bearer.<base64url of the token>`")]
+    #[error(
+        "a bearer token is needed here: send `Authorization: Bearer …`, or for /ws the subprotocol `flacship.bearer.<base64url of the token>`"
+    )]
     Unauthorized,
     #[error("the server has all {limit} streams that it takes: try again in a few seconds")]
     TooManyStreams { limit: u32 },
@@ -96,7 +98,9 @@ pub(super) enum Failure {
     Token(#[from] Refusal),
     #[error("a message is larger than {limit}: send smaller ones, they may be split anywhere")]
     MessageTooLarge { limit: ByteSize },
-    #[error("there is no memory for so large a message now: try again in a few seconds, or send smaller ones with subprotocol flacship.v1")]
+    #[error(
+        "there is no memory for so large a message now: try again in a few seconds, or send smaller ones with subprotocol flacship.v1"
+    )]
     NoRoom,
     #[error("the connection broke the WebSocket protocol: {0}")]
     Protocol(String),

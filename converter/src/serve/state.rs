@@ -48,7 +48,8 @@ pub(super) struct App {
 impl App {
     pub(super) fn new(args: Args, spools: Pool, auth: Auth, stream_keys: Secrets) -> Arc<Self> {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let permits = |count: u64| Semaphore::new(usize::try_from(count).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS));
+        let permits =
+            |count: u64| Semaphore::new(usize::try_from(count).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS));
         Arc::new(Self {
             auth,
             stream_keys,
