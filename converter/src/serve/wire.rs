@@ -4,7 +4,7 @@
 use std::{io, time::Duration};
 
 use bytes::Bytes;
-use futures::{SinkExt, Stream, StreamExt};
+use futures::{SinkExt, Stream, StreamExt, TryStreamExt};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::time::timeout;
@@ -125,7 +125,7 @@ impl Wire {
 
     /// Sends one message whose pieces come one after another.
     pub(super) async fn pieces(&mut self, pieces: impl Stream<Item = Result<Bytes, Failure>>) -> Result<(), Failure> {
-        self.fragments(Data::Binary, pieces).await
+        self.fragments(Data::Binary, pieces.map_ok(in_pieces).try_flatten()).await
     }
 
     async fn fragments(
@@ -192,6 +192,7 @@ impl Wire {
 fn send_failure(error: &tungstenite::Error) -> Failure {
     match error {
         tungstenite::Error::Io(error) if error.kind() == io::ErrorKind::TimedOut => Failure::SlowReader,
+        tungstenite::Error::WriteBufferFull(_) => Failure::Internal(String::from("a piece was larger than its buffer")),
         _ => Failure::ClientGone,
     }
 }
