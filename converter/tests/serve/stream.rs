@@ -13,8 +13,9 @@ use tokio_tungstenite::{
 
 use crate::{check::Sound, harness::Service, support::Random};
 
+const SUBPROTOCOL: (&str, &str) = ("sec-websocket-protocol", "flacship.v1");
 /// Samples in every frame but the last.
-const BLOCK: usize = 4_096;
+pub const BLOCK: usize = 4_096;
 
 /// A stream's client.
 pub struct Client {
@@ -23,16 +24,35 @@ pub struct Client {
     pub said: Vec<Value>,
     /// Binary messages so far: the head, then frames.
     pub frames: Vec<Vec<u8>>,
+    /// Answers to pings so far.
+    pub pongs: usize,
     /// Code of the server's close.
     pub closed: Option<u16>,
 }
 
 impl Client {
+    /// A client that speaks today's protocol.
     pub async fn connect(address: SocketAddr) -> Self {
         Self::connect_to(address, "/ws", &[]).await.unwrap().0
     }
 
+    /// The same at another path and with these headers.
     pub async fn connect_to(
+        address: SocketAddr,
+        path: &str,
+        headers: &[(&'static str, &str)],
+    ) -> tungstenite::Result<(Self, Response)> {
+        let named = headers.iter().any(|(name, _)| *name == SUBPROTOCOL.0);
+        let headers: Vec<_> = headers.iter().copied().chain((!named).then_some(SUBPROTOCOL)).collect();
+        Self::connect_with(address, path, &headers).await
+    }
+
+    /// A client that names no protocol.
+    pub async fn plain(address: SocketAddr) -> Self {
+        Self::connect_with(address, "/ws", &[]).await.unwrap().0
+    }
+
+    async fn connect_with(
         address: SocketAddr,
         path: &str,
         headers: &[(&'static str, &str)],
@@ -43,7 +63,7 @@ impl Client {
         }
         let stream = TcpStream::connect(address).await.unwrap();
         let (socket, response) = client_async(request, stream).await?;
-        Ok((Self { socket, said: Vec::new(), frames: Vec::new(), closed: None }, response))
+        Ok((Self { socket, said: Vec::new(), frames: Vec::new(), pongs: 0, closed: None }, response))
     }
 
     pub async fn send(&mut self, message: Message) {
@@ -59,6 +79,10 @@ impl Client {
         self.send(Message::text(text)).await;
     }
 
+    pub async fn ping(&mut self) {
+        self.send(Message::Ping(Vec::new().into())).await;
+    }
+
     pub async fn binary(&mut self, bytes: &[u8]) {
         self.send(Message::binary(bytes.to_vec())).await;
     }
@@ -68,11 +92,22 @@ impl Client {
         match self.socket.next().await {
             Some(Ok(Message::Text(text))) => self.said.push(serde_json::from_str(&text).unwrap()),
             Some(Ok(Message::Binary(bytes))) => self.frames.push(bytes.to_vec()),
+            Some(Ok(Message::Pong(_))) => self.pongs += 1,
             Some(Ok(Message::Close(frame))) => self.closed = frame.map(|frame| frame.code.into()),
             Some(Ok(_)) => {}
             None | Some(Err(_)) => return false,
         }
         true
+    }
+
+    /// Takes messages until one of this kind has come.
+    pub async fn until_said(&mut self, kind: &str) -> Value {
+        loop {
+            if let Some(at) = self.said.iter().position(|message| message["type"] == kind) {
+                return self.said[at].clone();
+            }
+            assert!(self.take().await, "the stream ended early: {:?}", self.said);
+        }
     }
 
     /// Takes messages until so many binary ones have come.
@@ -121,7 +156,8 @@ impl Client {
 
     /// Fails unless the stream brought this sound: in whole frames, with all its messages in order.
     pub fn assert_brought(&self, sound: &Sound) {
-        let order: Vec<_> = self.said.iter().map(|message| message["type"].as_str().unwrap()).collect();
+        let order = self.said.iter().map(|message| message["type"].as_str().unwrap());
+        let order: Vec<_> = order.filter(|kind| *kind != "checkpoint").collect();
         assert_eq!(order, ["ready", "format", "done"]);
         assert!(self.frames[0].starts_with(b"fLaC"));
         assert_eq!(self.frames.len() - 1, sound.frames().div_ceil(BLOCK));
@@ -226,7 +262,10 @@ async fn the_subprotocol_is_echoed_where_it_is_offered() {
     let offer = [("sec-websocket-protocol", "other, flacship.v1")];
     let (_, response) = Client::connect_to(service.address, "/ws", &offer).await.unwrap();
     assert_eq!(response.headers()["sec-websocket-protocol"], "flacship.v1");
-    let (_, response) = Client::connect_to(service.address, "/ws", &[]).await.unwrap();
+    let offer = [("sec-websocket-protocol", "other")];
+    let refused = Client::connect_to(service.address, "/ws", &offer).await;
+    assert!(refused.is_err(), "a client that names only other protocols finds none of them echoed");
+    let (_, response) = Client::connect_with(service.address, "/ws", &[]).await.unwrap();
     assert!(!response.headers().contains_key("sec-websocket-protocol"));
     assert!(response.headers().contains_key("x-request-id"));
 }

@@ -123,7 +123,7 @@ fn env(converter: &ValidatedConverter) -> Vec<EnvVar> {
         pods::env("FLACSHIP_STREAM_KEY_FILE", stream_key::file()),
         pods::env("FLACSHIP_SPOOL_DIR", SPOOL_DIR),
         pods::env("FLACSHIP_SPOOL_SIZE", converter.spool_size.to_string()),
-        pods::env("FLACSHIP_DRAIN_TIMEOUT", format!("{}s", DRAIN_TIMEOUT.as_secs())),
+        pods::env("FLACSHIP_DRAIN_SECONDS", format!("{}s", DRAIN_TIMEOUT.as_secs())),
     ]);
     env
 }
@@ -218,7 +218,7 @@ mod tests {
             ("FLACSHIP_SPOOL_SIZE", "6442450944"),
             ("FLACSHIP_SPOOL_DIR", "/spool"),
             ("FLACSHIP_STREAM_KEY_FILE", "/etc/flacship/stream-key/key"),
-            ("FLACSHIP_DRAIN_TIMEOUT", "300s"),
+            ("FLACSHIP_DRAIN_SECONDS", "300s"),
         ] {
             assert!(env.contains(&(name.to_owned(), value.to_owned())), "{name} {env:?}");
         }
