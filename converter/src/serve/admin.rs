@@ -35,6 +35,7 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> (StatusCode, &'static 
 
 /// `GET /metrics`.
 pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
+    app.metrics.set_queued(app.queue.waiting());
     match app.metrics.render(app.spools.used(), app.shutdown.phase() > Phase::Serving) {
         Ok(text) => {
             let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -57,7 +58,8 @@ struct Status {
 
 #[derive(Serialize)]
 struct Active {
-    conversions: i64,
+    conversions: usize,
+    queued: usize,
     streams: i64,
     spool_bytes: u64,
 }
@@ -83,6 +85,7 @@ struct Outcomes {
 struct Limits {
     level: u8,
     max_upload_bytes: u64,
+    max_conversions: usize,
     spool_bytes: u64,
     ws_max_message_bytes: u64,
     idle_timeout_seconds: f64,
@@ -107,7 +110,8 @@ pub(super) async fn status(State(app): State<Arc<App>>) -> Response {
         },
         uptime_seconds: app.started.elapsed().as_secs(),
         active: Active {
-            conversions: app.metrics.active(Kind::Upload).get(),
+            conversions: app.queue.active(),
+            queued: app.queue.waiting(),
             streams: app.metrics.active(Kind::Stream).get(),
             spool_bytes: app.spools.used(),
         },
@@ -121,6 +125,7 @@ pub(super) async fn status(State(app): State<Arc<App>>) -> Response {
         limits: Limits {
             level: app.args.level.get(),
             max_upload_bytes: app.args.max_upload_size.0,
+            max_conversions: app.queue.most(),
             spool_bytes: app.args.spool_size.0,
             ws_max_message_bytes: app.args.ws_max_message.0,
             idle_timeout_seconds: app.args.idle_timeout.as_secs_f64(),

@@ -4,18 +4,24 @@
 //! that were bound. One file a route group: [`page`], [`convert`], [`stream`], [`admin`]; around them what they share.
 
 mod admin;
+mod answer;
 mod args;
+mod backlog;
 mod connection;
 mod convert;
 mod encode;
+mod feed;
 mod filename;
 mod limits;
 mod messages;
 mod metrics;
 mod options;
 mod origin;
+mod pace;
 mod page;
 mod problem;
+mod progressive;
+mod queue;
 mod request;
 mod shutdown;
 mod socket;
@@ -23,6 +29,7 @@ mod spool;
 mod state;
 mod stream;
 mod upload;
+mod zip;
 
 use std::{future::Future, io, io::IsTerminal, net::SocketAddr, path::PathBuf, sync::Arc};
 

@@ -15,6 +15,7 @@ use super::{
     args::Args,
     metrics::{Kind, Metrics, Outcome, Volume},
     problem::Failure,
+    queue::Queue,
     shutdown::Shutdown,
     spool::Pool,
 };
@@ -25,6 +26,8 @@ pub(super) struct App {
     pub args: Args,
     pub metrics: Metrics,
     pub spools: Arc<Pool>,
+    /// The uploads that are converted, and those that wait.
+    pub queue: Queue,
     pub shutdown: Shutdown,
     /// One permit a core: as many encoding jobs run at once.
     pub cores: Arc<Semaphore>,
@@ -40,6 +43,7 @@ impl App {
     pub(super) fn new(args: Args, spools: Pool) -> Arc<Self> {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Arc::new(Self {
+            queue: Queue::new(args.max_conversions, args.max_queue),
             args,
             metrics: Metrics::new(),
             spools: Arc::new(spools),
@@ -104,8 +108,15 @@ impl Drop for Running {
 /// How a failed conversion counts.
 pub(super) fn outcome_of(failure: &Failure) -> Outcome {
     match failure {
-        Failure::ClientGone | Failure::SlowReader | Failure::NoEnd | Failure::Idle { .. } => Outcome::Aborted,
-        Failure::SpoolFull | Failure::Draining | Failure::CutOff | Failure::Internal(_) => Outcome::Failed,
+        Failure::ClientGone
+        | Failure::SlowReader
+        | Failure::NoEnd
+        | Failure::Idle { .. }
+        | Failure::TooSlow { .. }
+        | Failure::TookTooLong { .. } => Outcome::Aborted,
+        Failure::SpoolFull | Failure::QueueFull | Failure::Draining | Failure::CutOff | Failure::Internal(_) => {
+            Outcome::Failed
+        }
         other if other.cause().is_some() => Outcome::Failed,
         _ => Outcome::Refused,
     }
