@@ -5,11 +5,14 @@
 
 mod admin;
 mod allowance;
+mod answer;
 mod args;
 mod auth;
+mod backlog;
 mod connection;
 mod convert;
 mod encode;
+mod feed;
 mod filename;
 mod keys;
 mod limits;
@@ -18,8 +21,11 @@ mod metrics;
 mod openapi;
 mod options;
 mod origin;
+mod pace;
 mod page;
 mod problem;
+mod progressive;
+mod queue;
 mod request;
 mod resume;
 mod shutdown;
@@ -32,6 +38,7 @@ mod token;
 mod upload;
 mod whole;
 mod wire;
+mod zip;
 
 use std::{
     future::Future,

@@ -13,7 +13,7 @@ use utoipa::{
     openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
 };
 
-use super::{admin::Status, problem};
+use super::{admin::Status, answer::Manifest, problem};
 
 /// The body of every error.
 type Problem = problem::Body<'static>;
@@ -83,6 +83,18 @@ struct ConvertQuery {
     /// Whether FLAC outside the streamable subset (RFC 9639, section 7) is made with a warning, or refused.
     #[param(required = false)]
     subset: Subset,
+    /// Bytes of padding behind the metadata, for programs that add tags later.
+    #[param(required = false, maximum = 1048576)]
+    padding: u32,
+    /// A tag for the FLAC, as NAME=value; may be given several times.
+    #[param(required = false)]
+    tag: Vec<String>,
+    /// The body is raw PCM: its rate, channels and bits, as 48000:2:16.
+    #[param(required = false)]
+    pcm: String,
+    /// Answer while the upload still comes: the length and MD5 in the FLAC's head stay unknown, and there is no seek table.
+    #[param(required = false)]
+    progressive: bool,
     /// Name of the answer, for browsers that save it. The upload's own name if left out.
     #[param(required = false)]
     filename: String,
@@ -135,32 +147,6 @@ struct Form {
     file: Vec<Vec<u8>>,
 }
 
-/// The last entry of a ZIP: what became of each file.
-#[derive(ToSchema)]
-struct Manifest {
-    files: Vec<ManifestFile>,
-}
-
-#[derive(ToSchema)]
-struct ManifestFile {
-    /// The name that the upload gave.
-    name: String,
-    /// Its entry in the ZIP. None where it was refused.
-    flac: Option<String>,
-    /// `converted` or `failed`.
-    status: String,
-    /// Why it was refused, as problems have it.
-    code: Option<String>,
-    /// The same for people.
-    detail: Option<String>,
-    bytes_in: u64,
-    bytes_out: Option<u64>,
-    /// MD5 of the samples, as FLAC has it.
-    md5: Option<String>,
-    /// Samples of each channel.
-    samples: Option<u64>,
-}
-
 #[utoipa::path(
     post,
     path = "/convert",
@@ -182,6 +168,9 @@ struct ManifestFile {
             (Vec<u8> = "application/zip")
         ), headers(
             ("Content-Disposition" = String, description = "The name to save it under"),
+            ("Repr-Digest" = String, description = "SHA-256 of the answer (RFC 9530), where the whole is known before it is sent"),
+            ("Flacship-Md5" = String, description = "MD5 of the samples, as the FLAC's head has it"),
+            ("Flacship-Samples" = u64, description = "Samples of each channel"),
             ("Flacship-Warning" = String, description = "What is worth knowing of this file: a code, a colon, words")
         )),
         (status = 400, description = "The request or the WAV is malformed, or an option is unknown", body = Problem, content_type = "application/problem+json"),

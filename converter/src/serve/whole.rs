@@ -57,9 +57,13 @@ pub(super) async fn answer(
         Ok(summary) => summary,
         Err(failure) => return Err(spool_failure(spool).unwrap_or(failure)),
     };
-    let spool = spool.ok_or_else(|| Failure::Internal(String::from("the spool was lost")))?;
+    let mut spool = spool.ok_or_else(|| Failure::Internal(String::from("the spool was lost")))?;
     let head = std::mem::take(&mut summary.head);
-    let complete = tokio::task::spawn_blocking(move || spool.complete(head))
+    let complete = move || {
+        let stored = spool.end_result(&head)?;
+        spool.complete(stored.parts())
+    };
+    let complete = tokio::task::spawn_blocking(complete)
         .await
         .map_err(|error| Failure::Internal(error.to_string()))??;
     let pieces = complete.into_body(()).into_data_stream();
