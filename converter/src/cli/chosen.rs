@@ -200,7 +200,7 @@ pub fn options(chosen: &Chosen) -> Result<FileOptions, ChoiceError> {
 }
 
 /// In a wider container the bits are the highest, unless the user says otherwise.
-fn pcm_format(pcm: PcmSpec, valid_bits: ValidBits) -> Result<PcmFormat, WavError> {
+pub fn pcm_format(pcm: PcmSpec, valid_bits: ValidBits) -> Result<PcmFormat, WavError> {
     let justify = match valid_bits {
         ValidBits::Declared => Justify::High,
         ValidBits::Low => Justify::Low,
