@@ -1,5 +1,5 @@
-//! The command line: what may be typed. [`convert`] runs `converter convert`; serving and batch runs have their own
-//! modules.
+//! The command line: what may be typed. [`convert`] runs `converter convert`, [`stream`] `converter
+//! stream`; serving and batch runs have their own modules.
 
 mod args;
 mod chosen;
@@ -11,6 +11,7 @@ mod level;
 pub(crate) mod pcm;
 mod report;
 pub mod restore;
+pub mod stream;
 pub(crate) mod tag;
 mod targets;
 
@@ -32,6 +33,8 @@ pub enum Command {
     Convert(Box<convert::Args>),
     /// Build the WAV file again that a FLAC file with foreign metadata was made from
     Restore(restore::Args),
+    /// Convert over a service's live stream: a file, or audio as it is recorded
+    Stream(Box<stream::Args>),
     /// Run the service: the page, `POST /convert`, live streams
     Serve(crate::serve::Args),
     /// Run one stage of a batch conversion over volumes (Flacship's jobs do this)

@@ -85,6 +85,11 @@ impl Partials {
         Ok(())
     }
 
+    /// Lets a partial file be: whatever becomes of it, this process has no part in it.
+    pub fn release(&self, path: &Path) {
+        self.lock().remove(path);
+    }
+
     /// Removes a partial file. If that fails, the file is left to whoever makes one of its name.
     pub fn discard(&self, path: &Path) {
         let mut partials = self.lock();

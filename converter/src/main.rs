@@ -4,13 +4,14 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Parser as _;
-use converter::cli::{Cli, Command, convert, restore};
+use converter::cli::{Cli, Command, convert, restore, stream};
 use converter::{batch, serve};
 
 fn main() -> anyhow::Result<ExitCode> {
     match Cli::parse().command {
         Command::Convert(args) => Ok(convert::run(&args)),
         Command::Restore(args) => Ok(restore::run(&args)),
+        Command::Stream(args) => Ok(stream::run(&args)),
         Command::Serve(args) => {
             let runtime = tokio::runtime::Runtime::new().context("the async runtime did not start")?;
             runtime.block_on(serve::run(args))?;

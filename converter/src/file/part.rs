@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs::{File, FileTimes, OpenOptions, TryLockError};
 use std::io::{self, BufWriter, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use super::error::FileError;
@@ -18,6 +18,7 @@ const BUFFER: usize = 64 * 1024;
 pub(crate) struct PartFile {
     path: PathBuf,
     file: BufWriter<File>,
+    /// It is not to be removed: it has its name, or is to stay as it is.
     published: bool,
 }
 
@@ -55,6 +56,26 @@ impl PartFile {
             file.set_times(times)?;
         }
         file.sync_all()
+    }
+
+    /// Takes away everything from `length` on. What is written next follows there.
+    pub fn cut(&mut self, length: u64) -> io::Result<()> {
+        self.file.flush()?;
+        let file = self.file.get_mut();
+        file.set_len(length)?;
+        file.seek(SeekFrom::Start(length)).map(drop)
+    }
+
+    /// Writes over what is at `place`.
+    pub fn rewrite(&mut self, place: u64, bytes: &[u8]) -> io::Result<()> {
+        self.file.flush()?;
+        self.file.get_ref().write_all_at(bytes, place)
+    }
+
+    /// Lets the partial file stay, under its own name, whatever becomes of this process.
+    pub fn stay(&mut self) {
+        PARTIALS.release(&self.path);
+        self.published = true;
     }
 
     /// Gives the file its name and syncs the folder.
