@@ -164,7 +164,7 @@ local-news:
 # Debian's packages, by what needs them.
 .PHONY: deps-test deps-bench deps-cluster deps-e2e
 deps-test:
-	@hack/deps flac ffmpeg
+	@hack/deps flac ffmpeg chromium chromium-driver
 deps-bench:
 	@hack/deps flac ffmpeg valgrind cmake fluidsynth
 deps-cluster:

@@ -139,6 +139,7 @@ export class Card {
     const seek = this.#part(".seek");
     this.#share = player.length > 0 ? player.time / player.length : 0;
     seek.value = this.#share * seek.max;
+    seek.classList.toggle("at-start", this.#share === 0);
     seek.setAttribute("aria-valuetext", `${clock(player.time)} of ${clock(player.length || this.#seconds)}`);
     this.#draw();
   };

@@ -34,6 +34,12 @@ export class Meters {
     root.replaceChildren(...this.#rows.map(({ row }) => row));
   }
 
+  /** Nothing is heard any more. */
+  clear() {
+    for (const row of this.#rows) Object.assign(row, { level: 0, held: 0 });
+    this.show([]);
+  }
+
   /** `peaks` as `levels` gives them. */
   show(peaks, now = performance.now()) {
     this.#rows.forEach((row, channel) => {

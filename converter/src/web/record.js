@@ -195,13 +195,22 @@ class Session {
     }
     if (stream.done !== null || stream.received > 0) this.#present();
     session = null;
+    this.#rest();
+  }
+
+  /** The desk as it was before. */
+  #rest() {
     $("desk").dataset.state = "idle";
     $("link").dataset.state = "idle";
     $("link-text").textContent = "Ready to record";
     $("record-text").textContent = "Record";
     $("record").disabled = false;
     $("give-up").hidden = true;
-    this.#meters.show([]);
+    $("elapsed").textContent = clock(0);
+    $("live-in").textContent = $("live-out").textContent = bytes(0);
+    $("live-saved").textContent = "–";
+    draw($("live-wave"), bothWays([0]), 1);
+    this.#meters.clear();
   }
 
   #present() {

@@ -32,7 +32,8 @@ export function clock(seconds) {
 export function saved(before, after) {
   if (before <= 0) return "";
   const percent = Math.round((1 - after / before) * 100);
-  return percent >= 0 ? `${percent} % smaller` : `${-percent} % larger`;
+  // No line ends before the sign.
+  return percent >= 0 ? `${percent}\u00a0% smaller` : `${-percent}\u00a0% larger`;
 }
 
 /** "1 file", "3 files". */
