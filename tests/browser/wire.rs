@@ -169,7 +169,7 @@ struct ReadOnly(Cursor<Vec<u8>>);
 
 impl std::io::Read for ReadOnly {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        self.0.read(buffer)
+        std::io::Read::read(&mut self.0, buffer)
     }
 }
 
