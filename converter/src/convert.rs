@@ -5,6 +5,7 @@
 //! [`convert_reader`] drives it from a [`Read`]. Files live in [`crate::file`], containers in [`crate::wav`], what they
 //! say beside the audio in [`crate::meta`], frames and metadata blocks in [`crate::flac`].
 
+mod checkpoint;
 mod error;
 mod head;
 mod options;
@@ -15,6 +16,7 @@ mod summary;
 
 use std::io::{self, Read};
 
+pub use checkpoint::{CHECKPOINT_BYTES, Checkpoint, CheckpointError};
 pub use error::{ConvertError, ErrorClass};
 pub use options::{HeadPlace, Input, MetadataOptions, Options, Subset};
 pub use scan::Scan;
@@ -24,6 +26,7 @@ pub use crate::flac::{Engine, Level, LevelError, Picture, UnknownEngine, Verify}
 pub use crate::meta::Metadata;
 pub use crate::wav::{Float, Format, Length, PcmFormat, Rules, ValidBits};
 
+use checkpoint::Origin;
 use sink::Sink;
 
 use crate::meta::Collector;
@@ -92,6 +95,35 @@ impl Conversion {
             Input::Pcm(format) => (Source::Pcm(format), None),
         };
         Self { source, sink: Sink::new(options, collector, scan), bytes_in: 0, failed: false }
+    }
+
+    /// Goes on with a conversion from there: one that is fed with the input from [`Checkpoint::bytes_in`] on, and hands out
+    /// neither the head nor any frame again. What it tells counts from the stream's start.
+    pub fn resume(checkpoint: &Checkpoint) -> Self {
+        let source = match &checkpoint.origin {
+            Origin::Wav(start) => Source::Wav(Box::new(Parser::resume(start, checkpoint.audio_bytes()))),
+            Origin::Pcm(format) => Source::Pcm(*format),
+        };
+        // An encoder of a shape that FLAC has can be made; else this is as a conversion that has failed.
+        let (sink, failed) = match Sink::resume(checkpoint) {
+            Ok(sink) => (sink, false),
+            Err(_) => (Sink::new(&checkpoint.options, None, None), true),
+        };
+        Self { source, sink, bytes_in: checkpoint.bytes_in(), failed }
+    }
+
+    /// Where the conversion stands, so that another process can go on with it. To be taken between two calls of
+    /// [`push`](Self::push).
+    ///
+    /// None before the audio's format is known, after an error, and where the conversion cannot be gone on with: the head
+    /// is not [reserved](HeadPlace::Reserved), all of the input is kept, or several threads have frames under way.
+    pub fn checkpoint(&self) -> Option<Checkpoint> {
+        let origin = match &self.source {
+            _ if self.failed => return None,
+            Source::Wav(parser) => Origin::Wav(parser.audio_start()?),
+            Source::Pcm(format) => Origin::Pcm(*format),
+        };
+        self.sink.checkpoint(origin)
     }
 
     /// Takes the next bytes of the input, of any length, and hands every frame that they complete to `out`.

@@ -1,12 +1,13 @@
 //! Where the parser's pieces go: everything to the metadata's collector, the audio to the encoder as soon as its format
 //! is known.
 
+use super::checkpoint::{self, Checkpoint, Kept, LONGEST_HEAD, Origin, SEEK_POINTS};
 use super::error::ConvertError;
 use super::options::{HeadPlace, Options, Subset};
 use super::scan::Scan;
 use super::summary::{Summary, Warning};
 use super::{Output, head, subset};
-use crate::flac::{Shape, StreamEncoder, StreamInfo, StreamOptions};
+use crate::flac::{EncodeError, LeftOut, Shape, StreamEncoder, StreamInfo, StreamOptions};
 use crate::meta::{Collected, Collector, Metadata};
 use crate::wav::{Format, Kind, Piece, Unpacker};
 
@@ -23,16 +24,57 @@ struct Stream {
     format: Format,
     unpacker: Unpacker,
     encoder: StreamEncoder,
-    /// Bytes of the head that went out.
+    /// Bytes of the head that went out, and how many they are. Only one that is final is kept.
     head_sent: Vec<u8>,
+    head_bytes: usize,
     /// The metadata that it told, where it is final.
     told: Collected,
+    /// What of the beginning goes with a checkpoint, where there are any.
+    kept: Option<Kept>,
+    /// What did not go with the checkpoint from which the stream goes on.
+    lost: Vec<LeftOut>,
 }
 
 impl Sink {
     /// A sink for a WAV file, or without a collector for headerless audio.
     pub fn new(options: &Options, collector: Option<Collector>, scan: Option<Scan>) -> Self {
         Self { options: options.clone(), scan, collector, stream: None, bytes_out: 0 }
+    }
+
+    /// A sink that goes on from a checkpoint.
+    pub fn resume(checkpoint: &Checkpoint) -> Result<Self, EncodeError> {
+        let Checkpoint { options, origin, head_bytes, stream, tally, kept } = checkpoint;
+        let format = checkpoint.format();
+        let collector = match origin {
+            Origin::Wav(_) => Some(Collector::resume(&kept.said, &format, options.metadata.limit)),
+            Origin::Pcm(_) => None,
+        };
+        let unpacker = Unpacker::new(&format).in_blocks(options.block_size).after(stream.samples, *tally);
+        let stream = Stream {
+            format,
+            unpacker,
+            encoder: StreamEncoder::resume(checkpoint.shape(), &stream_options(options), stream)?,
+            head_sent: Vec::new(),
+            head_bytes: *head_bytes,
+            told: Collected::default(),
+            lost: kept.left_out.clone(),
+            kept: Some(kept.clone()),
+        };
+        let mut sink = Self::new(options, collector, None);
+        sink.bytes_out = checkpoint.bytes_out();
+        sink.stream = Some(stream);
+        Ok(sink)
+    }
+
+    /// Where the stream stands.
+    pub fn checkpoint(&self, origin: Origin) -> Option<Checkpoint> {
+        let Stream { unpacker, encoder, head_bytes, kept, .. } = self.stream.as_ref()?;
+        let kept = kept.as_ref().filter(|_| *head_bytes <= LONGEST_HEAD)?.clone();
+        let stream = encoder.place(SEEK_POINTS)?;
+        let thinned = stream.seek_table.points().len() < encoder.seek_points();
+        let kept = if thinned { kept.without(&[LeftOut::SeekTable]) } else { kept };
+        let options = checkpoint::options_of(&self.options, &origin, &kept);
+        Some(Checkpoint { options, origin, head_bytes: *head_bytes, stream, tally: unpacker.tally(), kept })
     }
 
     pub fn format(&self) -> Option<&Format> {
@@ -90,9 +132,14 @@ impl Sink {
         if !head_sent.is_empty() {
             out.head(&head_sent).map_err(ConvertError::Output)?;
         }
-        let told = if options.head == HeadPlace::Final { known } else { Collected::default() };
-        let unpacker = Unpacker::new(&format);
-        self.stream = Some(Stream { format, unpacker, encoder, head_sent, told });
+        let head_bytes = head_sent.len();
+        let (head_sent, told) =
+            if options.head == HeadPlace::Final { (head_sent, known) } else { (Vec::new(), Collected::default()) };
+        let kept =
+            checkpoint::can_be_resumed(options).then(|| Kept::of(self.collector.as_ref(), &options.metadata));
+        let unpacker = Unpacker::new(&format).in_blocks(options.block_size);
+        let lost = Vec::new();
+        self.stream = Some(Stream { format, unpacker, encoder, head_sent, head_bytes, told, kept, lost });
         Ok(())
     }
 
@@ -115,7 +162,8 @@ impl Sink {
     ) -> Result<Summary, ConvertError> {
         let Self { options, collector, stream, mut bytes_out, .. } = self;
         // The parser ends without an error only after the format.
-        let Stream { format, unpacker, encoder, head_sent, told, .. } = stream.ok_or(ConvertError::Finished)?;
+        let stream = stream.ok_or(ConvertError::Finished)?;
+        let Stream { format, unpacker, encoder, head_sent, head_bytes, told, lost, .. } = stream;
         let figures = encoder.finish(&mut |frame| {
             bytes_out += frame.len() as u64;
             out.frame(frame)
@@ -135,18 +183,20 @@ impl Sink {
         let collected = collector.map(Collector::finish).transpose()?.unwrap_or_default();
         warnings.extend(collected.warnings.iter().cloned().map(Warning::Metadata));
         let info = figures.info;
+        let frames = bytes_out - head_bytes as u64;
         let (head, left_out) = if options.head == HeadPlace::Final {
             let untold = head::untold(&told, &collected, &figures.seek_table);
-            (head_sent.clone(), untold)
+            (head_sent, untold)
         } else {
-            let head = head::last(&options, &format, info, figures.seek_table, &collected, head_sent.len());
-            let names = head.left_out.iter().map(|part| part.as_str()).collect();
-            if !head.left_out.is_empty() {
-                warnings.push(Warning::LeftOut(head.left_out));
+            let head = head::last(&options, &format, info, figures.seek_table, &collected, head_bytes);
+            let mut left_out = head.left_out;
+            left_out.extend(lost.into_iter().filter(|part| !left_out.contains(part)).collect::<Vec<_>>());
+            let names = left_out.iter().map(|part| part.as_str()).collect();
+            if !left_out.is_empty() {
+                warnings.push(Warning::LeftOut(left_out));
             }
             (head.bytes, names)
         };
-        let frames = bytes_out - head_sent.len() as u64;
         Ok(Summary {
             format,
             samples: info.total_samples,
@@ -154,7 +204,7 @@ impl Sink {
             bytes_out: frames + head.len() as u64,
             md5: info.md5,
             streaminfo: info.to_bytes(),
-            head_sent: if options.head == HeadPlace::Held { head.len() } else { head_sent.len() },
+            head_sent: if options.head == HeadPlace::Held { head.len() } else { head_bytes },
             head,
             left_out,
             clipped,

@@ -16,7 +16,32 @@ pub(super) struct Md5 {
     pending: [u8; BLOCK],
 }
 
+/// Where a digest on its way stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Digested {
+    pub words: [u32; 4],
+    /// Bytes taken.
+    pub bytes: u64,
+    /// Those of them that fill no block yet, as many as `bytes` is beyond a multiple of 64; then zeros.
+    pub pending: [u8; BLOCK],
+}
+
 impl Md5 {
+    /// A digest that goes on from there.
+    pub fn resume(kernels: &Kernels, place: &Digested) -> Self {
+        let Digested { words, bytes, pending } = *place;
+        Self { compress: kernels.md5, state: words, bytes, pending }
+    }
+
+    /// Where it stands.
+    pub fn place(&self) -> Digested {
+        let mut pending = [0; BLOCK];
+        for (kept, byte) in pending.iter_mut().zip(self.pending).take(self.pending()) {
+            *kept = byte;
+        }
+        Digested { words: self.state, bytes: self.bytes, pending }
+    }
+
     /// The digest of nothing.
     pub fn new(kernels: &Kernels) -> Self {
         let state = [0x6745_2301, 0xEFCD_AB89, 0x98BA_DCFE, 0x1032_5476];

@@ -33,3 +33,7 @@ pub use metadata::{
 pub use shape::Shape;
 pub use stream::{Figures, StreamEncoder, StreamError, StreamOptions};
 pub use verify::{Decoded, Verify, decode};
+
+pub(crate) use md5::Digested;
+pub(crate) use metadata::MAX_SAMPLES;
+pub(crate) use stream::StreamPlace;

@@ -131,6 +131,19 @@ impl Pipeline {
         })
     }
 
+    /// The same where so many blocks were made into frames before. To be called before any block is put in.
+    #[must_use]
+    pub fn after(mut self, blocks: u64) -> Self {
+        (self.next_in, self.next_out) = (blocks, blocks);
+        self.shared.lock().next_out = blocks;
+        self
+    }
+
+    /// Whether no block is under way.
+    pub fn is_empty(&self) -> bool {
+        self.next_in == self.next_out
+    }
+
     /// An empty slot for the next block. None: a frame has to be taken out first.
     pub fn slot(&mut self) -> Option<Slot> {
         self.free.pop().or_else(|| {
@@ -178,7 +191,7 @@ impl Pipeline {
 
     /// Whether the caller does all by itself, and no block is under way.
     pub fn is_alone(&self) -> bool {
-        self.max_workers == 0 && self.next_in == self.next_out
+        self.max_workers == 0 && self.is_empty()
     }
 
     /// Makes the frame of the next block, which stays where it is, in an empty slot. Only for a caller that

@@ -10,7 +10,7 @@ use super::encoder::{EncodeError, FrameEncoder};
 use super::engine::{self, Engine};
 use super::kernels::Kernels;
 use super::level::Level;
-use super::md5::Md5;
+use super::md5::{Digested, Md5};
 use super::metadata::{MAX_SAMPLES, SeekTable, StreamInfo};
 use super::pipeline::{MakeEncoder, Pipeline, Slot};
 use super::shape::Shape;
@@ -56,6 +56,22 @@ pub struct Figures {
     pub leftover: u64,
 }
 
+/// Where a stream stands after a whole block: what it takes to go on with the next one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StreamPlace {
+    /// Samples per channel so far, a multiple of the block size.
+    pub samples: u64,
+    /// Bytes of the frames so far.
+    pub bytes: u64,
+    /// Bytes of the smallest one; 0 if there is none.
+    pub min_frame_size: u32,
+    /// Bytes of the largest one.
+    pub max_frame_size: u32,
+    /// The MD5 of the samples so far.
+    pub md5: Digested,
+    pub seek_table: SeekTable,
+}
+
 /// Why a stream could not be encoded.
 #[derive(Debug, thiserror::Error)]
 pub enum StreamError {
@@ -76,6 +92,52 @@ impl StreamEncoder {
         let StreamOptions { level, engine, threads, verify } = *options;
         let make = Box::new(move || frame_encoder(shape, level, engine, verify));
         Self::with_encoders(shape, threads, &engine.kernels(), make)
+    }
+
+    /// Goes on with a stream.
+    pub(crate) fn resume(shape: Shape, options: &StreamOptions, place: &StreamPlace) -> Result<Self, EncodeError> {
+        let StreamOptions { level, engine, threads, verify } = *options;
+        let make = Box::new(move || frame_encoder(shape, level, engine, verify));
+        let block_bytes = shape.bytes_per_block();
+        let frames = place.samples / u64::from(shape.block_size.max(1));
+        let md5 = Md5::resume(&engine.kernels(), &place.md5);
+        Ok(Self {
+            pipeline: Pipeline::new(make, md5, threads, block_bytes)?.after(frames),
+            shape,
+            block_bytes,
+            block: None,
+            samples_in: place.samples,
+            info: StreamInfo {
+                min_frame_size: place.min_frame_size,
+                max_frame_size: place.max_frame_size,
+                total_samples: place.samples,
+                ..StreamInfo::of_unknown_length(shape)
+            },
+            frames,
+            bytes: place.bytes,
+            seek_table: place.seek_table.clone(),
+        })
+    }
+
+    /// Where the stream stands after the latest frame that was passed on; what of the next block is there is no part of
+    /// it. The seek table has at most so many points. None while frames are under way.
+    pub(crate) fn place(&self, points: usize) -> Option<StreamPlace> {
+        if !self.pipeline.is_empty() {
+            return None;
+        }
+        Some(StreamPlace {
+            samples: self.info.total_samples,
+            bytes: self.bytes,
+            min_frame_size: self.info.min_frame_size,
+            max_frame_size: self.info.max_frame_size,
+            md5: self.pipeline.md5()?.place(),
+            seek_table: self.seek_table.thinned(points),
+        })
+    }
+
+    /// Seek points so far.
+    pub(crate) fn seek_points(&self) -> usize {
+        self.seek_table.points().len()
     }
 
     /// Starts a stream whose frames the encoders of `make` make.

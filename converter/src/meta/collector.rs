@@ -2,6 +2,7 @@
 
 use super::foreign::Recorder;
 use super::store::{Full, Part, Store};
+use super::said::Said;
 use super::tags::merge;
 use super::{Collected, MetaError, MetaWarning, Metadata, bext, cue, id3, info};
 use crate::flac::MAX_CUE_TRACKS;
@@ -15,6 +16,8 @@ pub struct Collector {
     state: State,
     format: Option<Format>,
     recorder: Option<Recorder>,
+    /// What was said before this collector began.
+    earlier: Said,
     warnings: Vec<MetaWarning>,
 }
 
@@ -36,8 +39,16 @@ impl Collector {
             state: State::Pass,
             format: None,
             recorder: (mode == Metadata::Foreign).then(Recorder::default),
+            earlier: Said::default(),
             warnings: Vec::new(),
         }
+    }
+
+    /// A collector of tags that goes on within the audio of an input.
+    pub(crate) fn resume(earlier: &Said, format: &Format, limit: u64) -> Self {
+        let mut earlier = earlier.clone();
+        let warnings = std::mem::take(&mut earlier.warnings);
+        Self { format: Some(*format), earlier, warnings, ..Self::new(Metadata::Tags, limit) }
     }
 
     /// Takes the next piece. After an error nothing that comes out means anything.
@@ -111,56 +122,62 @@ impl Collector {
     pub fn so_far(&self) -> Collected {
         // Told in the end, when all of it is there.
         let mut warnings = Vec::new();
-        let sources = Sources::read(&self.store, &mut warnings);
-        let tags = merge([sources.id3, sources.info, sources.bext]);
-        Collected { tags, pictures: sources.pictures, ..Collected::default() }
+        let sources = Sources::read(&self.store, self.earlier.clone(), &mut warnings);
+        Collected { tags: merge(sources.said.tags), pictures: sources.pictures, ..Collected::default() }
+    }
+
+    /// The same for a collector that is to go on elsewhere; also whether there are pictures, which stay behind.
+    pub(crate) fn said(&self) -> (Said, bool) {
+        let mut warnings = self.warnings.clone();
+        let Sources { mut said, pictures } = Sources::read(&self.store, self.earlier.clone(), &mut warnings);
+        said.warnings = warnings;
+        (said, !pictures.is_empty())
     }
 
     /// What the input said. To be called once all of it has been taken.
     pub fn finish(self) -> Result<Collected, MetaError> {
-        let Self { store, format, recorder, mut warnings, .. } = self;
-        let mut sources = Sources::read(&store, &mut warnings);
-        let cue_points = cue::cue_points(&sources.points, &sources.labels);
+        let Self { store, format, recorder, earlier, mut warnings, .. } = self;
+        let Sources { said, pictures } = Sources::read(&store, earlier, &mut warnings);
+        let cue_points = cue::cue_points(&said.points, &said.labels);
         if cue_points.len() > MAX_CUE_TRACKS {
             warnings.push(MetaWarning::CuePoints { points: cue_points.len() });
         }
-        sources.info.extend(cue::chapters(&cue_points, format.map_or(0, |format| format.sample_rate)));
+        let [id3, mut info, bext] = said.tags;
+        info.extend(cue::chapters(&cue_points, format.map_or(0, |format| format.sample_rate)));
         let foreign = match (recorder, &format) {
             (Some(recorder), Some(format)) => Some(recorder.finish(&store, format)?),
             _ => None,
         };
-        let tags = merge([sources.id3, sources.info, sources.bext]);
-        Ok(Collected { tags, pictures: sources.pictures, cue_points, foreign, warnings })
+        let tags = merge([id3, info, bext]);
+        Ok(Collected { tags, pictures, cue_points, foreign, warnings })
     }
 }
 
 /// What the chunks say, by kind.
 #[derive(Debug, Default)]
 struct Sources {
-    id3: Vec<super::tags::Tag>,
-    info: Vec<super::tags::Tag>,
-    bext: Vec<super::tags::Tag>,
+    said: Said,
     pictures: Vec<crate::flac::Picture>,
-    points: Vec<(u32, u64)>,
-    labels: Vec<cue::Label>,
 }
 
 impl Sources {
-    fn read(store: &Store, warnings: &mut Vec<MetaWarning>) -> Self {
-        let mut sources = Self::default();
+    /// Reads the chunks, after those that were read earlier.
+    fn read(store: &Store, earlier: Said, warnings: &mut Vec<MetaWarning>) -> Self {
+        let mut sources = Self { said: earlier, pictures: Vec::new() };
+        let Said { tags: [id3_tags, info_tags, bext_tags], points, labels, .. } = &mut sources.said;
         for chunk in store.chunks() {
             let body = store.get(chunk.body.clone());
             match (&chunk.name, body.split_first_chunk()) {
-                (b"LIST" | b"list", Some((b"INFO", list))) => sources.info.extend(info::read_info(list)),
-                (b"LIST" | b"list", Some((b"adtl", list))) => sources.labels.extend(cue::read_adtl(list)),
-                (b"cue ", _) => sources.points.extend(cue::read_cue(body)),
-                (b"bext", _) => sources.bext.extend(bext::read_bext(body)),
+                (b"LIST" | b"list", Some((b"INFO", list))) => info_tags.extend(info::read_info(list)),
+                (b"LIST" | b"list", Some((b"adtl", list))) => labels.extend(cue::read_adtl(list)),
+                (b"cue ", _) => points.extend(cue::read_cue(body)),
+                (b"bext", _) => bext_tags.extend(bext::read_bext(body)),
                 (b"id3 " | b"ID3 ", _) => {
                     let id3 = id3::read_id3(body);
-                    sources.id3.extend(id3.tags);
+                    id3_tags.extend(id3.tags);
                     sources.pictures.extend(id3.pictures);
                     if let Some(what) = id3.damaged {
-                        warnings.push(MetaWarning::Unreadable { chunk: printed(chunk.name), what });
+                        warnings.push(MetaWarning::Unreadable { chunk: printed(chunk.name), what: what.into() });
                     }
                 }
                 _ => {}

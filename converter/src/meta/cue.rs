@@ -17,7 +17,7 @@ pub struct CuePoint {
 
 /// A label of LIST/adtl: which cue point, and its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Label {
+pub(crate) struct Label {
     pub id: u32,
     pub text: String,
 }

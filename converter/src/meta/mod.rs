@@ -2,7 +2,8 @@
 //! file again.
 //!
 //! A [`Collector`] is fed with the parser's pieces and keeps, within a bound, what can be used; the readers ([`info`],
-//! [`bext`], [`id3`], [`cue`]) turn chunks into Vorbis comments and blocks; [`foreign`] stores whole files' rests. How
+//! [`bext`], [`id3`], [`cue`]) turn chunks into Vorbis comments and blocks; [`said`] is what of it
+//! goes with an input that is gone on with later; [`foreign`] stores whole files' rests. How
 //! FLAC's blocks look is [`crate::flac`]'s business, putting a WAV file together again that of [`crate::restore`].
 
 mod bext;
@@ -11,10 +12,12 @@ mod cue;
 pub mod foreign;
 mod id3;
 mod info;
+mod said;
 mod store;
 mod tags;
 mod text;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -22,6 +25,9 @@ pub use collector::Collector;
 pub use cue::CuePoint;
 pub use foreign::Foreign;
 pub use tags::with_user_tags;
+
+pub(crate) use cue::Label;
+pub(crate) use said::{Room, Said};
 
 use crate::flac::{CueSheet, Picture};
 
@@ -104,7 +110,7 @@ pub enum MetaWarning {
         /// The chunk's name.
         chunk: String,
         /// What made no sense.
-        what: &'static str,
+        what: Cow<'static, str>,
     },
     /// There are more cue points than a FLAC file can hold.
     CuePoints {

@@ -1,4 +1,4 @@
-//! What tells how the server is: `/livez`, `/readyz` and `/metrics` on the admin port, `/healthz` and `/status` on the
+//! What tells how the server is: `/livez`, `/readyz`, `/load` and `/metrics` on the admin port, `/healthz` and `/status` on the
 //! public one.
 
 use std::sync::Arc;
@@ -45,6 +45,37 @@ pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
 }
 
 #[derive(Serialize)]
+struct Load {
+    streams: Streams,
+    conversions: Conversions,
+    draining: bool,
+}
+
+#[derive(Serialize)]
+struct Streams {
+    active: i64,
+    max: u32,
+}
+
+#[derive(Serialize)]
+struct Conversions {
+    active: i64,
+    /// Null: as many as come.
+    max: Option<u32>,
+    queued: u64,
+}
+
+/// `GET /load`: how full the server is, for those who scale it.
+pub(super) async fn load(State(app): State<Arc<App>>) -> Response {
+    let load = Load {
+        streams: Streams { active: app.metrics.active(Kind::Stream).get(), max: app.args.max_streams },
+        conversions: Conversions { active: app.metrics.active(Kind::Upload).get(), max: None, queued: 0 },
+        draining: app.shutdown.phase() > Phase::Serving,
+    };
+    ([(header::CACHE_CONTROL, "no-store")], Json(load)).into_response()
+}
+
+#[derive(Serialize)]
 struct Status {
     name: &'static str,
     version: &'static str,
@@ -85,6 +116,7 @@ struct Limits {
     max_upload_bytes: u64,
     spool_bytes: u64,
     ws_max_message_bytes: u64,
+    streams: u32,
     idle_timeout_seconds: f64,
 }
 
@@ -123,6 +155,7 @@ pub(super) async fn status(State(app): State<Arc<App>>) -> Response {
             max_upload_bytes: app.args.max_upload_size.0,
             spool_bytes: app.args.spool_size.0,
             ws_max_message_bytes: app.args.ws_max_message.0,
+            streams: app.args.max_streams,
             idle_timeout_seconds: app.args.idle_timeout.as_secs_f64(),
         },
     };

@@ -78,15 +78,60 @@ pub struct Args {
     pub drain_delay: Duration,
 
     /// After SIGTERM: when the server ends, even if work is unfinished.
-    #[arg(long, env = "FLACSHIP_DRAIN_TIMEOUT", value_name = "TIME", default_value = "300s", value_parser = time)]
+    #[arg(long = "drain-seconds", alias = "drain-timeout", env = "FLACSHIP_DRAIN_SECONDS", value_name = "TIME", default_value = "300s", value_parser = time)]
     pub drain_timeout: Duration,
+
+    /// Live streams at once; further ones are told to try later.
+    #[arg(long, env = "FLACSHIP_MAX_STREAMS", value_name = "COUNT", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_streams: u32,
+
+    /// How long a live stream may last, over all its connections.
+    #[arg(long, env = "FLACSHIP_MAX_STREAM_DURATION", value_name = "TIME", default_value = "24h", value_parser = positive_time)]
+    pub max_stream_duration: Duration,
+
+    /// File with the keys that sign the tokens by which streams resume after a lost connection: hex or base64, one a
+    /// line, or one key of raw bytes. The first signs, all are honoured; the file is read again when it changes. Give
+    /// all servers the same one [default: a random key, which ends with this process].
+    #[arg(long, env = "FLACSHIP_STREAM_KEY_FILE", value_name = "FILE")]
+    pub stream_key_file: Option<PathBuf>,
+
+    /// How long a stream can be resumed after its last token came.
+    #[arg(long, env = "FLACSHIP_STREAM_TOKEN_TTL", value_name = "TIME", default_value = "24h", value_parser = time)]
+    pub stream_token_ttl: Duration,
+
+    /// How often a stream is given a token to resume by, while frames come; 0s: after every frame.
+    #[arg(long, env = "FLACSHIP_CHECKPOINT_INTERVAL", value_name = "TIME", default_value = "1s", value_parser = time)]
+    pub checkpoint_interval: Duration,
+
+    /// File with the bearer tokens that let clients in, one a line; it is read again when it changes
+    /// [default: everybody is let in].
+    #[arg(long, env = "FLACSHIP_TOKEN_FILE", value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
 
     /// Largest WebSocket message.
     #[arg(long, env = "FLACSHIP_WS_MAX_MESSAGE", value_name = "SIZE", default_value = "1Mi", value_parser = positive_size)]
     pub ws_max_message: ByteSize,
 
-    /// Further origins whose pages may open `/ws`, such as https://studio.example; `*` for all [default: this server's own].
-    #[arg(long, env = "FLACSHIP_ALLOWED_ORIGINS", value_name = "ORIGIN", value_delimiter = ',')]
+    /// Largest WebSocket message that holds a whole WAV, which is how clients of older services send it.
+    #[arg(long, env = "FLACSHIP_WS_MAX_WHOLE", value_name = "SIZE", default_value = "64Mi", value_parser = positive_size)]
+    pub ws_max_whole: ByteSize,
+
+    /// Memory for all such messages together; what finds no room is told that it is too large.
+    #[arg(long, env = "FLACSHIP_WS_WHOLE_MEMORY", value_name = "SIZE", default_value = "256Mi", value_parser = positive_size)]
+    pub ws_whole_memory: ByteSize,
+
+    /// How long a client has to take a stream's last words and close its side.
+    #[arg(long, env = "FLACSHIP_CLOSE_TIMEOUT", value_name = "TIME", default_value = "5s", value_parser = positive_time)]
+    pub close_timeout: Duration,
+
+    /// A further origin whose pages may open `/ws`, such as https://studio.example; `*` for all [default: this server's own].
+    #[arg(
+        long = "allowed-origin",
+        alias = "allowed-origins",
+        env = "FLACSHIP_ALLOWED_ORIGIN",
+        value_name = "ORIGIN",
+        value_delimiter = ','
+    )]
     pub allowed_origins: Vec<String>,
 
     /// How log lines look. Which are written follows RUST_LOG [default: info].
@@ -110,7 +155,7 @@ pub enum ValueError {
     #[error(transparent)]
     Size(#[from] ByteSizeError),
     /// No duration.
-    #[error("`{0}` is no time; write for example 30s, 5m, 1m30s or 500ms")]
+    #[error("`{0}` is no time; write for example 30s, 5m, 1m30s, 500ms, or 30 for seconds")]
     Time(String),
     /// Nought where that would switch the service off.
     #[error("must be more than 0")]
@@ -124,6 +169,9 @@ fn positive_size(text: &str) -> Result<ByteSize, ValueError> {
 
 fn time(text: &str) -> Result<Duration, ValueError> {
     let error = || ValueError::Time(text.to_owned());
+    if let Ok(seconds) = text.trim().parse::<u64>() {
+        return Ok(Duration::from_secs(seconds));
+    }
     text.trim().parse::<jiff::SignedDuration>().map_err(|_| error())?.try_into().map_err(|_| error())
 }
 
@@ -143,11 +191,12 @@ mod tests {
     }
 
     #[test]
-    fn times_have_units() {
+    fn times_have_units_or_are_seconds() {
         assert_eq!(time("60s"), Ok(Duration::from_mins(1)));
         assert_eq!(time("1m30s"), Ok(Duration::from_secs(90)));
         assert_eq!(time("250ms"), Ok(Duration::from_millis(250)));
         assert_eq!(time("0s"), Ok(Duration::ZERO));
+        assert_eq!(time("300"), Ok(Duration::from_mins(5)));
         for text in ["", "soon", "-5s"] {
             assert!(time(text).is_err(), "{text}");
         }

@@ -37,7 +37,12 @@ pub(super) struct Encoder<O> {
 
 impl<O: Output + Send + 'static> Encoder<O> {
     pub(super) fn new(options: &Options, output: O, cores: &Arc<Semaphore>) -> Self {
-        let work = Work { conversion: Conversion::new(options), output };
+        Self::of(Conversion::new(options), output, cores)
+    }
+
+    /// One that goes on with a conversion.
+    pub(super) fn of(conversion: Conversion, output: O, cores: &Arc<Semaphore>) -> Self {
+        let work = Work { conversion, output };
         Self { state: State::Idle(Box::new(work)), cores: Arc::clone(cores) }
     }
 

@@ -5,13 +5,15 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{options::StreamOptions, problem::Failure};
-use crate::convert::{Format, Summary};
+use crate::convert::{Checkpoint, Format, Summary};
 
 /// What a client says in text.
 #[derive(Debug, PartialEq)]
 pub(super) enum Said {
     /// `{"type":"start",…}`: what the audio is and how to encode it.
     Start(StreamOptions),
+    /// `{"type":"resume","token":…}`: the stream goes on that this token was given to.
+    Resume(String),
     /// `{"type":"end"}`, or `{"eof":1}` as older services have it: no more audio.
     End,
 }
@@ -28,8 +30,12 @@ pub(super) fn parse(text: &str) -> Result<Said, Failure> {
             "start" => serde_json::from_value(Value::Object(object))
                 .map(Said::Start)
                 .map_err(|error| malformed(format!("this `start` cannot be read ({error})"))),
+            "resume" => match object.remove("token") {
+                Some(Value::String(token)) => Ok(Said::Resume(token)),
+                _ => Err(malformed(String::from("this `resume` has no token"))),
+            },
             "end" => Ok(Said::End),
-            _ => Err(malformed(String::from("this type is neither `start` nor `end`"))),
+            _ => Err(malformed(String::from("this type is neither `start` nor `resume` nor `end`"))),
         },
         None if object.contains_key("eof") => Ok(Said::End),
         _ => Err(malformed(String::from("this one has no type"))),
@@ -41,7 +47,17 @@ pub(super) fn parse(text: &str) -> Result<Said, Failure> {
 #[serde(tag = "type", rename_all = "lowercase")]
 pub(super) enum Say<'a> {
     /// The stream may begin.
-    Ready { id: &'a str, max_message_bytes: u64, idle_timeout_seconds: f64 },
+    Ready {
+        id: &'a str,
+        max_message_bytes: u64,
+        idle_timeout_seconds: f64,
+        /// How often a checkpoint comes, at most.
+        checkpoint_seconds: f64,
+        /// Whether checkpoints will come, unless `start` asks for what rules them out.
+        resumable: bool,
+        /// How long a checkpoint's token holds.
+        expires_seconds: u64,
+    },
     /// What the header says, once it has been read.
     Format {
         sample_rate: u32,
@@ -52,6 +68,10 @@ pub(super) enum Say<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         declared_samples: Option<u64>,
     },
+    /// Where the stream stands: frames up to here have been sent.
+    Checkpoint { token: &'a str, samples: u64, bytes_in: u64, bytes_out: u64 },
+    /// The stream goes on from here.
+    Resumed { samples: u64, bytes_in: u64, bytes_out: u64 },
     /// All audio has been encoded and sent.
     Done {
         samples: u64,
@@ -75,7 +95,7 @@ pub(super) struct Note {
     message: String,
 }
 
-impl Say<'_> {
+impl<'a> Say<'a> {
     pub(super) fn format(format: &Format) -> Self {
         Self::Format {
             sample_rate: format.sample_rate,
@@ -84,6 +104,14 @@ impl Say<'_> {
             channel_mask: format.channel_mask,
             declared_samples: format.declared_samples,
         }
+    }
+
+    pub(super) fn checkpoint(token: &'a str, at: &Checkpoint) -> Self {
+        Self::Checkpoint { token, samples: at.samples(), bytes_in: at.bytes_in(), bytes_out: at.bytes_out() }
+    }
+
+    pub(super) fn resumed(at: &Checkpoint) -> Self {
+        Self::Resumed { samples: at.samples(), bytes_in: at.bytes_in(), bytes_out: at.bytes_out() }
     }
 
     pub(super) fn done(summary: &Summary) -> Self {
@@ -119,6 +147,7 @@ mod tests {
     fn what_clients_may_say() {
         assert_eq!(parse(r#"{"type":"end"}"#).unwrap(), Said::End);
         assert_eq!(parse(r#"{"eof" : 1}"#).unwrap(), Said::End);
+        assert_eq!(parse(r#"{"type":"resume","token":"AQ"}"#).unwrap(), Said::Resume("AQ".into()));
         assert_eq!(parse(r#"{"type":"start"}"#).unwrap(), Said::Start(StreamOptions::default()));
         let start =
             r#"{"type":"start","format":"pcm","sample_rate":48000,"channels":2,"bits_per_sample":16,"level":3}"#;
@@ -134,6 +163,8 @@ mod tests {
             ("{}", "no type"),
             (r#"{"type":7}"#, "no type"),
             (r#"{"type":"stop"}"#, "neither"),
+            (r#"{"type":"resume"}"#, "no token"),
+            (r#"{"type":"resume","token":7}"#, "no token"),
             (r#"{"type":"start","speed":256}"#, "speed"),
             (r#"{"type":"start","level":"high"}"#, "expected u8"),
             (r#"{"type":"start","format":"ogg"}"#, "unknown variant"),

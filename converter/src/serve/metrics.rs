@@ -14,6 +14,8 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
+use super::token::Refusal;
+
 /// Which way in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -104,6 +106,9 @@ pub(super) struct Metrics {
     duration: Family<ByKind, Histogram, fn() -> Histogram>,
     active: Family<ByKind, Gauge>,
     errors: Family<Code, Counter>,
+    resumed: Counter,
+    tokens: Counter,
+    refused_tokens: Family<Code, Counter>,
     spool: Gauge,
     draining: Gauge,
 }
@@ -119,6 +124,9 @@ impl Metrics {
             duration: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.005, 2.5, 14))),
             active: Family::default(),
             errors: Family::default(),
+            resumed: Counter::default(),
+            tokens: Counter::default(),
+            refused_tokens: Family::default(),
             spool: Gauge::default(),
             draining: Gauge::default(),
             registry: Registry::default(),
@@ -140,6 +148,9 @@ impl Metrics {
         );
         registry.register("active_conversions", "Conversions under way, by way in", metrics.active.clone());
         registry.register("errors", "Errors told to clients or met with them, by code", metrics.errors.clone());
+        registry.register("resumed_streams", "Streams that went on after a lost connection", metrics.resumed.clone());
+        registry.register("stream_tokens", "Tokens handed out, to resume streams by", metrics.tokens.clone());
+        registry.register("refused_stream_tokens", "Tokens not honoured, by code", metrics.refused_tokens.clone());
         registry.register_with_unit("spool_used", "Results held", Unit::Bytes, metrics.spool.clone());
         registry.register("draining", "1 once the server is stopping", metrics.draining.clone());
         for kind in Kind::ALL {
@@ -148,6 +159,9 @@ impl Metrics {
             for outcome in Outcome::ALL {
                 drop(metrics.conversions.get_or_create(&outcome.label(kind)));
             }
+        }
+        for refusal in Refusal::ALL {
+            drop(metrics.refused_tokens.get_or_create(&Code { code: refusal.code() }));
         }
         Self { registry, ..metrics }
     }
@@ -170,6 +184,21 @@ impl Metrics {
     /// Counts an error by its code.
     pub(super) fn error(&self, code: &'static str) {
         self.errors.get_or_create(&Code { code }).inc();
+    }
+
+    /// Counts a stream that goes on after a lost connection.
+    pub(super) fn resumed(&self) {
+        self.resumed.inc();
+    }
+
+    /// Counts a token that a stream was given.
+    pub(super) fn token(&self) {
+        self.tokens.inc();
+    }
+
+    /// Counts a token that was not honoured.
+    pub(super) fn refused_token(&self, refusal: Refusal) {
+        self.refused_tokens.get_or_create(&Code { code: refusal.code() }).inc();
     }
 
     /// Conversions that ended so.

@@ -4,11 +4,14 @@
 //! that were bound. One file a route group: [`page`], [`convert`], [`stream`], [`admin`]; around them what they share.
 
 mod admin;
+mod allowance;
 mod args;
+mod auth;
 mod connection;
 mod convert;
 mod encode;
 mod filename;
+mod keys;
 mod limits;
 mod messages;
 mod metrics;
@@ -17,14 +20,26 @@ mod origin;
 mod page;
 mod problem;
 mod request;
+mod resume;
 mod shutdown;
 mod socket;
 mod spool;
 mod state;
 mod stream;
+mod talk;
+mod token;
 mod upload;
+mod whole;
+mod wire;
 
-use std::{future::Future, io, io::IsTerminal, net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{
+    future::Future,
+    io,
+    io::IsTerminal,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use axum::{
     Router,
@@ -35,8 +50,11 @@ use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
 
 pub use args::{Args, LogFormat, ValueError};
+pub use keys::SecretError;
 pub use shutdown::Stop;
 
+use auth::Auth;
+use keys::{Content, SecretFile, Secrets};
 use spool::Pool;
 use state::App;
 
@@ -58,6 +76,16 @@ pub enum Error {
         folder: PathBuf,
         /// What the system said.
         source: io::Error,
+    },
+    /// A file of secrets is missing or of no use.
+    #[error("{flag}: {}: {source}", path.display())]
+    Secrets {
+        /// The flag that named the file.
+        flag: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: SecretError,
     },
     /// The system gives no signals.
     #[error("cannot wait for signals: {0}")]
@@ -106,7 +134,10 @@ impl Server {
             .map_err(|source| Error::Spool { folder, source })?;
         let (public, public_address) = listen(args.listen).await?;
         let (admin, admin_address) = listen(args.admin_listen).await?;
-        Ok(Self { app: App::new(args, spools), public, admin, addresses: [public_address, admin_address] })
+        let auth = Auth::new(args.token_file.as_deref()).map_err(secrets("--token-file", args.token_file.as_ref()))?;
+        let keys = stream_keys(args.stream_key_file.as_deref())
+            .map_err(secrets("--stream-key-file", args.stream_key_file.as_ref()))?;
+        Ok(Self { app: App::new(args, spools, auth, keys), public, admin, addresses: [public_address, admin_address] })
     }
 
     /// Where the page is.
@@ -154,12 +185,33 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Error>
     Ok((listener, bound))
 }
 
+fn secrets(flag: &'static str, path: Option<&PathBuf>) -> impl FnOnce(SecretError) -> Error {
+    let path = path.cloned().unwrap_or_default();
+    move |source| Error::Secrets { flag, path, source }
+}
+
+/// The keys that sign the tokens of streams.
+fn stream_keys(file: Option<&Path>) -> Result<Secrets, SecretError> {
+    if let Some(path) = file {
+        return SecretFile::open(path, Content::Keys).map(Secrets::File);
+    }
+    tracing::warn!(
+        "no --stream-key-file: streams can be resumed only with this process; give all servers one file of random bytes \
+         to let them go on after its end"
+    );
+    Secrets::generate()
+}
+
 fn public_routes(app: &Arc<App>) -> Router {
-    let routes = Router::new()
+    let locked = Router::new()
         .route("/convert", post(convert::convert))
+        .route("/status", get(admin::status))
+        .route_layer(from_fn_with_state(Arc::clone(app), auth::require));
+    let routes = Router::new()
+        // It looks for the token itself: see `auth`.
         .route("/ws", get(stream::upgrade))
         .route("/healthz", get(admin::alive))
-        .route("/status", get(admin::status))
+        .merge(locked)
         .merge(page::routes());
     framed(routes, app)
 }
@@ -168,6 +220,7 @@ fn admin_routes(app: &Arc<App>) -> Router {
     let routes = Router::new()
         .route("/livez", get(admin::alive))
         .route("/readyz", get(admin::ready))
+        .route("/load", get(admin::load))
         .route("/metrics", get(admin::metrics));
     framed(routes, app)
 }

@@ -6,7 +6,7 @@ use std::{fmt::Display, str::FromStr};
 use axum::{extract::Query, http::Uri};
 
 use super::{args::Args, problem::Failure, upload::short};
-use crate::convert::{HeadPlace, Input, Level, Options, PcmFormat, Verify};
+use crate::convert::{HeadPlace, Input, Level, Metadata, Options, PcmFormat, Verify};
 
 const CONVERT: [&str; 9] =
     ["level", "block_size", "verify", "metadata", "float", "length", "valid_bits", "subset", "filename"];
@@ -140,6 +140,11 @@ impl StreamOptions {
             channels: self.channels.or(earlier.channels),
             bits_per_sample: self.bits_per_sample.or(earlier.bits_per_sample),
         }
+    }
+
+    /// What is kept beside the audio; None if that cannot be read.
+    pub(super) fn metadata(&self, args: &Args) -> Option<Metadata> {
+        self.metadata.as_ref().map_or(Some(args.metadata), |asked| asked.parse().ok())
     }
 
     /// Checks that the options fit together. The client can put the final head in the place of the first one, if both

@@ -10,7 +10,7 @@ use axum::{
 };
 use serde::Serialize;
 
-use super::spool::SpoolError;
+use super::{spool::SpoolError, token::Refusal};
 use crate::bytesize::ByteSize;
 use crate::convert::{ConvertError, ErrorClass};
 
@@ -76,18 +76,32 @@ pub(super) enum Failure {
     SpoolFull,
     #[error("the server is stopping and takes no new work: try again, another one will answer")]
     Draining,
-    #[error("the server is stopping and this stream outlasted its time to finish: connect again")]
+    #[error("the server is stopping and this stream outlasted its time to finish: connect again and resume it")]
     CutOff,
-    #[error("pages of {0} may not open streams here: add that origin to --allowed-origins if they should")]
+    #[error("pages of {0} may not open streams here: add that origin to --allowed-origin if they should")]
     Origin(String),
     #[error("this is the address of a WebSocket: {0}")]
     NoUpgrade(String),
     #[error("a text message here is JSON such as {{\"type\":\"start\"}} or {{\"type\":\"end\"}}: {0}")]
     MalformedMessage(String),
-    #[error("`start` comes once, before the audio")]
+    #[error("`start` or `resume` comes once, before the audio")]
     LateStart,
+    #[error(
+        "a bearer token is needed here: send `Authorization: Bearer …`, or for /ws the subprotocol `flacship.bearer.<base64url of the token>`"
+    )]
+    Unauthorized,
+    #[error("the server has all {limit} streams that it takes: try again in a few seconds")]
+    TooManyStreams { limit: u32 },
+    #[error("the stream has lasted {seconds} s, the longest that this server lets one be: begin a new one")]
+    StreamTooLong { seconds: u64 },
+    #[error("{0}: begin a new stream")]
+    Token(#[from] Refusal),
     #[error("a message is larger than {limit}: send smaller ones, they may be split anywhere")]
     MessageTooLarge { limit: ByteSize },
+    #[error(
+        "there is no memory for so large a message now: try again in a few seconds, or send smaller ones with subprotocol flacship.v1"
+    )]
+    NoRoom,
     #[error("the connection broke the WebSocket protocol: {0}")]
     Protocol(String),
     #[error("the stream ended without its `end` message, so its last samples are missing")]
@@ -176,7 +190,11 @@ impl Failure {
             Self::NoUpgrade(_) => ("no_upgrade", S::UPGRADE_REQUIRED, close::POLICY),
             Self::MalformedMessage(_) => ("malformed_message", S::BAD_REQUEST, close::INVALID),
             Self::LateStart => ("late_start", S::BAD_REQUEST, close::POLICY),
-            Self::MessageTooLarge { .. } => ("message_too_large", S::PAYLOAD_TOO_LARGE, close::TOO_BIG),
+            Self::Unauthorized => ("unauthorized", S::UNAUTHORIZED, close::POLICY),
+            Self::TooManyStreams { .. } => ("too_many_streams", S::SERVICE_UNAVAILABLE, close::TRY_LATER),
+            Self::StreamTooLong { .. } => ("stream_too_long", S::BAD_REQUEST, close::POLICY),
+            Self::Token(refusal) => (refusal.code(), S::BAD_REQUEST, close::POLICY),
+            Self::MessageTooLarge { .. } | Self::NoRoom => ("message_too_large", S::PAYLOAD_TOO_LARGE, close::TOO_BIG),
             Self::Protocol(_) => ("protocol", S::BAD_REQUEST, close::PROTOCOL),
             Self::NoEnd => ("no_end", S::BAD_REQUEST, close::NORMAL),
             Self::NotFound => ("not_found", S::NOT_FOUND, close::POLICY),
@@ -188,7 +206,7 @@ impl Failure {
 
     fn retry_after(&self) -> Option<u64> {
         match self {
-            Self::SpoolFull => Some(RETRY_AFTER),
+            Self::SpoolFull | Self::TooManyStreams { .. } => Some(RETRY_AFTER),
             Self::Draining | Self::CutOff => Some(RETRY_AFTER_DRAIN),
             _ => None,
         }

@@ -19,7 +19,7 @@ use super::{
 
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Asked every few seconds by probes and scrapers: only their failures are worth a line.
-const QUIET: [&str; 4] = ["/livez", "/readyz", "/metrics", "/healthz"];
+const QUIET: [&str; 5] = ["/livez", "/readyz", "/load", "/metrics", "/healthz"];
 /// Longest id of a client's that is taken over.
 const MAX_ID: usize = 128;
 

@@ -85,6 +85,8 @@ impl Socket {
             }
             Poll::Pending => {
                 ready!(self.unread.poll_over(cx));
+                // Whoever wants to say a last word has that much time again.
+                self.unread.progress();
                 self.peer_sends = false;
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }

@@ -13,6 +13,8 @@ use tokio_util::task::TaskTracker;
 
 use super::{
     args::Args,
+    auth::Auth,
+    keys::Secrets,
     metrics::{Kind, Metrics, Outcome, Volume},
     problem::Failure,
     shutdown::Shutdown,
@@ -26,6 +28,13 @@ pub(super) struct App {
     pub metrics: Metrics,
     pub spools: Arc<Pool>,
     pub shutdown: Shutdown,
+    pub auth: Auth,
+    /// What signs the tokens of streams.
+    pub stream_keys: Secrets,
+    /// One permit a stream that may still begin.
+    pub streams: Arc<Semaphore>,
+    /// One permit a KiB of memory for messages that hold a whole WAV.
+    pub whole: Arc<Semaphore>,
     /// One permit a core: as many encoding jobs run at once.
     pub cores: Arc<Semaphore>,
     /// Connections, and closes that linger.
@@ -37,9 +46,15 @@ pub(super) struct App {
 }
 
 impl App {
-    pub(super) fn new(args: Args, spools: Pool) -> Arc<Self> {
+    pub(super) fn new(args: Args, spools: Pool, auth: Auth, stream_keys: Secrets) -> Arc<Self> {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let permits =
+            |count: u64| Semaphore::new(usize::try_from(count).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS));
         Arc::new(Self {
+            auth,
+            stream_keys,
+            streams: Arc::new(permits(args.max_streams.into())),
+            whole: Arc::new(permits(args.ws_whole_memory.0 / 1024)),
             args,
             metrics: Metrics::new(),
             spools: Arc::new(spools),
@@ -105,7 +120,11 @@ impl Drop for Running {
 pub(super) fn outcome_of(failure: &Failure) -> Outcome {
     match failure {
         Failure::ClientGone | Failure::SlowReader | Failure::NoEnd | Failure::Idle { .. } => Outcome::Aborted,
-        Failure::SpoolFull | Failure::Draining | Failure::CutOff | Failure::Internal(_) => Outcome::Failed,
+        Failure::SpoolFull
+        | Failure::Draining
+        | Failure::CutOff
+        | Failure::TooManyStreams { .. }
+        | Failure::Internal(_) => Outcome::Failed,
         other if other.cause().is_some() => Outcome::Failed,
         _ => Outcome::Refused,
     }

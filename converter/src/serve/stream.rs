@@ -1,10 +1,9 @@
 //! `GET /ws`: audio comes in binary messages split anywhere, FLAC goes out as whole frames while the audio still comes.
 //!
-//! Back-pressure is the order of things: the socket is read only when the encoder has nothing to do and its frames have
-//! been sent. So a client that sends too fast is slowed by TCP, and one that does not read is given up by the
-//! socket's own deadline.
+//! Here is a stream's life: the upgrade, who is let in, and how its end is told and counted. What is said in between lives in
+//! [`super::talk`].
 
-use std::{io, sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
     body::Body,
@@ -12,46 +11,35 @@ use axum::{
     http::{HeaderValue, header},
     response::{IntoResponse, Response},
 };
-use bytes::Bytes;
-use futures::{SinkExt, StreamExt};
-use hyper::upgrade::{OnUpgrade, Upgraded};
-use hyper_util::rt::TokioIo;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
-use tokio_tungstenite::{
-    WebSocketStream,
-    tungstenite::{
-        self, Message,
-        error::ProtocolError,
-        handshake::server::create_response_with_body,
-        protocol::{CloseFrame, Role, WebSocketConfig},
-    },
-};
+use hyper::upgrade::OnUpgrade;
+use tokio::{sync::OwnedSemaphorePermit, time::Instant};
+use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
 
 use super::{
-    args::Args,
+    auth,
     convert::seconds,
-    encode::Encoder,
-    messages::{self, Said, Say},
+    messages::Say,
     metrics::{Kind, Outcome, Volume},
     options::{self, StreamOptions},
     origin,
     problem::{Failure, close},
     request::RequestId,
     shutdown::Phase,
-    state::{App, outcome_of},
+    state::{App, Running, outcome_of},
+    talk::{Ended, Talk},
+    wire::{Protocol, Wire},
 };
-use crate::convert::{Output, Summary};
+use crate::convert::Summary;
 
 /// The name of this protocol, for clients that ask for it by name.
 const SUBPROTOCOL: &str = "flacship.v1";
-/// How often an idle connection is kept alive through proxies.
-const PING_EVERY: Duration = Duration::from_secs(20);
-/// How long the client may take to close its side.
-const CLOSING: Duration = Duration::from_secs(5);
-/// Most audio that is encoded before its frames are sent: 0.3 s of CD audio.
-const SLICE: usize = 64 * 1024;
 
-type Socket = WebSocketStream<TokioIo<Upgraded>>;
+/// What the handshake said.
+struct Asked {
+    options: Result<StreamOptions, Failure>,
+    admitted: Result<(), Failure>,
+    protocol: Protocol,
+}
 
 /// Handles `GET /ws`. Only what a browser must not get past is refused before the upgrade: it shows a page nothing of a
 /// refused handshake.
@@ -71,15 +59,15 @@ pub(super) async fn upgrade(
             return response;
         }
     };
-    let offered = request.headers().get_all(header::SEC_WEBSOCKET_PROTOCOL).iter();
-    if offered
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|list| list.split(','))
-        .any(|it| it.trim() == SUBPROTOCOL)
-    {
+    let named = auth::offered(request.headers()).any(|offer| offer == SUBPROTOCOL);
+    if named {
         response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
     }
-    let asked = options::stream(request.uri());
+    let asked = Asked {
+        options: options::stream(request.uri()),
+        admitted: app.auth.check_stream(request.headers()),
+        protocol: if named { Protocol::Named } else { Protocol::Plain },
+    };
     let upgrade = hyper::upgrade::on(&mut request);
     // Held until the stream's last byte, so that the server does not end before it.
     let open = app.connections.token();
@@ -91,32 +79,37 @@ pub(super) async fn upgrade(
 }
 
 /// One stream from its upgrade to its close.
-async fn serve(app: &Arc<App>, id: &str, asked: Result<StreamOptions, Failure>, upgrade: OnUpgrade) {
+async fn serve(app: &Arc<App>, id: &str, asked: Asked, upgrade: OnUpgrade) {
     let Ok(upgraded) = upgrade.await else { return };
-    let mut socket =
-        WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config(&app.args))).await;
+    let mut wire = Wire::new(upgraded, asked.protocol, app).await;
     let started = Instant::now();
-    let (result, running) = match app.begin(Kind::Stream) {
-        Ok(running) => (converse(app, id, asked, &mut socket).await, Some(running)),
+    let (result, running) = match asked.admitted.and_then(|()| begin(app)) {
+        Ok(running) => {
+            let result = match asked.options {
+                Ok(options) => Talk::new(app, id, options, &mut wire).run(asked.protocol).await,
+                Err(failure) => Err(failure),
+            };
+            (result, Some(running))
+        }
         Err(failure) => (Err(failure), None),
     };
-    let (outcome, volume, code, closed) = match &result {
-        Ok(summary) => {
-            let (bytes_in, bytes_out) = (summary.bytes_in, summary.bytes_out);
-            let volume = Volume { bytes_in, bytes_out, audio_seconds: seconds(summary) };
-            let closed = finish(&mut socket, &Say::done(summary), close::NORMAL, "done").await;
-            (Outcome::Converted, volume, "", closed)
-        }
+    let (outcome, volume, code) = match &result {
+        Ok(Ended::Stream(summary) | Ended::Whole(summary)) => (Outcome::Converted, volume(summary), ""),
         Err(failure) => {
             app.metrics.error(failure.code());
             if let Some(cause) = failure.cause() {
                 tracing::error!(request_id = id, cause, "a stream failed through the server's fault");
             }
-            let closed = finish(&mut socket, &Say::error(failure), failure.close_code(), failure.code()).await;
-            (outcome_of(failure), Volume::default(), failure.code(), closed)
+            (outcome_of(failure), Volume::default(), failure.code())
         }
     };
-    if let Some(mut running) = running {
+    let (last, close_code, reason) = match &result {
+        Ok(Ended::Stream(summary)) => (Some(Say::done(summary)), close::NORMAL, "done"),
+        Ok(Ended::Whole(_)) => (None, close::NORMAL, "done"),
+        Err(failure) => (Some(Say::error(failure)), failure.close_code(), failure.code()),
+    };
+    let closed = wire.finish(last.as_ref(), close_code, reason, app.args.close_timeout).await;
+    if let Some((mut running, _place)) = running {
         running.end(outcome, volume);
     }
     tracing::info!(
@@ -135,189 +128,18 @@ async fn serve(app: &Arc<App>, id: &str, asked: Result<StreamOptions, Failure>, 
     );
 }
 
-fn config(args: &Args) -> WebSocketConfig {
-    let largest = usize::try_from(args.ws_max_message.0).unwrap_or(usize::MAX);
-    WebSocketConfig::default()
-        .read_buffer_size(16 * 1024)
-        .write_buffer_size(16 * 1024)
-        // Frames are sent one after another, so what waits is at most one slice's.
-        .max_write_buffer_size(4 * SLICE)
-        .max_message_size(Some(largest))
-        .max_frame_size(Some(largest))
-}
-
-/// The frames that one slice of audio made.
-#[derive(Debug, Default)]
-struct Frames(Vec<Bytes>);
-
-impl Output for Frames {
-    fn head(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.0.push(Bytes::copy_from_slice(bytes));
-        Ok(())
+/// Takes a place among the streams, if there is one. A server that stops says so even if it is full: the client should go
+/// elsewhere and not wait.
+fn begin(app: &Arc<App>) -> Result<(Running, OwnedSemaphorePermit), Failure> {
+    if app.shutdown.phase() >= Phase::Draining {
+        return Err(Failure::Draining);
     }
-
-    fn frame(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.head(bytes)
-    }
+    let place = Arc::clone(&app.streams)
+        .try_acquire_owned()
+        .map_err(|_| Failure::TooManyStreams { limit: app.args.max_streams })?;
+    Ok((app.begin(Kind::Stream)?, place))
 }
 
-/// What the client wants next.
-enum Next {
-    Audio(Bytes),
-    Start(StreamOptions),
-    End,
-}
-
-/// Everything up to the last frame.
-async fn converse(
-    app: &Arc<App>,
-    id: &str,
-    asked: Result<StreamOptions, Failure>,
-    socket: &mut Socket,
-) -> Result<Summary, Failure> {
-    let mut asked = asked?;
-    let ready = Say::Ready {
-        id,
-        max_message_bytes: app.args.ws_max_message.0,
-        idle_timeout_seconds: app.args.idle_timeout.as_secs_f64(),
-    };
-    send(socket, Message::text(ready.to_json()?)).await?;
-
-    let mut ping = interval(PING_EVERY);
-    ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    ping.reset();
-    let mut idle_at = Instant::now() + app.args.idle_timeout;
-    let mut encoder: Option<Encoder<Frames>> = None;
-    let mut audio = Bytes::new();
-    let mut format_said = false;
-    let mut started = false;
-    loop {
-        let busy = encoder.as_ref().is_some_and(Encoder::is_busy);
-        if !busy && !audio.is_empty() {
-            let slice = audio.split_to(audio.len().min(SLICE));
-            let running = match &mut encoder {
-                Some(running) => running,
-                None => encoder.insert(new_encoder(app, &asked)?),
-            };
-            running.start(vec![slice]).await?;
-            continue;
-        }
-        tokio::select! {
-            biased;
-            () = app.shutdown.reached(Phase::Over) => return Err(Failure::CutOff),
-            settled = settle(&mut encoder), if busy => {
-                settled?;
-                if let Some((conversion, frames)) = encoder.as_mut().and_then(Encoder::idle) {
-                    if let (Some(format), false) = (conversion.format(), format_said) {
-                        format_said = true;
-                        send(socket, Message::text(Say::format(format).to_json()?)).await?;
-                    }
-                    deliver(socket, frames).await?;
-                }
-                idle_at = Instant::now() + app.args.idle_timeout;
-            }
-            _ = ping.tick() => send(socket, Message::Ping(Bytes::new())).await?,
-            next = next(socket, &app.args), if !busy => {
-                idle_at = Instant::now() + app.args.idle_timeout;
-                match next? {
-                    Next::Audio(bytes) => audio = bytes,
-                    Next::Start(_) if started || encoder.is_some() => return Err(Failure::LateStart),
-                    Next::Start(options) => {
-                        started = true;
-                        asked = options.or(&asked);
-                        // Refused at once, not with the first audio.
-                        asked.resolve(&app.args)?;
-                    }
-                    Next::End => break,
-                }
-            }
-            () = sleep_until(idle_at), if !busy => {
-                return Err(Failure::Idle { seconds: app.args.idle_timeout.as_secs() });
-            }
-        }
-    }
-    let encoder = match encoder {
-        Some(encoder) => encoder,
-        None => new_encoder(app, &asked)?,
-    };
-    let (result, frames) = encoder.finish().await;
-    let summary = result?;
-    if !format_said {
-        send(socket, Message::text(Say::format(&summary.format).to_json()?)).await?;
-    }
-    deliver(socket, &mut frames.unwrap_or_default()).await?;
-    Ok(summary)
-}
-
-fn new_encoder(app: &App, asked: &StreamOptions) -> Result<Encoder<Frames>, Failure> {
-    let options = asked.resolve(&app.args)?;
-    Ok(Encoder::new(&options, Frames::default(), &app.cores))
-}
-
-async fn settle(encoder: &mut Option<Encoder<Frames>>) -> Result<(), Failure> {
-    match encoder {
-        Some(encoder) => encoder.settle().await,
-        None => Ok(()),
-    }
-}
-
-/// The next thing that concerns us. Safe to drop while waiting: messages are only taken whole.
-async fn next(socket: &mut Socket, args: &Args) -> Result<Next, Failure> {
-    loop {
-        let message = match socket.next().await {
-            Some(Ok(message)) => message,
-            Some(Err(error)) => return Err(receive_failure(error, args)),
-            None => return Err(Failure::ClientGone),
-        };
-        return match message {
-            Message::Binary(bytes) if bytes.is_empty() => Ok(Next::End),
-            Message::Binary(bytes) => Ok(Next::Audio(bytes)),
-            Message::Text(text) => Ok(match messages::parse(&text)? {
-                Said::Start(options) => Next::Start(options),
-                Said::End => Next::End,
-            }),
-            Message::Close(_) => Err(Failure::NoEnd),
-            Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => continue,
-        };
-    }
-}
-
-fn receive_failure(error: tungstenite::Error, args: &Args) -> Failure {
-    match error {
-        tungstenite::Error::Capacity(_) => Failure::MessageTooLarge { limit: args.ws_max_message },
-        tungstenite::Error::Utf8(_) => Failure::MalformedMessage(String::from("this is no UTF-8")),
-        tungstenite::Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) | tungstenite::Error::Io(_) => {
-            Failure::ClientGone
-        }
-        other => Failure::Protocol(other.to_string()),
-    }
-}
-
-/// Sends the frames that are there, each as a message of its own.
-async fn deliver(socket: &mut Socket, frames: &mut Frames) -> Result<(), Failure> {
-    for frame in frames.0.drain(..) {
-        send(socket, Message::Binary(frame)).await?;
-    }
-    Ok(())
-}
-
-async fn send(socket: &mut Socket, message: Message) -> Result<(), Failure> {
-    socket.send(message).await.map_err(|error| match error {
-        tungstenite::Error::Io(error) if error.kind() == io::ErrorKind::TimedOut => Failure::SlowReader,
-        _ => Failure::ClientGone,
-    })
-}
-
-/// Says the last word, closes, and waits for the client to close too: what it still sends is read, so that the kernel does
-/// not answer it with a reset that would throw the last word away.
-async fn finish(socket: &mut Socket, last: &Say<'_>, code: u16, reason: &'static str) -> Result<(), Failure> {
-    let close = CloseFrame { code: code.into(), reason: reason.into() };
-    timeout(CLOSING, async {
-        send(socket, Message::text(last.to_json()?)).await?;
-        send(socket, Message::Close(Some(close))).await?;
-        while let Some(Ok(_)) = socket.next().await {}
-        Ok(())
-    })
-    .await
-    .unwrap_or(Err(Failure::ClientGone))
+fn volume(summary: &Summary) -> Volume {
+    Volume { bytes_in: summary.bytes_in, bytes_out: summary.bytes_out, audio_seconds: seconds(summary) }
 }

@@ -40,7 +40,7 @@ pub(super) struct ChunkHeader {
 
 /// What a header says about the size of its chunk's body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Size {
+pub(crate) enum Size {
     /// That many bytes.
     Bytes(u64),
     /// The value that stands for "unknown", and what it is as a number.
@@ -61,7 +61,7 @@ pub(super) enum Role {
 }
 
 impl Size {
-    pub(super) fn claimed(self) -> u64 {
+    pub(crate) fn claimed(self) -> u64 {
         match self {
             Self::Bytes(bytes) | Self::Open(bytes) => bytes,
         }

@@ -9,7 +9,16 @@ const FIXED: usize = 24;
 /// One row of the table: a chunk's name and its size.
 const ROW: usize = 12;
 /// More chunks of over 4 GiB than a file will have.
-const MAX_ROWS: usize = 64;
+pub(crate) const MAX_ROWS: usize = 64;
+
+/// What a `ds64` chunk says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Sizes {
+    /// Bytes of audio.
+    pub data: u64,
+    /// Chunks and the bytes of their bodies, at most [`MAX_ROWS`].
+    pub table: Vec<([u8; 4], u64)>,
+}
 
 /// The 64-bit sizes, read as the chunk's bytes arrive.
 #[derive(Debug, Clone, Default)]
@@ -22,6 +31,16 @@ pub(super) struct Ds64 {
 }
 
 impl Ds64 {
+    /// Sizes that were read before.
+    pub(super) fn of(sizes: &Sizes) -> Self {
+        Self { data_size: Some(sizes.data), table: sizes.table.clone(), rows_left: Some(0), pending: Vec::new() }
+    }
+
+    /// All that can be asked for once the chunk has ended.
+    pub(super) fn sizes(&self) -> Sizes {
+        Sizes { data: self.data_size(), table: self.table.clone() }
+    }
+
     /// Takes the next bytes of the chunk's body.
     pub(super) fn take(&mut self, mut bytes: &[u8]) {
         loop {

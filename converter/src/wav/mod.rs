@@ -4,7 +4,8 @@
 //! Read: RIFF, RF64, BW64 and Wave64 with integer PCM, and floating point if the caller lets it be rounded. `parser`
 //! walks chunks and decides where the audio ends, `sniff` tells the containers from each other and from everything
 //! else, `chunk` knows chunk headers and names, `ds64` the 64-bit sizes of RF64, `format` reads the `fmt ` chunk,
-//! `samples` turns containers into samples and `pack` turns them back, `rules` are the caller's decisions, `names` what
+//! `samples` turns containers into samples and `pack` turns them back, `rules` are the caller's decisions, `start` is what it
+//! takes to go on within the audio, `names` what
 //! the files are called, `error` says why not.
 
 mod chunk;
@@ -18,6 +19,7 @@ mod pcm;
 mod rules;
 mod samples;
 mod sniff;
+mod start;
 
 pub use error::{WavError, WavErrorClass, WavWarning};
 pub use format::{Encoding, Endian, Format, Kind, MAX_BITS, MIN_BITS, check_format};
@@ -26,4 +28,9 @@ pub use pack::{Packer, Packing, Spare, SpareBits};
 pub use parser::{Parser, Piece, Skip};
 pub use pcm::{Justify, PcmFormat, Sign};
 pub use rules::{Float, Length, Rules, UnknownChoice, ValidBits};
-pub use samples::Unpacker;
+pub use samples::{Tally, Unpacker};
+pub use start::AudioStart;
+
+pub(crate) use chunk::Size;
+pub(crate) use ds64::{MAX_ROWS, Sizes};
+pub(crate) use sniff::Container;

@@ -7,10 +7,11 @@
 mod chunks;
 mod ends;
 
-use super::chunk::{ChunkHeader, Held, Role};
+use super::chunk::{ChunkHeader, Held, Role, Size};
 use super::ds64::Ds64;
 use super::format::Format;
 use super::sniff::{Container, RIFF_HEADER, WAVE64_HEADER, check_wave64, sniff};
+use super::start::{AudioStart, audio_bytes};
 use super::{Length, Rules, WavError, WavWarning};
 
 /// Bytes of an ID3v1 tag, the last ones of a file.
@@ -115,8 +116,10 @@ enum Reading {
 /// What is known of the data chunk.
 #[derive(Debug, Clone, Copy)]
 struct Data {
-    /// Bytes of audio that the file declares.
-    declared: u64,
+    /// What the file declares.
+    size: Size,
+    /// Where its body begins.
+    at: u64,
     /// Bytes of audio passed on or passed over.
     passed: u64,
 }
@@ -137,6 +140,32 @@ impl Parser {
             no_tag_at: None,
             warnings: Vec::new(),
         }
+    }
+
+    /// A parser that goes on within the audio, after so many bytes of it: no more than there are by
+    /// [`AudioStart::bytes`].
+    pub fn resume(start: &AudioStart, passed: u64) -> Self {
+        let mut parser = Self::new(start.rules);
+        parser.container = start.container;
+        parser.format = Some(start.fmt);
+        parser.ds64 = start.sizes.as_ref().map(|sizes| Box::new(Ds64::of(sizes)));
+        parser.offset = start.at.saturating_add(passed);
+        parser.chunk_at = start.at;
+        parser.go_into_audio(Data { size: start.size, at: start.at, passed });
+        parser
+    }
+
+    /// What it takes to go on within the audio, once that has begun.
+    pub fn audio_start(&self) -> Option<AudioStart> {
+        let (data, fmt) = (self.data?, self.format?);
+        Some(AudioStart {
+            rules: self.rules,
+            container: self.container,
+            fmt,
+            size: data.size,
+            at: data.at,
+            sizes: self.ds64.as_ref().map(|ds64| ds64.sizes()),
+        })
     }
 
     /// Takes the next bytes of the input and passes on what they hold. The first error ends the parse; calling again
@@ -297,6 +326,21 @@ impl Parser {
             return self.held.shift().map_or(Ok(()), |byte| sink(Piece::Padding(&[byte])));
         }
         self.enter_chunk(header, sink)
+    }
+
+    /// Begins with what is left of the audio.
+    fn go_into_audio(&mut self, data: Data) {
+        let Data { size, passed, .. } = data;
+        self.data = Some(data);
+        match audio_bytes(self.rules.length, size) {
+            Some(bytes) => self.audio(Some(bytes.saturating_sub(passed)), self.container.padding(bytes)),
+            None if self.rules.length == Length::Eof => self.audio(None, 0),
+            None if size == Size::Bytes(0) && passed == 0 => self.state = State::EmptyData,
+            None => {
+                self.warnings.push(WavWarning::UnknownLength);
+                self.audio(None, 0);
+            }
+        }
     }
 
     fn audio(&mut self, left: Option<u64>, padding: u8) {

@@ -84,6 +84,13 @@ impl PcmFormat {
         self
     }
 
+    /// The headerless PCM that has this format; none is floating point.
+    pub(crate) fn of(format: &Format) -> Option<Self> {
+        let Format { channels, sample_rate, bits_per_sample, encoding, .. } = *format;
+        let fits = encoding.kind != Kind::Float;
+        fits.then_some(Self { sample_rate, channels, bits_per_sample, encoding })
+    }
+
     fn justify(self) -> Justify {
         if self.encoding.kind == self.encoding.kind.low() { Justify::Low } else { Justify::High }
     }

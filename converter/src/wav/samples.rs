@@ -19,10 +19,23 @@ pub struct Unpacker {
     /// Samples per channel unpacked, where there is something to unpack.
     samples: u64,
     clipped: u64,
+    /// Samples per channel after which what was counted is noted, and `clipped` as it was then.
+    block: u64,
+    clipped_in_blocks: u64,
     /// The bits, left-justified, in which any sample differs from its sign.
     used_bits: u64,
     /// Samples on their way to the taker.
     unpacked: Vec<u8>,
+}
+
+/// What an unpacker has counted in whole blocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tally {
+    /// Floating-point samples, over all channels, that were clipped.
+    pub clipped: u64,
+    /// The highest bits, of 64, in which every sample repeats its sign. Later samples may be counted already: what is
+    /// unpacked twice makes no difference.
+    pub unused_bits: u8,
 }
 
 /// Most input bytes that are unpacked at once: more would only make the buffer larger.
@@ -40,8 +53,33 @@ impl Unpacker {
             held_len: 0,
             samples: 0,
             clipped: 0,
+            block: u64::MAX,
+            clipped_in_blocks: 0,
             used_bits: 0,
         }
+    }
+
+    /// The same for audio that is cut into blocks of so many samples per channel.
+    #[must_use]
+    pub fn in_blocks(mut self, samples: u16) -> Self {
+        self.block = u64::from(samples).max(1);
+        self
+    }
+
+    /// The same after so many samples per channel, whole blocks, of which this was counted.
+    #[must_use]
+    pub fn after(mut self, samples: u64, tally: Tally) -> Self {
+        self.samples = samples;
+        self.clipped = tally.clipped;
+        self.clipped_in_blocks = tally.clipped;
+        self.used_bits = u64::MAX.checked_shr(tally.unused_bits.into()).unwrap_or(0);
+        self
+    }
+
+    /// What was counted up to the end of the latest whole block.
+    pub fn tally(&self) -> Tally {
+        let unused_bits = u8::try_from(self.used_bits.leading_zeros()).unwrap_or(u8::MAX);
+        Tally { clipped: self.clipped_in_blocks, unused_bits }
     }
 
     /// Takes the next bytes, split anywhere, and appends the samples that they complete to `out`: only whole ones of
@@ -117,19 +155,36 @@ impl Unpacker {
     }
 
     /// Unpacks whole samples of every channel.
-    fn whole<E: From<WavError>>(&mut self, pcm: &[u8], take: &mut dyn FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+    fn whole<E: From<WavError>>(&mut self, mut pcm: &[u8], take: &mut dyn FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
         if self.ready {
             return take(pcm);
         }
         let mut unpacked = std::mem::take(&mut self.unpacked);
-        for slice in pcm.chunks((SLICE / self.step).max(1) * self.step) {
+        while !pcm.is_empty() {
+            let (slice, rest) = pcm.split_at_checked(self.slice_bytes()).unwrap_or((pcm, &[]));
+            pcm = rest;
             unpacked.clear();
             self.convert(slice, &mut unpacked)?;
             self.samples = self.samples.saturating_add((slice.len() / self.step) as u64);
+            if self.samples.is_multiple_of(self.block) {
+                self.clipped_in_blocks = self.clipped;
+            }
             take(&unpacked)?;
         }
         self.unpacked = unpacked;
         Ok(())
+    }
+
+    /// Most bytes to be unpacked next. Where samples may be clipped, a block's are counted apart from the next one's.
+    fn slice_bytes(&self) -> usize {
+        let most = (SLICE / self.step).max(1);
+        let samples = if self.format.encoding.kind == Kind::Float {
+            let left = self.block - self.samples % self.block;
+            usize::try_from(left).map_or(most, |left| left.min(most))
+        } else {
+            most
+        };
+        samples * self.step
     }
 
     /// Appends samples made of others.

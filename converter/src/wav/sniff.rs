@@ -15,7 +15,7 @@ const WAVE_GUID: [u8; 16] =
 
 /// How a file's chunks are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Container {
+pub(crate) enum Container {
     /// 32-bit sizes, even alignment.
     Riff,
     /// RF64 and BW64: as RIFF, with 64-bit sizes in a `ds64` chunk (EBU Tech 3306, ITU-R BS.2088).

@@ -50,7 +50,7 @@ async fn a_stopping_server_finishes_what_it_has_and_refuses_what_is_new() {
 
 #[tokio::test]
 async fn after_sigterm_work_is_still_taken_while_the_cluster_learns_of_it() {
-    let service = Service::start(&["--drain-delay", "1h", "--drain-timeout", "2h"]).await;
+    let service = Service::start(&["--drain-delay", "1h", "--drain-timeout", "7200"]).await;
     let (url, admin) = (service.url("/convert"), service.admin);
     let ended = service.stop(Stop::Terminate);
     until_status(&format!("http://{admin}/readyz"), 503).await;

@@ -13,8 +13,9 @@ use tokio_tungstenite::{
 
 use crate::{check::Sound, harness::Service, support::Random};
 
+const SUBPROTOCOL: (&str, &str) = ("sec-websocket-protocol", "flacship.v1");
 /// Samples in every frame but the last.
-const BLOCK: usize = 4_096;
+pub const BLOCK: usize = 4_096;
 
 /// A stream's client.
 pub struct Client {
@@ -28,11 +29,28 @@ pub struct Client {
 }
 
 impl Client {
+    /// A client that speaks today's protocol.
     pub async fn connect(address: SocketAddr) -> Self {
         Self::connect_to(address, "/ws", &[]).await.unwrap().0
     }
 
+    /// The same at another path and with these headers.
     pub async fn connect_to(
+        address: SocketAddr,
+        path: &str,
+        headers: &[(&'static str, &str)],
+    ) -> tungstenite::Result<(Self, Response)> {
+        let named = headers.iter().any(|(name, _)| *name == SUBPROTOCOL.0);
+        let headers: Vec<_> = headers.iter().copied().chain((!named).then_some(SUBPROTOCOL)).collect();
+        Self::connect_with(address, path, &headers).await
+    }
+
+    /// A client that names no protocol.
+    pub async fn plain(address: SocketAddr) -> Self {
+        Self::connect_with(address, "/ws", &[]).await.unwrap().0
+    }
+
+    async fn connect_with(
         address: SocketAddr,
         path: &str,
         headers: &[(&'static str, &str)],
@@ -73,6 +91,16 @@ impl Client {
             None | Some(Err(_)) => return false,
         }
         true
+    }
+
+    /// Takes messages until one of this kind has come.
+    pub async fn until_said(&mut self, kind: &str) -> Value {
+        loop {
+            if let Some(at) = self.said.iter().position(|message| message["type"] == kind) {
+                return self.said[at].clone();
+            }
+            assert!(self.take().await, "the stream ended early: {:?}", self.said);
+        }
     }
 
     /// Takes messages until so many binary ones have come.
@@ -121,7 +149,8 @@ impl Client {
 
     /// Fails unless the stream brought this sound: in whole frames, with all its messages in order.
     pub fn assert_brought(&self, sound: &Sound) {
-        let order: Vec<_> = self.said.iter().map(|message| message["type"].as_str().unwrap()).collect();
+        let order = self.said.iter().map(|message| message["type"].as_str().unwrap());
+        let order: Vec<_> = order.filter(|kind| *kind != "checkpoint").collect();
         assert_eq!(order, ["ready", "format", "done"]);
         assert!(self.frames[0].starts_with(b"fLaC"));
         assert_eq!(self.frames.len() - 1, sound.frames().div_ceil(BLOCK));
@@ -226,7 +255,10 @@ async fn the_subprotocol_is_echoed_where_it_is_offered() {
     let offer = [("sec-websocket-protocol", "other, flacship.v1")];
     let (_, response) = Client::connect_to(service.address, "/ws", &offer).await.unwrap();
     assert_eq!(response.headers()["sec-websocket-protocol"], "flacship.v1");
-    let (_, response) = Client::connect_to(service.address, "/ws", &[]).await.unwrap();
+    let offer = [("sec-websocket-protocol", "other")];
+    let refused = Client::connect_to(service.address, "/ws", &offer).await;
+    assert!(refused.is_err(), "a client that names only other protocols finds none of them echoed");
+    let (_, response) = Client::connect_with(service.address, "/ws", &[]).await.unwrap();
     assert!(!response.headers().contains_key("sec-websocket-protocol"));
     assert!(response.headers().contains_key("x-request-id"));
 }

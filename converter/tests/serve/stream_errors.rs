@@ -119,7 +119,7 @@ async fn a_client_that_does_not_read_is_slowed_and_then_given_up() {
 
 #[tokio::test]
 async fn pages_of_other_origins_are_refused_before_the_upgrade() {
-    let service = Service::start(&["--allowed-origins", "https://studio.example,http://localhost:5173"]).await;
+    let service = Service::start(&["--allowed-origin", "https://studio.example,http://localhost:5173"]).await;
     let own = format!("http://{}", service.address);
     for (origin, allowed) in [
         (own.as_str(), true),
@@ -135,7 +135,7 @@ async fn pages_of_other_origins_are_refused_before_the_upgrade() {
                 assert_eq!(response.status(), 403);
                 let problem: serde_json::Value = serde_json::from_slice(response.body().as_ref().unwrap()).unwrap();
                 assert_eq!(problem["code"], "origin");
-                assert!(problem["detail"].as_str().unwrap().contains("--allowed-origins"));
+                assert!(problem["detail"].as_str().unwrap().contains("--allowed-origin"));
             }
             Err(other) => panic!("{origin}: {other}"),
         }

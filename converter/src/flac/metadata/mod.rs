@@ -20,5 +20,5 @@ pub use cuesheet::{CueSheet, MAX_CUE_TRACKS};
 pub use head::{Fit, Head, HeadParts, LeftOut, SMALLEST_HEAD, build_head};
 pub use picture::{Picture, PictureError};
 pub use seektable::{SeekPoint, SeekTable, points_for, seek_table_bytes};
-pub(super) use streaminfo::MAX_SAMPLES;
+pub(crate) use streaminfo::MAX_SAMPLES;
 pub use streaminfo::{STREAM_INFO_AT, StreamInfo, mask_tag, mask_to_tell};

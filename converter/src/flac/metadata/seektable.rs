@@ -33,7 +33,18 @@ pub struct SeekTable {
 impl SeekTable {
     /// The table of a stream that begins.
     pub fn new(sample_rate: u32) -> Self {
-        Self { spacing: (u64::from(sample_rate) * SPACING).max(1), points: Vec::new(), next: 0 }
+        Self { spacing: spacing_at(sample_rate), points: Vec::new(), next: 0 }
+    }
+
+    /// The table of a stream of which so many samples are in whole frames, and so many times the spacing was doubled.
+    pub(crate) fn resume(sample_rate: u32, doublings: u32, points: Vec<SeekPoint>, total_samples: u64) -> Self {
+        let spacing = 1_u64.checked_shl(doublings).unwrap_or(u64::MAX).saturating_mul(spacing_at(sample_rate));
+        Self { spacing, points, next: next_after(total_samples, spacing) }
+    }
+
+    /// How often the spacing was doubled.
+    pub(crate) fn doublings(&self, sample_rate: u32) -> u32 {
+        (self.spacing / spacing_at(sample_rate)).checked_ilog2().unwrap_or(0)
     }
 
     /// Tells of the next frame: its first sample, where it begins (from the first frame on), its samples.
@@ -46,7 +57,7 @@ impl SeekTable {
         if self.points.len() > MAX_POINTS {
             self.double_spacing();
         }
-        self.next = end.div_ceil(self.spacing).saturating_mul(self.spacing);
+        self.next = next_after(end, self.spacing);
     }
 
     /// The points.
@@ -57,24 +68,27 @@ impl SeekTable {
     /// The same with at most `max_points`, evenly apart.
     #[must_use]
     pub fn thinned(&self, max_points: usize) -> Self {
-        let mut table = self.clone();
+        let Self { mut spacing, next, .. } = *self;
         if max_points == 0 {
-            table.points.clear();
+            return Self { spacing, points: Vec::new(), next };
         }
-        while table.points.len() > max_points {
-            table.double_spacing();
+        // Each doubling leaves at least half of the points.
+        let mut least = self.points.len();
+        while least > max_points {
+            (spacing, least) = (spacing.saturating_mul(2), least / 2);
         }
-        table
+        while self.points.iter().filter(|point| point.is_kept_at(spacing)).count() > max_points {
+            spacing = spacing.saturating_mul(2);
+        }
+        let points = self.points.iter().filter(|point| point.is_kept_at(spacing)).copied().collect();
+        Self { spacing, points, next: next_after(next, spacing) }
     }
 
     /// Keeps the points that would be there had the spacing been twice as large.
     fn double_spacing(&mut self) {
         self.spacing = self.spacing.saturating_mul(2);
         let spacing = self.spacing;
-        self.points.retain(|point| {
-            let last = point.sample.saturating_add(u64::from(point.samples).saturating_sub(1));
-            last / spacing * spacing >= point.sample
-        });
+        self.points.retain(|point| point.is_kept_at(spacing));
     }
 
     /// The block's body.
@@ -89,10 +103,28 @@ impl SeekTable {
     }
 }
 
+impl SeekPoint {
+    /// Whether a table of this spacing has it: its frame holds a multiple of that.
+    fn is_kept_at(&self, spacing: u64) -> bool {
+        let last = self.sample.saturating_add(u64::from(self.samples).saturating_sub(1));
+        last / spacing.max(1) * spacing >= self.sample
+    }
+}
+
+/// Samples between two points of a table that begins.
+fn spacing_at(sample_rate: u32) -> u64 {
+    (u64::from(sample_rate) * SPACING).max(1)
+}
+
+/// The first multiple of the spacing that is not in so many samples.
+fn next_after(samples: u64, spacing: u64) -> u64 {
+    samples.div_ceil(spacing.max(1)).saturating_mul(spacing)
+}
+
 /// How many points the table of a stream will have.
 pub fn points_for(sample_rate: u32, total_samples: u64, block_size: u16) -> usize {
     let block = u64::from(block_size).max(1);
-    let mut spacing = (u64::from(sample_rate) * SPACING).max(1);
+    let mut spacing = spacing_at(sample_rate);
     loop {
         let points = points_at(spacing, total_samples, block);
         match usize::try_from(points) {
@@ -166,6 +198,26 @@ mod tests {
         assert_eq!(samples, expected);
         assert!(fine.thinned(0).points().is_empty());
         assert_eq!(fine.thinned(1).points().len(), 1);
+    }
+
+    #[test]
+    fn a_thinned_table_goes_on_as_one_that_was_coarser_from_the_start() {
+        for (total, split) in [(4608 * 900, 4608 * 700), (4608 * 173, 4608 * 173), (4608 * 300, 4608), (4608, 0)] {
+            let whole = table(8_000, total, 4608);
+            let begun = table(8_000, split, 4608);
+            for most in [1, 2, 7, 20, 64] {
+                let thin = begun.thinned(most);
+                let doublings = thin.doublings(8_000);
+                let mut resumed = SeekTable::resume(8_000, doublings, thin.points().to_vec(), split);
+                assert_eq!(resumed, thin);
+                for at in (split..total).step_by(4608) {
+                    resumed.note(at, at / 3, 4608);
+                }
+                let coarse: Vec<_> =
+                    whole.points().iter().filter(|point| point.is_kept_at(resumed.spacing)).copied().collect();
+                assert_eq!(resumed.points(), coarse);
+            }
+        }
     }
 
     proptest! {

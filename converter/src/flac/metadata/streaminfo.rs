@@ -6,7 +6,7 @@ use crate::flac::shape::Shape;
 pub const STREAM_INFO_AT: std::ops::Range<usize> = 8..42;
 
 /// The most samples per channel that STREAMINFO can count (§8.2: 36 bits).
-pub(in crate::flac) const MAX_SAMPLES: u64 = (1 << 36) - 1;
+pub(crate) const MAX_SAMPLES: u64 = (1 << 36) - 1;
 
 /// The body of STREAMINFO (RFC 9639 §8.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

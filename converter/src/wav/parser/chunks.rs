@@ -3,7 +3,8 @@
 use super::super::chunk::{ChunkHeader, Held, Role, Size, printed};
 use super::super::format::{FMT_KEPT, parse_fmt};
 use super::super::sniff::Container;
-use super::{Body, Data, Length, Parser, Piece, Reading, State, WavError, WavWarning, clamp, contradiction, first};
+use super::super::start::declared;
+use super::{Body, Data, Parser, Piece, Reading, State, WavError, clamp, contradiction, first};
 
 impl Parser {
     /// A chunk's header is complete, or something that is none.
@@ -117,31 +118,18 @@ impl Parser {
             )
             .into());
         }
-        let Some(mut format) = self.format else {
+        let Some(fmt) = self.format else {
             return Err(contradiction(
                 "the data chunk comes before any fmt chunk: nothing says what its bytes mean, write the file again \
                  with fmt first",
             )
             .into());
         };
-        let declared = size.claimed();
-        format.declared_samples = match size {
-            Size::Bytes(1..) => declared.checked_div(format.block_align() as u64),
-            Size::Bytes(0) | Size::Open(_) => None,
-        };
-        self.data = Some(Data { declared, passed: 0 });
         self.held = Held::EMPTY;
-        match (self.rules.length, size) {
-            (Length::Eof, _) => self.audio(None, 0),
-            (Length::Auto, Size::Open(_)) => {
-                self.warnings.push(WavWarning::UnknownLength);
-                self.audio(None, 0);
-            }
-            (Length::Auto, Size::Bytes(0)) => self.state = State::EmptyData,
-            _ => self.audio(Some(declared), self.container.padding(declared)),
-        }
-        sink(Piece::Chunk { name: *b"data", header: header.bytes(), size: declared })?;
-        sink(Piece::Format(format))
+        let at = self.chunk_at.saturating_add(header.len() as u64);
+        self.go_into_audio(Data { size, at, passed: 0 });
+        sink(Piece::Chunk { name: *b"data", header: header.bytes(), size: size.claimed() })?;
+        sink(Piece::Format(declared(fmt, size)))
     }
 }
 

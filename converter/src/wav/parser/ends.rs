@@ -86,7 +86,7 @@ impl Parser {
     }
 
     fn audio_end_in_doubt(&self) -> WavError {
-        let declared = self.data.map_or(0, |data| data.declared);
+        let declared = self.data.map_or(0, |data| data.size.claimed());
         contradiction(format!(
             "after the {declared} bytes of audio that the header declares come bytes that are no WAV chunks: the length \
              may be wrong (it wraps at 4 GiB), or something was appended. Correct the file, or say where the audio ends \
@@ -113,7 +113,7 @@ impl Parser {
         if data.passed == 0 {
             return Err(WavError::TruncatedHeader { place: "where its data chunk should begin".to_owned() });
         }
-        self.warnings.push(WavWarning::Truncated { declared: data.declared, actual: data.passed });
+        self.warnings.push(WavWarning::Truncated { declared: data.size.claimed(), actual: data.passed });
         Ok(())
     }
 

@@ -122,7 +122,7 @@ fn env(converter: &ValidatedConverter) -> Vec<EnvVar> {
         pods::env("FLACSHIP_MAX_UPLOAD_SIZE", converter.max_upload_size.to_string()),
         pods::env("FLACSHIP_SPOOL_DIR", SPOOL_DIR),
         pods::env("FLACSHIP_SPOOL_SIZE", converter.spool_size.to_string()),
-        pods::env("FLACSHIP_DRAIN_TIMEOUT", format!("{}s", DRAIN_TIMEOUT.as_secs())),
+        pods::env("FLACSHIP_DRAIN_SECONDS", format!("{}s", DRAIN_TIMEOUT.as_secs())),
     ]);
     env
 }
@@ -216,7 +216,7 @@ mod tests {
             ("FLACSHIP_MAX_UPLOAD_SIZE", "3221225472"),
             ("FLACSHIP_SPOOL_SIZE", "6442450944"),
             ("FLACSHIP_SPOOL_DIR", "/spool"),
-            ("FLACSHIP_DRAIN_TIMEOUT", "300s"),
+            ("FLACSHIP_DRAIN_SECONDS", "300s"),
         ] {
             assert!(env.contains(&(name.to_owned(), value.to_owned())), "{name} {env:?}");
         }
