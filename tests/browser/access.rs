@@ -44,7 +44,6 @@ async fn every_control_has_a_name() {
         browser
             .until("return document.querySelector('.outcome') && !document.querySelector('.outcome').hidden", STEP)
             .await;
-        browser.until("return !document.querySelector('.wave').hidden", STEP).await;
         assert_eq!(browser.run(FAULTS).await, json!([]));
         browser.click("#tab-live").await;
         assert_eq!(browser.run(FAULTS).await, json!([]));

@@ -33,6 +33,8 @@ export class Card {
     this.#part(".drop-it").onclick = () => this.oncorner();
     this.#part(".again").onclick = () => this.onagain();
     this.#part("progress").setAttribute("aria-label", `Progress of ${name}`);
+    // A line, until the picture is known: so nothing jumps when it is.
+    this.picture({ low: [0], high: [0] }, 0);
     this.#resized = new ResizeObserver(this.#draw);
     this.#resized.observe(this.#part("canvas"));
   }
@@ -45,7 +47,7 @@ export class Card {
     this.#part(".about").textContent = text;
   }
 
-  /** Shows the sound's picture. */
+  /** Shows the sound's picture; null where there is none. */
   picture(peaks, seconds) {
     this.#peaks = peaks;
     this.#seconds = seconds;

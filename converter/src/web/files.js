@@ -110,14 +110,17 @@ function add(files) {
     $("files").append(card.element);
     show(job, card);
     // One after another: the disk is the same for all.
-    pictures = pictures.then(() => picture(job, card)).catch(() => {});
+    pictures = pictures.then(() => picture(job, card)).catch(() => card.picture(null, 0));
   }
   showTotal();
 }
 
 async function picture({ file }, card) {
   const head = await readHead(file);
-  if (head === null || !cards.size) return;
+  if (head === null) {
+    card.picture(null, 0);
+    return;
+  }
   card.about([bytes(file.size), clock(head.seconds), formatText(head)].join(" · "));
   card.picture(await peaks(file, head, POINTS), head.seconds);
 }

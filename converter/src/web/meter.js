@@ -32,6 +32,7 @@ export class Meters {
       return { row, bar, fill, hold, value, level: 0, held: 0, heldAt: 0 };
     });
     root.replaceChildren(...this.#rows.map(({ row }) => row));
+    this.show([]);
   }
 
   /** Nothing is heard any more. */
@@ -49,6 +50,7 @@ export class Meters {
       if (peak >= row.held || now - row.heldAt > HOLD) Object.assign(row, { held: peak, heldAt: now });
       row.fill.style.setProperty("--level", share(row.level));
       row.hold.style.setProperty("--level", share(row.held));
+      row.hold.hidden = row.held === 0;
       row.bar.dataset.hot = row.held >= 0.99;
       const decibels = inDecibels(row.held);
       row.bar.setAttribute("aria-valuenow", Math.max(FLOOR, Math.round(decibels)));

@@ -20,6 +20,13 @@ const words = {
   lost: "Connection lost: trying again to send the rest",
 };
 
+/** Why there is no connection, where the server said it. */
+const reasons = {
+  too_many_streams: "All places are taken",
+  draining: "The server is being changed for another",
+  unauthorized: "The server asks for a token",
+};
+
 let session = null;
 
 export function begin() {
@@ -31,6 +38,7 @@ export function begin() {
   $("record").addEventListener("click", () => (session ? session.stop() : start()));
   $("give-up").addEventListener("click", () => session?.giveUp());
   new Meters($("meters"), 1);
+  new ResizeObserver(() => session ?? draw($("live-wave"), bothWays([0]), 1)).observe($("live-wave"));
   listMicrophones();
   navigator.mediaDevices.addEventListener?.("devicechange", listMicrophones);
   addEventListener("beforeunload", (event) => {
@@ -85,6 +93,7 @@ function fail(title, text, id = "") {
   $("live-error-text").textContent = text;
   $("live-error-id").textContent = id === "" ? "" : `Stream ${id}`;
   $("live-error").hidden = false;
+  $("live-error").scrollIntoView({ block: "nearest" });
 }
 
 /** One recording, from the button to the card. */
@@ -163,7 +172,8 @@ class Session {
     const { state } = this.#link;
     const key = this.#isRecording ? state : state === "waiting" ? "lost" : "finishing";
     $("link").dataset.state = key;
-    $("link-text").textContent = words[key] ?? words.finishing;
+    const reason = reasons[this.#stream.refusal] ?? "Connection lost";
+    $("link-text").textContent = (words[key] ?? words.finishing).replace("Connection lost", reason);
     if (this.#said !== key && (key === "waiting" || this.#said === "waiting")) say($("link-text").textContent);
     this.#said = key;
     $("desk").dataset.state = this.#isRecording ? "recording" : "finishing";
@@ -231,6 +241,7 @@ class Session {
       card.close();
       $("record").focus();
     };
+    card.element.scrollIntoView({ block: "nearest" });
     if (done) say(`${name} is ready, ${saved(done.bytes_in, file.size)}`);
   }
 

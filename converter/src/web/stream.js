@@ -64,6 +64,11 @@ export class Stream {
     return this.#saved.size;
   }
 
+  /** The code of what the server last refused a connection with, or null. */
+  get refusal() {
+    return this.#refusal?.code ?? null;
+  }
+
   get isOpen() {
     return this.#phase === "open";
   }

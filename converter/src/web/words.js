@@ -9,7 +9,8 @@ export function bytes(count) {
     value /= 1000;
     unit += 1;
   }
-  return unit === 0 ? `${count} bytes` : `${value.toPrecision(3)} ${units[unit]}`;
+  // No line ends before a unit or a sign.
+  return `${unit === 0 ? count : value.toPrecision(3)}\u00a0${units[unit]}`;
 }
 
 /** A limit as the server words it: 2147483648 → "2 GiB". */
@@ -32,7 +33,6 @@ export function clock(seconds) {
 export function saved(before, after) {
   if (before <= 0) return "";
   const percent = Math.round((1 - after / before) * 100);
-  // No line ends before the sign.
   return percent >= 0 ? `${percent}\u00a0% smaller` : `${-percent}\u00a0% larger`;
 }
 
