@@ -2,6 +2,9 @@
 
 use std::{fs, path::Path};
 
+use futures::{SinkExt as _, StreamExt as _};
+use tokio_tungstenite::tungstenite::Message;
+
 use e2e::audio::{Audio, Shape, StreamInfo, flac_decode, flac_test};
 
 use crate::service::Service;
@@ -143,6 +146,33 @@ async fn another_server_goes_on_when_one_ends() {
         wire.be_down(false);
         let samples = save(browser).await;
         assert!(samples == wire.audio().0, "the FLAC has what the page sent");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recording_begins_while_all_places_are_taken_and_misses_nothing() {
+    let service = Service::start(&["--max-streams", "1"]).await;
+    let wire = Wire::to(service.address, Plan::default()).await;
+    let (mut other, _) = tokio_tungstenite::connect_async(format!("ws://{}/ws", service.address)).await.unwrap();
+    // It has its place once the server has greeted it.
+    other.send(Message::text(r#"{"type":"start"}"#)).await.unwrap();
+    other.next().await.unwrap().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let flags = microphone(folder.path(), &Audio::music(MICROPHONE, 60.0, 16));
+    Browser::visit_with(&flags, async |browser| {
+        browser.client().goto(&format!("{}#record", wire.url())).await.unwrap();
+        browser.click("#record").await;
+        let text = "return document.getElementById('link-text').textContent";
+        browser.until(&format!("{text}.startsWith('All places are taken')"), STEP).await;
+        browser.screenshot("full.png").await;
+        drop(other);
+        browser.until("return document.getElementById('link').dataset.state === 'open'", STEP).await;
+        browser.click("#record").await;
+        let samples = save(browser).await;
+        assert!(samples == wire.audio().0, "the FLAC has what the page sent");
+        let said = browser.shown("#recordings .about", STEP).await;
+        assert!(said.contains("44.1 kHz"), "{said}");
     })
     .await;
 }

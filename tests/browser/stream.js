@@ -110,8 +110,19 @@ for (const [close, verdict] of [[1001, "again"], [1006, "again"], [1012, "again"
   stream.opened();
   same(`closed with ${close}`, stream.closed(close), verdict);
 }
+// A server that never lets one in is not asked for ever; one that did once is.
+stream = fresh();
+let first = 1;
+while (first < 100 && stream.closed(1006) === "again") first += 1;
+same("first tries", [first, stream.error.code], [6, "unreachable"]);
+stream = fresh();
+stream.opened();
+say(stream, ready);
+same("later tries", new Set(Array.from({ length: 100 }, () => stream.closed(1006))).size, 1);
 // A server that fails at everything is not asked for ever.
 stream = fresh();
+stream.opened();
+say(stream, ready);
 let tries = 0;
 while (tries < 100 && (stream.opened(), stream.closed(1011)) === "again") tries += 1;
 same("faults", tries, 5);

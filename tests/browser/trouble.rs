@@ -3,6 +3,7 @@
 use std::fs;
 
 use e2e::audio::{Audio, Shape};
+use serde_json::json;
 
 use crate::service::Service;
 use crate::support::{browser::Browser, wait::STEP};
@@ -46,6 +47,23 @@ async fn a_server_that_is_gone_is_said_in_words() {
         wire.be_down(false);
         browser.click(".again").await;
         browser.shown("#files .outcome", STEP).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_microphone_that_is_not_given_is_said_in_words() {
+    let service = Service::start(&[]).await;
+    let flags = [String::from("--use-fake-device-for-media-stream")];
+    Browser::visit_with(&flags, async |browser| {
+        browser.client().goto(&format!("{}#record", service.url())).await.unwrap();
+        let denied = json!({ "permission": { "name": "microphone" }, "setting": "denied" });
+        browser.devtools("Browser.setPermission", denied).await;
+        browser.click("#record").await;
+        let error = browser.shown("#live-error", STEP).await;
+        assert!(error.contains("could not begin") && error.contains("Allow it"), "{error}");
+        assert!(browser.shown("#desk", STEP).await.contains("Ready to record"));
+        browser.screenshot("denied.png").await;
     })
     .await;
 }

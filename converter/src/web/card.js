@@ -51,6 +51,10 @@ export class Card {
   picture(peaks, seconds) {
     this.#peaks = peaks;
     this.#seconds = seconds;
+    if (this.#player !== null) {
+      this.#player.seconds = seconds;
+      this.#played();
+    }
     this.#part(".wave").hidden = peaks === null;
     this.#draw();
   }
@@ -120,6 +124,7 @@ export class Card {
   #listen(name, sides) {
     this.#player = new Player(sides, this.#played);
     const player = this.#player;
+    player.seconds = this.#seconds;
     this.#part(".play .unseen").textContent = `Play ${name}`;
     this.#part(".play").onclick = () => player.toggle();
     this.#part(".which").hidden = sides.before === undefined;
@@ -142,7 +147,7 @@ export class Card {
     this.#share = player.length > 0 ? player.time / player.length : 0;
     seek.value = this.#share * seek.max;
     seek.classList.toggle("at-start", this.#share === 0);
-    seek.setAttribute("aria-valuetext", `${clock(player.time)} of ${clock(player.length || this.#seconds)}`);
+    seek.setAttribute("aria-valuetext", `${clock(player.time)} of ${clock(player.length)}`);
     this.#draw();
   };
 

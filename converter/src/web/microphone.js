@@ -1,5 +1,8 @@
 // The microphone, as it is: no echo cancellation, no noise suppression, no automatic gain, at its own rate.
 
+/** A suspended browser hands on nothing any more; it is not waited for longer than this. */
+const LAST_PIECE = 2000;
+
 /** Why there can be no microphone here, in words, or null. */
 export function obstacle() {
   if (!isSecureContext) return "insecure";
@@ -68,7 +71,7 @@ export class Microphone {
   /** Ends; the last piece has been handed on when it resolves. */
   async close() {
     this.#node.port.postMessage(null);
-    await this.#last;
+    await Promise.race([this.#last, new Promise((resolve) => setTimeout(resolve, LAST_PIECE))]);
     this.#track.stop();
     await this.#context.close();
   }

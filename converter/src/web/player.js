@@ -5,27 +5,37 @@ import { clock } from "./words.js";
 let playing = null;
 
 export class Player {
+  #blobs;
   #sides = {};
   #side = "after";
   #moved;
   #urls = [];
 
+  /** How long the sound is, in seconds, for as long as the browser has not looked itself. */
+  seconds = 0;
+
   /** `sides` are blobs: { before?, after }. `moved` is called when time, side or play has changed. */
   constructor(sides, moved) {
+    this.#blobs = sides;
     this.#moved = moved;
-    for (const [side, blob] of Object.entries(sides)) {
-      const url = URL.createObjectURL(blob);
+  }
+
+  /** Made when it is first needed: browsers have only so many players, and a list may be long. */
+  get #audio() {
+    const side = this.#side;
+    if (this.#sides[side] === undefined) {
+      const url = URL.createObjectURL(this.#blobs[side]);
       this.#urls.push(url);
       const audio = new Audio(url);
-      audio.preload = side === "after" ? "metadata" : "none";
       for (const event of ["timeupdate", "play", "pause", "ended", "loadedmetadata", "seeked", "error"]) {
-        audio.addEventListener(event, () => side === this.#side && moved());
+        audio.addEventListener(event, () => side === this.#side && this.#moved());
       }
       this.#sides[side] = audio;
     }
+    return this.#sides[side];
   }
 
-  get #audio() {
+  get #made() {
     return this.#sides[this.#side];
   }
 
@@ -34,21 +44,22 @@ export class Player {
   }
 
   get isPlaying() {
-    return !this.#audio.paused && !this.#audio.ended;
+    return this.#made !== undefined && !this.#made.paused && !this.#made.ended;
   }
 
-  /** Seconds, or 0 while they are not known. A FLAC without a length in its head has an endless one. */
+  /** Seconds, or 0 where nobody knows. A FLAC without a length in its head has an endless one. */
   get length() {
-    return Number.isFinite(this.#audio.duration) ? this.#audio.duration : 0;
+    const own = this.#made?.duration;
+    return Number.isFinite(own) ? own : this.seconds;
   }
 
   get time() {
-    return this.#audio.currentTime;
+    return this.#made?.currentTime ?? 0;
   }
 
   /** What the browser says if it cannot play this side. */
   get error() {
-    return this.#audio.error?.message ?? null;
+    return this.#made?.error?.message ?? null;
   }
 
   get text() {
@@ -66,7 +77,7 @@ export class Player {
   }
 
   pause() {
-    this.#audio.pause();
+    this.#made?.pause();
   }
 
   seek(seconds) {
@@ -77,9 +88,9 @@ export class Player {
   /** Changes sides in the middle of the sound. */
   listenTo(side) {
     const [goesOn, at] = [this.isPlaying, this.time];
-    this.#audio.pause();
+    this.pause();
     this.#side = side;
-    this.#audio.currentTime = at;
+    if (goesOn || at > 0) this.#audio.currentTime = at;
     if (goesOn) this.#play();
     this.#moved();
   }

@@ -11,6 +11,9 @@ const MOST_KEPT = 256 * 1024 * 1024;
 /** The server's own faults are tried again this often without a step forward. */
 const MOST_FAULTS = 5;
 
+/** So often the first connection of all is tried; later ones without end. */
+const FIRST_TRIES = 6;
+
 /** Errors that pass: another try, perhaps at another server, can go on. The machine keeps all it needs for it. */
 const PASSING = new Set(["draining", "too_many_streams", "idle", "slow_reader", "internal"]);
 /** Close codes that say the same where no error came before them. */
@@ -42,6 +45,7 @@ export class Stream {
   #endSaid = false;
   #refusal = null;
   #faults = 0;
+  #triesLeft = FIRST_TRIES;
   #resumable = true;
 
   /** `start` is what the audio is: { sample_rate, channels, bits_per_sample, level? }. */
@@ -141,6 +145,7 @@ export class Stream {
     switch (said?.type) {
       case "ready":
         this.id = String(said.id ?? "");
+        this.#triesLeft = Infinity;
         if (said.max_message_bytes > 0) this.#message = Math.min(MESSAGE, said.max_message_bytes);
         this.#resumable = said.resumable === true;
         if (!this.#resuming) this.#phase = "open";
@@ -180,6 +185,11 @@ export class Stream {
     if (refusal?.code === "unauthorized") return "token";
     const passing = refusal ? PASSING.has(refusal.code) || code === 1012 || code === 1013 : PASSING_CLOSES.has(code);
     if (code === 1011) this.#faults += 1;
+    if (refusal === null) this.#triesLeft -= 1;
+    if (this.#triesLeft <= 0) {
+      this.#fail("unreachable", "No stream could be opened: the server cannot be reached, or it does not let this page in.");
+      return "over";
+    }
     if (!passing || this.#faults > MOST_FAULTS) {
       this.#fail(refusal?.code ?? `closed_${code}`, refusal?.message ?? `The server ended the stream (${code}).`);
     } else if (this.#token === null && this.#unsure.from > 0) {
