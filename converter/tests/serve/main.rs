@@ -9,13 +9,18 @@
 mod support;
 
 mod alike;
+mod auth;
 mod bad_input;
 mod check;
 mod choices;
 mod convert;
 mod harness;
+mod old_way;
 mod page;
 mod raw;
+mod resume;
 mod stop;
 mod stream;
 mod stream_errors;
+mod stream_limits;
+mod tokens;

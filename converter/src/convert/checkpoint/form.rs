@@ -7,7 +7,8 @@
 
 use super::field::{Reader, Writer};
 use super::{
-    CHECKPOINT_BYTES, Checkpoint, CheckpointError, Kept, LARGEST_LIMIT, LONGEST_HEAD, Origin, PARTS, SEEK_POINTS, options_of,
+    CHECKPOINT_BYTES, Checkpoint, CheckpointError, Kept, LARGEST_LIMIT, LONGEST_HEAD, Origin, PARTS, SEEK_POINTS,
+    options_of,
 };
 use crate::convert::options::{Options, Subset};
 use crate::flac::{
@@ -15,8 +16,8 @@ use crate::flac::{
 };
 use crate::meta::{Label, MetaWarning, Said};
 use crate::wav::{
-    AudioStart, Container, Encoding, Endian, Float, Format, Kind, Length, MAX_ROWS, PcmFormat, Rules, Size, Sizes, Tally,
-    ValidBits, check_format,
+    AudioStart, Container, Encoding, Endian, Float, Format, Kind, Length, MAX_ROWS, PcmFormat, Rules, Size, Sizes,
+    Tally, ValidBits, check_format,
 };
 
 /// The version of this form. Another one is refused.
@@ -335,8 +336,7 @@ impl Reader<'_> {
             fits.then_some(SeekPoint { sample, offset, samples: shape.block_size })
         })?;
         let samples = frames * u64::from(shape.block_size);
-        (points.len() <= SEEK_POINTS)
-            .then(|| SeekTable::resume(shape.sample_rate, doublings.into(), points, samples))
+        (points.len() <= SEEK_POINTS).then(|| SeekTable::resume(shape.sample_rate, doublings.into(), points, samples))
     }
 
     fn kept(&mut self) -> Option<Kept> {
