@@ -12,24 +12,65 @@ use axum::{
     routing::get,
 };
 
-/// Nothing but this server's own files, and the player's and download's blobs.
+/// Nothing but this server's own files, and blobs of the page's own: what the players play. The recorder's worklet is a
+/// script like the others.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src blob:; \
-                      connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+                      connect-src 'self'; worker-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+/// The one thing beyond the usual that the page asks for, and only for itself.
+const PERMISSIONS: &str = "microphone=(self), camera=(), geolocation=()";
 
+const HTML: &str = "text/html; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+const SVG: &str = "image/svg+xml";
+
+#[derive(Debug)]
 struct Asset {
     path: &'static str,
     kind: &'static str,
     text: &'static str,
 }
 
-static ASSETS: [Asset; 7] = [
-    Asset { path: "/", kind: "text/html; charset=utf-8", text: include_str!("../web/index.html") },
-    Asset { path: "/app.css", kind: "text/css; charset=utf-8", text: include_str!("../web/app.css") },
-    Asset { path: "/app.js", kind: "text/javascript; charset=utf-8", text: include_str!("../web/app.js") },
-    Asset { path: "/convert.js", kind: "text/javascript; charset=utf-8", text: include_str!("../web/convert.js") },
-    Asset { path: "/docs", kind: "text/html; charset=utf-8", text: include_str!("../web/docs.html") },
-    Asset { path: "/docs.js", kind: "text/javascript; charset=utf-8", text: include_str!("../web/docs.js") },
-    Asset { path: "/favicon.svg", kind: "image/svg+xml", text: include_str!("../web/favicon.svg") },
+/// A file of `src/web` at the path of its name.
+macro_rules! asset {
+    ($kind:expr, $name:literal) => {
+        asset!($kind, $name, concat!("/", $name))
+    };
+    ($kind:expr, $name:literal, $path:expr) => {
+        Asset { path: $path, kind: $kind, text: include_str!(concat!("../web/", $name)) }
+    };
+}
+
+static ASSETS: [Asset; 25] = [
+    asset!(HTML, "index.html", "/"),
+    asset!(CSS, "app.css"),
+    asset!(SVG, "favicon.svg"),
+    asset!(SCRIPT, "app.js"),
+    // Files: the panel, its cards, the uploads, pictures and the ZIP.
+    asset!(SCRIPT, "files.js"),
+    asset!(SCRIPT, "jobs.js"),
+    asset!(SCRIPT, "server.js"),
+    asset!(SCRIPT, "card.js"),
+    asset!(SCRIPT, "player.js"),
+    asset!(SCRIPT, "wav.js"),
+    asset!(SCRIPT, "wave.js"),
+    asset!(SCRIPT, "zip.js"),
+    // Live: the panel, the microphone, the protocol and what drives it.
+    asset!(SCRIPT, "record.js"),
+    asset!(SCRIPT, "meter.js"),
+    asset!(SCRIPT, "microphone.js"),
+    asset!(SCRIPT, "capture.js"),
+    asset!(SCRIPT, "stream.js"),
+    asset!(SCRIPT, "kept.js"),
+    asset!(SCRIPT, "link.js"),
+    asset!(SCRIPT, "md5.js"),
+    // The contract, for people.
+    asset!(HTML, "docs.html", "/docs"),
+    asset!(SCRIPT, "docs.js"),
+    // All.
+    asset!(SCRIPT, "dom.js"),
+    asset!(SCRIPT, "token.js"),
+    asset!(SCRIPT, "words.js"),
 ];
 
 /// One tag for all: they change together, with the binary.
@@ -60,6 +101,7 @@ fn answer(asset: &'static Asset, request: &HeaderMap) -> Response {
     set(header::CONTENT_TYPE, asset.kind);
     set(header::CACHE_CONTROL, "no-cache");
     set(header::CONTENT_SECURITY_POLICY, POLICY);
+    set(HeaderName::from_static("permissions-policy"), PERMISSIONS);
     set(header::ETAG, TAG.as_str());
     response
 }

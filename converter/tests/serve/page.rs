@@ -11,7 +11,7 @@ async fn the_page_has_all_its_parts_and_a_strict_policy() {
     assert_eq!(answer.headers()["content-type"], "text/html; charset=utf-8");
     assert_eq!(answer.headers()["referrer-policy"], "no-referrer");
     let html = answer.text().await.unwrap();
-    for id in ["file", "drop", "progress", "status", "result", "download", "error"] {
+    for id in ["file", "drop", "progress", "status", "files", "zip", "record", "recordings", "token-dialog"] {
         assert!(html.contains(&format!("id=\"{id}\"")), "{id}");
     }
     assert!(!html.contains("http://") || html.matches("http://").count() == 1, "only the example for curl");
@@ -22,8 +22,26 @@ async fn the_page_has_all_its_parts_and_a_strict_policy() {
         assert_eq!(answer.status(), 200);
         assert!(answer.headers()["content-type"].to_str().unwrap().starts_with(kind), "{path}");
     }
-    assert!(get(&service.url("/app.js")).await.1.contains("./convert.js"));
-    assert_eq!(get(&service.url("/convert.js")).await.0, 200);
+}
+
+#[tokio::test]
+async fn every_module_that_a_module_names_is_there() {
+    let service = Service::start(&[]).await;
+    let mut seen = vec![String::from("app.js")];
+    let mut at = 0;
+    while let Some(name) = seen.get(at).cloned() {
+        let (status, text) = get(&service.url(&format!("/{name}"))).await;
+        assert_eq!(status, 200, "{name}");
+        // Imports, and the worklet's module.
+        let named = text.split('"').filter(|word| word.ends_with(".js") && !word.contains(' '));
+        for word in named.map(|word| word.trim_start_matches("./").to_owned()) {
+            if !seen.contains(&word) {
+                seen.push(word);
+            }
+        }
+        at += 1;
+    }
+    assert!(seen.len() >= 15 && seen.iter().any(|name| name == "capture.js"), "{seen:?}");
 }
 
 #[tokio::test]

@@ -1,18 +1,9 @@
 //! What is left for whoever looks into a failure: files under `artifacts/<test>/`.
 
 use std::fs;
-use std::path::PathBuf;
 
 use super::kubectl;
-
-/// A file of the running test, in a folder that exists.
-pub fn file(name: &str) -> PathBuf {
-    let thread = std::thread::current();
-    let test = thread.name().unwrap_or("e2e").replace("::", "-");
-    let folder = super::root().join("artifacts").join(test);
-    fs::create_dir_all(&folder).expect("create the folder for artifacts");
-    folder.join(name)
-}
+pub use super::support::artifacts::file;
 
 /// Writes down the state of a namespace and the operator's last words, and prints the shortest of it.
 ///

@@ -1,7 +1,6 @@
 //! What the end-to-end tests share: kubectl, namespaces, waits, watches, volumes, a converter to talk to, a browser.
 
 pub mod artifacts;
-pub mod browser;
 pub mod converter;
 pub mod kubectl;
 pub mod namespace;
@@ -9,13 +8,10 @@ pub mod object;
 pub mod operator;
 pub mod recorder;
 pub mod volume;
-pub mod wait;
+
+#[path = "../../support/mod.rs"]
+mod support;
 
 pub use namespace::Namespace;
-
-use std::path::{Path, PathBuf};
-
-/// The checkout's root.
-pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the checkout").to_path_buf()
-}
+pub use support::artifacts::root;
+pub use support::{browser, wait};

@@ -1,62 +1,53 @@
-// One upload to POST /convert, and the words for sizes and times. Knows nothing of the page.
+// Talks to the server about files: its limits, and one upload to POST /convert. Knows nothing of the page.
 
-/** Bytes for people: 1234567 → "1.2 MB". */
-export function bytes(count) {
-  const units = ["bytes", "kB", "MB", "GB", "TB"];
-  let unit = 0;
-  let value = count;
-  while (value >= 999.5 && unit < units.length - 1) {
-    value /= 1000;
-    unit += 1;
-  }
-  return unit === 0 ? `${count} bytes` : `${value.toPrecision(3)} ${units[unit]}`;
-}
+import { authorization } from "./token.js";
+import { capitalised } from "./words.js";
 
-/** A limit as the server words it: 2147483648 → "2 GiB". */
-export function limitText(count) {
-  for (const [unit, size] of [["TiB", 2 ** 40], ["GiB", 2 ** 30], ["MiB", 2 ** 20], ["KiB", 2 ** 10]]) {
-    if (count >= size && count % size === 0) return `${count / size} ${unit}`;
-  }
-  return bytes(count);
-}
-
-/** Seconds for people: 3725 → "1:02:05". */
-export function clock(seconds) {
-  const whole = Math.round(seconds);
-  const two = (number) => String(number).padStart(2, "0");
-  const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
-  return h > 0 ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
-}
-
-/** What went wrong, in words for the page. */
+/** What went wrong, in words for people. */
 export class Refusal extends Error {
-  constructor(title, detail, requestId = "") {
+  constructor(title, detail, { status = 0, requestId = "", retryAfter = null } = {}) {
     super(detail);
     this.title = title;
+    this.status = status;
     this.requestId = requestId;
+    /** Seconds after which the same may work, if the server told them. */
+    this.retryAfter = retryAfter;
   }
 }
 
 const titles = {
   400: "This upload cannot be read",
+  401: "This server asks for a token",
+  403: "This server does not let this page in",
   408: "The upload took too long",
   413: "This file is too large",
   415: "This file cannot be converted",
   422: "This file contradicts itself",
+  429: "The server has its hands full",
   503: "The server is busy",
 };
 
+/** The limits that /status tells, or null. */
+export async function limits() {
+  try {
+    const answer = await fetch("status", { headers: authorization() });
+    return answer.ok ? (await answer.json()).limits : null;
+  } catch {
+    return null; // The server tells its limits again when one is broken.
+  }
+}
+
 /**
- * Sends a file and gives back { blob, name, warnings }. `progress(sent, total, phase)` is called on the way, with phase
+ * Sends a file and gives back { blob, name, warnings }. `progress(done, total, phase)` is called on the way, with phase
  * "sending", "encoding" or "receiving". XMLHttpRequest, because fetch does not tell how much of a body has been sent.
  */
-export function convert(file, { level = "", progress = () => {}, signal } = {}) {
+export function convert(file, { options = {}, progress = () => {}, signal } = {}) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
-    const query = new URLSearchParams({ filename: file.name });
-    if (level !== "") query.set("level", level);
+    const query = new URLSearchParams({ filename: file.name, ...options });
     request.open("POST", `convert?${query}`);
     request.responseType = "blob";
+    for (const [name, value] of Object.entries(authorization())) request.setRequestHeader(name, value);
 
     request.upload.onprogress = (event) => progress(event.loaded, event.total, "sending");
     request.upload.onload = () => progress(file.size, file.size, "encoding");
@@ -82,15 +73,21 @@ export function convert(file, { level = "", progress = () => {}, signal } = {}) 
   });
 }
 
+/** The problem (RFC 9457) in an answer, in words. */
 async function refusal(request) {
-  const title = titles[request.status] ?? "The server could not convert this file";
-  const id = request.getResponseHeader("x-request-id") ?? "";
+  const { status } = request;
+  const seconds = Number.parseInt(request.getResponseHeader("retry-after") ?? "", 10);
+  const about = {
+    status,
+    requestId: request.getResponseHeader("x-request-id") ?? "",
+    retryAfter: Number.isFinite(seconds) ? seconds : null,
+  };
+  const title = titles[status] ?? "The server could not convert this file";
   try {
     const problem = JSON.parse(await request.response.text());
-    const text = String(problem.detail ?? "");
-    return new Refusal(title, text.charAt(0).toUpperCase() + text.slice(1), id);
+    return new Refusal(title, capitalised(String(problem.detail)), { ...about, requestId: problem.request_id ?? about.requestId });
   } catch {
-    return new Refusal(title, `The server answered with status ${request.status}.`, id);
+    return new Refusal(title, `The server answered with status ${status}.`, about);
   }
 }
 
@@ -105,6 +102,5 @@ function warningsFrom(header) {
   return (header ?? "")
     .split(/, (?=[a-z_]+: )/)
     .filter((warning) => warning !== "")
-    .map((warning) => warning.replace(/^[a-z_]+: /, ""))
-    .map((text) => text.charAt(0).toUpperCase() + text.slice(1) + ".");
+    .map((warning) => `${capitalised(warning.replace(/^[a-z_]+: /, ""))}.`);
 }

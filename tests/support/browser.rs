@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use fantoccini::actions::{InputSource as _, KeyAction, KeyActions};
+use fantoccini::key::Key;
 use fantoccini::{Client, ClientBuilder, Locator};
 use futures::FutureExt as _;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -19,35 +21,58 @@ use super::{artifacts, wait};
 pub struct Browser {
     client: Client,
     downloads: PathBuf,
+    /// chromedriver's port.
+    driver: u16,
 }
+
+const FLAGS: [&str; 10] = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--window-size=1100,1000",
+    "--force-color-profile=srgb",
+];
 
 impl Browser {
     /// Runs `visit` in a new browser, which is closed afterwards whatever happens.
     pub async fn visit(visit: impl AsyncFnOnce(&Browser)) {
+        Self::visit_with(&[], visit).await;
+    }
+
+    /// [`Self::visit`] in a Chromium with these flags too. Fails if the page broke its own policy or an exception of
+    /// its was caught by nobody.
+    pub async fn visit_with(flags: &[String], visit: impl AsyncFnOnce(&Browser)) {
         let driver = Driver::start();
         let folder = tempfile::Builder::new().prefix("flacship-browser-").tempdir().expect("make a folder");
-        let browser = Self::open(&driver, &folder).await;
+        let browser = Self::open(&driver, &folder, flags).await;
         let outcome = AssertUnwindSafe(visit(&browser)).catch_unwind().await;
         if outcome.is_err() {
             browser.screenshot("page-failure.png").await;
         }
+        let complaints = browser.complaints().await;
+        println!("the console: {complaints:?}");
         browser.client.close().await.expect("close the browser");
         if let Err(panic) = outcome {
             std::panic::resume_unwind(panic);
         }
+        assert!(complaints.is_empty(), "{complaints:#?}");
     }
 
-    async fn open(driver: &Driver, folder: &TempDir) -> Self {
+    async fn open(driver: &Driver, folder: &TempDir, flags: &[String]) -> Self {
         let downloads = folder.path().join("downloads");
         fs::create_dir(&downloads).expect("make the folder for downloads");
         let profile = format!("--user-data-dir={}", folder.path().join("profile").display());
+        let mut args: Vec<String> = FLAGS.iter().map(|&flag| flag.to_owned()).collect();
+        args.push(profile);
+        args.extend_from_slice(flags);
         let capabilities = json!({
             "goog:chromeOptions": {
-                "args": [
-                    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-                    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-                    "--window-size=1100,1000", "--force-color-profile=srgb", profile,
-                ],
+                "args": args,
                 "prefs": { "download.default_directory": downloads, "download.prompt_for_download": false },
             },
             "goog:loggingPrefs": { "browser": "ALL" },
@@ -58,12 +83,66 @@ impl Browser {
             .connect(&format!("http://127.0.0.1:{}", driver.port))
             .await
             .expect("chromedriver starts Chromium");
-        Self { client, downloads }
+        Self { client, downloads, driver: driver.port }
     }
 
     /// The WebDriver client.
     pub fn client(&self) -> &Client {
         &self.client
+    }
+
+    /// What the console has as errors, besides answers that were no success and connections that were cut.
+    async fn complaints(&self) -> Vec<String> {
+        let entries = self.command("se/log", &json!({ "type": "browser" })).await;
+        let entries = entries.as_array().cloned().unwrap_or_default();
+        let grave = |entry: &&Value| entry["level"] == "SEVERE" && entry["source"] != "network";
+        let expected = |text: &str| text.contains("WebSocket connection to");
+        let texts = entries.iter().filter(grave).filter_map(|entry| entry["message"].as_str());
+        texts.filter(|text| !expected(text)).map(str::to_owned).collect()
+    }
+
+    /// Chromium's own commands: how wide a screen is, which colours it likes.
+    pub async fn devtools(&self, command: &str, parameters: Value) {
+        self.command("goog/cdp/execute", &json!({ "cmd": command, "params": parameters })).await;
+    }
+
+    /// A command of chromedriver's own, which the client does not know; null if it failed.
+    async fn command(&self, path: &str, body: &Value) -> Value {
+        let session = self.client.session_id().await.ok().flatten().unwrap_or_default();
+        let url = format!("http://127.0.0.1:{}/session/{session}/{path}", self.driver);
+        let sent = reqwest::Client::new().post(url).body(body.to_string()).send().await;
+        let Ok(answer) = sent else { return Value::Null };
+        let text = answer.text().await.unwrap_or_default();
+        serde_json::from_str(&text).map_or(Value::Null, |mut answer: Value| answer["value"].take())
+    }
+
+    /// Waits until the script gives something other than null and false, and gives it.
+    pub async fn until(&self, script: &str, deadline: Duration) -> Value {
+        wait::until_async(script, deadline, async || {
+            let value = self.run(script).await;
+            if value.is_null() || value == false { Err(value) } else { Ok(value) }
+        })
+        .await
+    }
+
+    /// Chooses several files at once.
+    pub async fn choose_all(&self, css: &str, files: &[&Path]) {
+        let paths: Vec<&str> = files.iter().map(|file| file.to_str().expect("a path in UTF-8")).collect();
+        let input = self.client.find(Locator::Css(css)).await.expect("the file input");
+        input.send_keys(&paths.join("\n")).await.expect("choose files");
+    }
+
+    /// The only download, once it is whole.
+    pub async fn only_download(&self, ending: &str, deadline: Duration) -> PathBuf {
+        wait::until_async("a download", deadline, async || {
+            let names: Vec<PathBuf> =
+                fs::read_dir(&self.downloads).into_iter().flatten().flatten().map(|e| e.path()).collect();
+            match names.as_slice() {
+                [path] if path.extension().is_some_and(|it| it == ending) => Ok(path.clone()),
+                other => Err(format!("{other:?}")),
+            }
+        })
+        .await
     }
 
     /// Chooses a file in an `<input type=file>`, which a page may hide behind its label.
@@ -94,6 +173,20 @@ impl Browser {
     /// Clicks.
     pub async fn click(&self, css: &str) {
         self.client.find(Locator::Css(css)).await.expect("the element").click().await.expect("click it");
+    }
+
+    /// Presses and releases a key, wherever the focus is.
+    pub async fn press(&self, key: Key) {
+        let value = char::from(key);
+        let keys = KeyActions::new("keyboard".to_owned())
+            .then(KeyAction::Down { value })
+            .then(KeyAction::Up { value });
+        self.client.perform_actions(keys).await.expect("press a key");
+    }
+
+    /// Types into a field.
+    pub async fn fill(&self, css: &str, text: &str) {
+        self.client.find(Locator::Css(css)).await.expect("the field").send_keys(text).await.expect("type");
     }
 
     /// Runs a script and gives what it returns.

@@ -1,0 +1,43 @@
+//! A server of its own for each test, on ports that the system picks.
+
+use std::net::SocketAddr;
+
+use clap::Parser;
+use converter::serve::{Args, Server, Stop};
+use tokio::{sync::oneshot, task::JoinHandle};
+
+#[derive(Parser)]
+struct Cli {
+    #[command(flatten)]
+    args: Args,
+}
+
+/// A running server. Ends with the test.
+pub struct Service {
+    pub address: SocketAddr,
+    _stop: oneshot::Sender<Stop>,
+    ended: JoinHandle<()>,
+}
+
+impl Service {
+    /// Starts a server with these flags beside those for the ports.
+    pub async fn start(flags: &[&str]) -> Self {
+        let ports = ["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
+        let cli = Cli::try_parse_from(ports.iter().chain(flags)).unwrap();
+        let server = Server::bind(cli.args).await.unwrap();
+        let address = server.address();
+        let (stop, stopped) = oneshot::channel();
+        let ended = tokio::spawn(server.run(async { stopped.await.unwrap_or(Stop::Interrupt) }));
+        Self { address, _stop: stop, ended }
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}/", self.address)
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        self.ended.abort();
+    }
+}

@@ -1,0 +1,88 @@
+//! What a person is told when something is in the way: a limit, a token, a page that came over plain HTTP, no server.
+
+use std::fs;
+
+use e2e::audio::{Audio, Shape};
+use serde_json::json;
+
+use crate::service::Service;
+use crate::support::{browser::Browser, wait::STEP};
+use crate::wire::{Plan, Wire};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_above_the_limit_is_refused_before_it_is_sent() {
+    let service = Service::start(&["--max-upload-size", "1Mi"]).await;
+    let wire = Wire::to(service.address, Plan::default()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let wav = folder.path().join("long.wav");
+    fs::write(&wav, Audio::music(Shape::CD, 10.0, 4).wav().unwrap()).unwrap();
+    Browser::visit(async |browser| {
+        browser.client().goto(&wire.url()).await.unwrap();
+        browser.until("return document.getElementById('limit').textContent.includes('1 MiB')", STEP).await;
+        browser.choose("#file", &wav).await;
+        let text = browser.shown("#files .trouble", STEP).await;
+        assert!(text.contains("too large") && text.contains("1 MiB"), "{text}");
+    })
+    .await;
+    assert!(!wire.heads().iter().any(|head| head.contains("POST /convert")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_gone_is_said_in_words() {
+    let service = Service::start(&[]).await;
+    let wire = Wire::to(service.address, Plan::default()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let wav = folder.path().join("take.wav");
+    let audio = Audio::music(Shape::VOICE, 5.0, 4);
+    fs::write(&wav, audio.wav().unwrap()).unwrap();
+    Browser::visit(async |browser| {
+        browser.client().goto(&wire.url()).await.unwrap();
+        browser.until("return document.getElementById('limit').textContent", STEP).await;
+        wire.be_down(true);
+        wire.cut_all();
+        browser.choose("#file", &wav).await;
+        let text = browser.shown("#files .trouble", STEP).await;
+        assert!(text.contains("The connection broke") && text.contains("Try again"), "{text}");
+        browser.screenshot("gone.png").await;
+        wire.be_down(false);
+        browser.click(".again").await;
+        browser.shown("#files .outcome", STEP).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_microphone_that_is_not_given_is_said_in_words() {
+    let service = Service::start(&[]).await;
+    let flags = [String::from("--use-fake-device-for-media-stream")];
+    Browser::visit_with(&flags, async |browser| {
+        browser.client().goto(&format!("{}#record", service.url())).await.unwrap();
+        let denied = json!({ "permission": { "name": "microphone" }, "setting": "denied" });
+        browser.devtools("Browser.setPermission", denied).await;
+        browser.click("#record").await;
+        let error = browser.shown("#live-error", STEP).await;
+        assert!(error.contains("could not begin") && error.contains("Allow it"), "{error}");
+        assert!(browser.shown("#desk", STEP).await.contains("Ready to record"));
+        browser.screenshot("denied.png").await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_without_a_secure_connection_says_why_there_is_no_microphone() {
+    let service = Service::start(&[]).await;
+    let flags = [String::from("--host-resolver-rules=MAP flacship.test 127.0.0.1")];
+    Browser::visit_with(&flags, async |browser| {
+        let url = format!("http://flacship.test:{}/#record", service.address.port());
+        browser.client().goto(&url).await.unwrap();
+        let text = browser.shown("#insecure", STEP).await;
+        for word in ["encrypted", "--tls-cert", "spec.tls.secretRef", "localhost", "converter stream"] {
+            assert!(text.contains(word), "{word}: {text}");
+        }
+        assert!(!browser.is_shown("#desk").await);
+        browser.screenshot("insecure.png").await;
+        browser.click("#tab-files").await;
+        assert!(browser.is_shown("#drop").await, "files are converted all the same");
+    })
+    .await;
+}
