@@ -109,7 +109,7 @@ fn nothing_is_sent_twice_and_nothing_is_missing() {
 
 #[test]
 fn where_a_stream_cannot_be_gone_on_with_there_is_no_checkpoint() {
-    let file = Wav::pcm(1, 44_100, 16, &[0; 40_000]);
+    let file = Wav::pcm(1, 44_100, 16, &[0; 10_000]);
     let checkpoint = |options: &Options| {
         let mut conversion = Conversion::new(options);
         conversion.push(&file, &mut Vec::new()).unwrap();
