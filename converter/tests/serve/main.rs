@@ -9,12 +9,16 @@
 mod support;
 
 mod alike;
+mod answers;
 mod bad_input;
 mod check;
 mod choices;
 mod convert;
 mod harness;
+mod limits;
+mod many;
 mod page;
+mod progressive;
 mod raw;
 mod stop;
 mod stream;
