@@ -10,6 +10,7 @@ mod support;
 
 mod alike;
 mod auth;
+mod answers;
 mod bad_input;
 mod check;
 mod choices;
@@ -17,7 +18,10 @@ mod contract;
 mod convert;
 mod harness;
 mod old_way;
+mod limits;
+mod many;
 mod page;
+mod progressive;
 mod raw;
 mod resume;
 mod stop;
