@@ -131,9 +131,9 @@ pub(super) fn outcome_of(failure: &Failure) -> Outcome {
         | Failure::TookTooLong { .. } => Outcome::Aborted,
         Failure::SpoolFull
         | Failure::QueueFull
+        | Failure::TooManyStreams { .. }
         | Failure::Draining
         | Failure::CutOff
-        | Failure::TooManyStreams { .. }
         | Failure::Internal(_) => Outcome::Failed,
         other if other.cause().is_some() => Outcome::Failed,
         _ => Outcome::Refused,
