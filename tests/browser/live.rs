@@ -90,7 +90,7 @@ async fn a_recording_is_the_microphone_s_samples() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_that_is_cut_loses_nothing() {
     let service = Service::start(&["--checkpoint-interval", "200ms"]).await;
-    let plan = Plan { cuts: 3, bytes_after_checkpoint: 30_000, ..Plan::default() };
+    let plan = Plan { cuts: 3, bytes_after_checkpoint: 30_000, down_at_cut: true, ..Plan::default() };
     let wire = Wire::to(service.address, plan).await;
     let folder = tempfile::tempdir().unwrap();
     let audio = Audio::music(MICROPHONE, 120.0, 12);
@@ -98,8 +98,7 @@ async fn a_connection_that_is_cut_loses_nothing() {
         browser.client().goto(&format!("{}#record", wire.url())).await.unwrap();
         browser.click("#record").await;
         browser.until("return document.getElementById('link').dataset.state === 'waiting'", STEP).await;
-        // While it is away nothing is missing either.
-        wire.be_down(true);
+        // While there is no connection nothing is missed either.
         recorded(browser, 3).await;
         wire.be_down(false);
         crate::support::wait::until_async("all cuts", STEP, async || {
@@ -133,7 +132,7 @@ async fn another_server_goes_on_when_one_ends() {
     Browser::visit_with(&microphone(folder.path(), &audio), async |browser| {
         browser.client().goto(&format!("{}#record", wire.url())).await.unwrap();
         browser.click("#record").await;
-        wire.checkpoint().await;
+        wire.checkpoints(1).await;
         // Stopped and lost at the same moment: what was recorded last has not been sent yet.
         wire.be_down(true);
         wire.cut_all();
@@ -178,6 +177,33 @@ async fn a_recording_begins_while_all_places_are_taken_and_misses_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_stops_hands_the_recording_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("key");
+    fs::write(&key, "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\n").unwrap();
+    let flags = ["--stream-key-file", key.to_str().unwrap(), "--drain-delay", "0s", "--drain-seconds", "0s"];
+    let (first, second) = (Service::start(&flags).await, Service::start(&flags).await);
+    let wire = Wire::to(first.address, Plan::default()).await;
+    let flags = microphone(folder.path(), &Audio::music(MICROPHONE, 120.0, 17));
+    Browser::visit_with(&flags, async |browser| {
+        browser.client().goto(&format!("{}#record", wire.url())).await.unwrap();
+        browser.click("#record").await;
+        wire.checkpoints(1).await;
+        wire.lead_to(second.address);
+        first.stop();
+        wire.checkpoints(2).await;
+        browser.click("#record").await;
+        let samples = save(browser).await;
+        let card = browser.shown("#recordings > li", STEP).await;
+        assert!(card.contains("The connection was lost once; nothing is missing."), "{card}");
+        let (sent, streams) = wire.audio();
+        assert_eq!(streams, 2);
+        assert!(samples == sent, "the FLAC has what the page sent");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_has_arrived_can_be_kept_when_no_server_comes_back() {
     let service = Service::start(&["--checkpoint-interval", "200ms"]).await;
     let wire = Wire::to(service.address, Plan::default()).await;
@@ -186,7 +212,7 @@ async fn what_has_arrived_can_be_kept_when_no_server_comes_back() {
     Browser::visit_with(&microphone(folder.path(), &audio), async |browser| {
         browser.client().goto(&format!("{}#record", wire.url())).await.unwrap();
         browser.click("#record").await;
-        wire.checkpoint().await;
+        wire.checkpoints(1).await;
         wire.be_down(true);
         wire.cut_all();
         browser.click("#record").await;

@@ -1,6 +1,6 @@
 //! A server of its own for each test, on ports that the system picks.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Mutex};
 
 use clap::Parser;
 use converter::serve::{Args, Server, Stop};
@@ -15,7 +15,7 @@ struct Cli {
 /// A running server. Ends with the test.
 pub struct Service {
     pub address: SocketAddr,
-    _stop: oneshot::Sender<Stop>,
+    stop: Mutex<Option<oneshot::Sender<Stop>>>,
     ended: JoinHandle<()>,
 }
 
@@ -28,7 +28,12 @@ impl Service {
         let address = server.address();
         let (stop, stopped) = oneshot::channel();
         let ended = tokio::spawn(server.run(async { stopped.await.unwrap_or(Stop::Interrupt) }));
-        Self { address, _stop: stop, ended }
+        Self { address, stop: Mutex::new(Some(stop)), ended }
+    }
+
+    /// Tells the server to stop, as a pod is told.
+    pub fn stop(&self) {
+        self.stop.lock().unwrap().take().unwrap().send(Stop::Terminate).unwrap();
     }
 
     pub fn url(&self) -> String {

@@ -24,6 +24,8 @@ pub struct Plan {
     /// So many streams are cut: each after a checkpoint and this many bytes of the browser's after it.
     pub cuts: usize,
     pub bytes_after_checkpoint: usize,
+    /// With the first cut, new connections are refused too.
+    pub down_at_cut: bool,
     /// An upload is held, for ever, after this many bytes.
     pub hold_upload_after: Option<usize>,
 }
@@ -97,10 +99,10 @@ impl Wire {
         self.cut.send_modify(|count| *count += 1);
     }
 
-    /// Waits until the server has sent a checkpoint.
-    pub async fn checkpoint(&self) {
+    /// Waits until checkpoints have come on so many connections.
+    pub async fn checkpoints(&self, connections: usize) {
         let mut checkpoints = self.state.checkpoints.subscribe();
-        checkpoints.wait_for(|seen| *seen > 0).await.unwrap();
+        checkpoints.wait_for(|seen| *seen >= connections).await.unwrap();
     }
 
     /// How many cuts are still to come.
@@ -222,7 +224,11 @@ async fn up(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, record: &Mutex<Reco
         if is_stream && has_checkpoint {
             since_checkpoint += read;
             if plan.cuts > 0 && since_checkpoint > plan.bytes_after_checkpoint {
-                state.plan.lock().unwrap().cuts -= 1;
+                let mut plan = state.plan.lock().unwrap();
+                plan.cuts -= 1;
+                if std::mem::take(&mut plan.down_at_cut) {
+                    state.down.store(true, SeqCst);
+                }
                 return;
             }
         }

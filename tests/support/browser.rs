@@ -178,9 +178,7 @@ impl Browser {
     /// Presses and releases a key, wherever the focus is.
     pub async fn press(&self, key: Key) {
         let value = char::from(key);
-        let keys = KeyActions::new("keyboard".to_owned())
-            .then(KeyAction::Down { value })
-            .then(KeyAction::Up { value });
+        let keys = KeyActions::new("keyboard".to_owned()).then(KeyAction::Down { value }).then(KeyAction::Up { value });
         self.client.perform_actions(keys).await.expect("press a key");
     }
 
