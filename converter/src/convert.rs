@@ -2,6 +2,7 @@
 //! workers) ends in [`Conversion`], which does no input or output of its own.
 //!
 //! [`Conversion`] is fed with bytes, split anywhere, and hands the head and whole frames to an [`Output`].
+//! [`Checkpoint`] says where it stands, so that another process can go on with it.
 //! [`convert_reader`] drives it from a [`Read`]. Files live in [`crate::file`], containers in [`crate::wav`], what they
 //! say beside the audio in [`crate::meta`], frames and metadata blocks in [`crate::flac`].
 
