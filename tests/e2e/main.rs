@@ -16,6 +16,7 @@ mod removal;
 mod rest;
 mod restart;
 mod restricted;
+mod resume;
 mod samples;
 mod scaling;
 mod stream;
