@@ -8,10 +8,10 @@ pub mod convert;
 mod find;
 mod ledger;
 mod level;
-mod pcm;
+pub(crate) mod pcm;
 mod report;
 pub mod restore;
-mod tag;
+pub(crate) mod tag;
 mod targets;
 
 use clap::{Parser, Subcommand};

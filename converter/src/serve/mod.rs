@@ -5,11 +5,14 @@
 
 mod admin;
 mod allowance;
+mod answer;
 mod args;
 mod auth;
+mod backlog;
 mod connection;
 mod convert;
 mod encode;
+mod feed;
 mod filename;
 mod keys;
 mod limits;
@@ -17,8 +20,11 @@ mod messages;
 mod metrics;
 mod options;
 mod origin;
+mod pace;
 mod page;
 mod problem;
+mod progressive;
+mod queue;
 mod request;
 mod resume;
 mod shutdown;
@@ -31,6 +37,7 @@ mod token;
 mod upload;
 mod whole;
 mod wire;
+mod zip;
 
 use std::{
     future::Future,

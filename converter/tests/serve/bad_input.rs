@@ -212,12 +212,12 @@ async fn wrong_methods_and_addresses_say_what_is_right() {
     let service = Service::start(&[]).await;
     let client = reqwest::Client::new();
     let answer = client.get(service.url("/convert")).send().await.unwrap();
-    assert_eq!((answer.status().as_u16(), answer.headers()["allow"].to_str().unwrap()), (405, "POST"));
+    assert_eq!((answer.status().as_u16(), answer.headers()["allow"].to_str().unwrap()), (405, "POST, OPTIONS"));
     assert_eq!(problem(answer).await["code"], "method");
     let answer = client.head(service.url("/convert")).send().await.unwrap();
     assert_eq!(answer.status(), 405);
     let answer = client.post(service.url("/")).body("x").send().await.unwrap();
-    assert_eq!((answer.status().as_u16(), answer.headers()["allow"].to_str().unwrap()), (405, "GET,HEAD"));
+    assert_eq!((answer.status().as_u16(), answer.headers()["allow"].to_str().unwrap()), (405, "GET, HEAD, OPTIONS"));
     let (status, body) = get(&service.url("/convert.php")).await;
     assert_eq!(status, 404);
     assert!(body.contains("POST /convert"), "{body}");
