@@ -18,13 +18,38 @@ async fn a_file_above_the_limit_is_refused_before_it_is_sent() {
     fs::write(&wav, Audio::music(Shape::CD, 10.0, 4).wav().unwrap()).unwrap();
     Browser::visit(async |browser| {
         browser.client().goto(&wire.url()).await.unwrap();
-        browser.until("return document.getElementById('limit').textContent.includes('1 MiB')", STEP).await;
+        browser.until("return document.getElementById('limit').textContent.includes('MiB')", STEP).await;
         browser.choose("#file", &wav).await;
         let text = browser.shown("#files .trouble", STEP).await;
         assert!(text.contains("too large") && text.contains("1 MiB"), "{text}");
     })
     .await;
     assert!(!wire.heads().iter().any(|head| head.contains("POST /convert")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_busy_server_is_asked_again_by_itself() {
+    let service = Service::start(&["--max-conversions", "1", "--max-queue", "0"]).await;
+    let wire = Wire::to(service.address, Plan { hold_upload_after: Some(1 << 20), ..Plan::default() }).await;
+    let folder = tempfile::tempdir().unwrap();
+    let (long, short) = (folder.path().join("long.wav"), folder.path().join("short.wav"));
+    fs::write(&long, Audio::sine(Shape::CD, 240.0, 440.0).wav().unwrap()).unwrap();
+    fs::write(&short, Audio::music(Shape::VOICE, 5.0, 4).wav().unwrap()).unwrap();
+    Browser::visit(async |browser| {
+        browser.client().goto(&wire.url()).await.unwrap();
+        browser.choose("#file", &long).await;
+        browser.until("return document.querySelector('.file progress')?.value > 0", STEP).await;
+        browser.choose("#file", &short).await;
+        browser
+            .until("return document.querySelector('li:nth-child(2) .state').textContent.includes('next try in')", STEP)
+            .await;
+        browser.screenshot("busy.png").await;
+        // The first one leaves; the second one's next try has room.
+        browser.click("#files > li:first-child .drop-it").await;
+        let text = browser.shown("#files > li:nth-child(2) .outcome", STEP).await;
+        assert!(text.contains("Download"), "{text}");
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -16,8 +16,6 @@ use axum::{
 /// script like the others.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src blob:; \
                       connect-src 'self'; worker-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
-/// The one thing beyond the usual that the page asks for, and only for itself.
-const PERMISSIONS: &str = "microphone=(self), camera=(), geolocation=()";
 
 const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
@@ -101,7 +99,6 @@ fn answer(asset: &'static Asset, request: &HeaderMap) -> Response {
     set(header::CONTENT_TYPE, asset.kind);
     set(header::CACHE_CONTROL, "no-cache");
     set(header::CONTENT_SECURITY_POLICY, POLICY);
-    set(HeaderName::from_static("permissions-policy"), PERMISSIONS);
     set(header::ETAG, TAG.as_str());
     response
 }

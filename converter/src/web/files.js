@@ -221,7 +221,7 @@ function showTotal() {
   const after = done.reduce((sum, { result }) => sum + result.blob.size, 0);
   const left = all.filter((job) => !job.isOver).length;
   const parts = [left > 0 ? `${done.length} of ${count(all.length, "file")} ready` : `${count(done.length, "file")} ready`];
-  if (of("failed").length > 0) parts.push(`${of("failed").length} refused`);
+  if (of("failed").length > 0) parts.push(`${of("failed").length} not converted`);
   if (of("cancelled").length > 0) parts.push(`${of("cancelled").length} cancelled`);
   if (done.length > 0) parts.push(`${bytes(before)} → ${bytes(after)}, ${saved(before, after)}`);
   $("summary").textContent = parts.join(" · ");

@@ -16,7 +16,7 @@ export function bytes(count) {
 /** A limit as the server words it: 2147483648 → "2 GiB". */
 export function limitText(count) {
   for (const [unit, size] of [["TiB", 2 ** 40], ["GiB", 2 ** 30], ["MiB", 2 ** 20], ["KiB", 2 ** 10]]) {
-    if (count >= size && count % size === 0) return `${count / size} ${unit}`;
+    if (count >= size && count % size === 0) return `${count / size}\u00a0${unit}`;
   }
   return bytes(count);
 }

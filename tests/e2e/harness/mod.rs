@@ -10,6 +10,7 @@ pub mod recorder;
 pub mod volume;
 
 #[path = "../../support/mod.rs"]
+#[allow(dead_code, reason = "shared with the browser tests, which use more of it")]
 mod support;
 
 pub use namespace::Namespace;
