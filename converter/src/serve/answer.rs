@@ -1,6 +1,6 @@
 //! Answers that are whole before they begin: one FLAC, or an archive of several, with their lengths and digests.
 
-use std::sync::Arc;
+use std::{fmt::Write as _, sync::Arc};
 
 use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, header},
@@ -131,7 +131,7 @@ pub(super) async fn archive(
         let mut row = Row { name: file.name.clone().unwrap_or_default(), bytes_in: file.bytes_in, ..Row::default() };
         match file.result {
             Ok((summary, stored)) => {
-                let flac = names.unique(filename::flac_name(file.name.as_deref()));
+                let flac = names.unique(&filename::flac_name(file.name.as_deref()));
                 volume.audio_seconds += seconds(&summary);
                 row.describe(&summary, &stored, &flac);
                 entries.push(zip::Entry { name: flac, crc32: stored.crc32, len: stored.len() });
@@ -256,7 +256,11 @@ fn warning_value(warning: &Warning) -> HeaderValue {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 #[cfg(test)]

@@ -48,7 +48,7 @@ struct State {
     reader_left: bool,
     failure: Option<SpoolError>,
     /// Lives until nobody needs the backlog any more.
-    _hold: Option<Box<dyn Any + Send>>,
+    hold: Option<Box<dyn Any + Send>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -75,17 +75,17 @@ pub(super) struct Reader(Arc<Backlog>);
 impl Backlog {
     /// An empty backlog. The receiver learns whether the answer begins or why it never will.
     pub(super) fn new(pool: &Arc<Pool>) -> (Arc<Self>, Writer, Reader, oneshot::Receiver<Result<(), Failure>>) {
-        let (begin, begun) = oneshot::channel();
-        let state = State { begin: Some(begin), ..State::default() };
+        let (teller, told) = oneshot::channel();
+        let state = State { begin: Some(teller), ..State::default() };
         let backlog = Arc::new(Self { pool: Arc::clone(pool), state: Mutex::new(state), changed: Notify::new() });
-        (Arc::clone(&backlog), Writer(Arc::clone(&backlog)), Reader(backlog), begun)
+        (Arc::clone(&backlog), Writer(Arc::clone(&backlog)), Reader(backlog), told)
     }
 
     /// Ends the answer. After a failure the reader sees it broken off, or if it has not begun gets the failure instead;
     /// so whether it had begun comes back. `hold` lives until the answer has been read or dropped.
     pub(super) fn end(&self, result: Result<(), Failure>, hold: impl Send + 'static) -> Begun {
         let mut state = self.lock();
-        state._hold = Some(Box::new(hold));
+        state.hold = Some(Box::new(hold));
         state.end = Some(if result.is_ok() { End::Whole } else { End::Broken });
         let begun = match state.begin.take() {
             Some(begin) => {

@@ -37,13 +37,13 @@ pub(super) struct Names {
 
 impl Names {
     /// `name` (one of [`flac_name`]'s), or if it is taken with a number before its ending.
-    pub(super) fn unique(&mut self, name: String) -> String {
+    pub(super) fn unique(&mut self, name: &str) -> String {
         let asked = self.asked.entry(name.to_lowercase()).or_default();
-        let mut unique = name.clone();
+        let mut unique = name.to_owned();
         while !self.taken.insert(unique.to_lowercase()) {
             *asked = asked.saturating_add(1);
             let number = format!(" ({})", asked.saturating_add(1));
-            let stem = cut(name.strip_suffix(EXTENSION).unwrap_or(&name), MAX_NAME - EXTENSION.len() - number.len());
+            let stem = cut(name.strip_suffix(EXTENSION).unwrap_or(name), MAX_NAME - EXTENSION.len() - number.len());
             unique = format!("{stem}{number}{EXTENSION}");
         }
         unique
@@ -235,10 +235,10 @@ mod tests {
             (&long, &long),
             (&long, &format!("{} (2).flac", "é".repeat(123))),
         ] {
-            assert_eq!(names.unique(name.to_owned()), unique);
+            assert_eq!(names.unique(name), unique);
         }
         let mut names = Names::default();
-        let many: HashSet<_> = (0..5_000).map(|_| names.unique("x.flac".to_owned())).collect();
+        let many: HashSet<_> = (0..5_000).map(|_| names.unique("x.flac")).collect();
         assert_eq!(many.len(), 5_000);
     }
 

@@ -97,7 +97,9 @@ fn common(out: &mut Vec<u8>, entry: &Entry, stamp: [u16; 2], extra: usize) {
     put16(out, UTF8);
     // Stored.
     put16(out, 0);
-    stamp.iter().for_each(|half| put16(out, *half));
+    for half in stamp {
+        put16(out, half);
+    }
     put32(out, entry.crc32);
     put32(out, small32(entry.len));
     put32(out, small32(entry.len));
@@ -136,7 +138,9 @@ fn end_records(count: u64, size: u64, offset: u64) -> Vec<u8> {
 fn zip64_extra(out: &mut Vec<u8>, values: &[u64]) {
     put16(out, 1);
     put16(out, u16::try_from(values.len() * 8).unwrap_or_default());
-    values.iter().for_each(|value| put64(out, *value));
+    for value in values {
+        put64(out, *value);
+    }
 }
 
 /// Time and date in two seconds' steps from 1980 to 2107 (§4.4.6).

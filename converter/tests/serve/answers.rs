@@ -18,7 +18,7 @@ pub fn sha256_header(bytes: &[u8]) -> String {
 
 /// `Flacship-Md5` of this sound.
 pub fn md5_text(sound: &Sound) -> String {
-    sound.md5().iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{:032x}", u128::from_be_bytes(sound.md5()))
 }
 
 #[tokio::test]

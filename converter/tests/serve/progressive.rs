@@ -97,12 +97,11 @@ async fn what_is_refused_before_the_first_frame_has_its_status() {
     service.until_counts("flacship_converter_active_conversions{kind=\"upload\"} 0").await;
 }
 
-/// Fails unless the answer begins well and is broken off.
+/// Fails unless the answer that begins here, or has begun, is broken off.
 async fn assert_broken_off(client: &mut Raw) {
     let mut answer = Vec::new();
     // A reset is as clear an end as any.
     let _ = client.0.read_to_end(&mut answer).await;
-    assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer[..answer.len().min(300)]));
     assert!(!answer.ends_with(b"\r\n0\r\n\r\n"), "half a file was ended as if it were whole");
 }
 
@@ -113,6 +112,7 @@ async fn a_failure_after_the_first_frame_breaks_the_answer_off() {
     let mut client = Raw::connect(service.address).await;
     client.head("POST /convert?progressive=true", "Transfer-Encoding: chunked\r\n").await;
     client.chunk(&sound.wav[..150_000]).await;
+    assert!(client.answer_head().await.starts_with("HTTP/1.1 200"));
     client.chunk(&sound.wav[150_000..250_000]).await;
     assert_broken_off(&mut client).await;
     service.until_counts("flacship_converter_errors_total{code=\"too_large\"} 1").await;
@@ -130,6 +130,7 @@ async fn a_second_file_breaks_the_answer_off() {
     let headers = format!("Content-Type: multipart/form-data; boundary=b\r\nContent-Length: {}\r\n", form.len());
     client.head("POST /convert?progressive=true", &headers).await;
     client.send(&form).await;
+    assert!(client.answer_head().await.starts_with("HTTP/1.1 200"));
     assert_broken_off(&mut client).await;
     service.until_counts("flacship_converter_errors_total{code=\"too_many_files\"} 1").await;
 }
@@ -142,6 +143,7 @@ async fn a_full_spool_breaks_the_answer_off() {
     client.head("POST /convert?progressive=true", &format!("Content-Length: {}\r\n", sound.wav.len())).await;
     // Nothing is read meanwhile, and more comes than sockets and spool hold.
     client.send(&sound.wav).await;
+    assert!(client.answer_head().await.starts_with("HTTP/1.1 200"));
     assert_broken_off(&mut client).await;
     service.until_counts("flacship_converter_errors_total{code=\"spool_full\"} 1").await;
     service.until_counts("flacship_converter_spool_used_bytes 0").await;
