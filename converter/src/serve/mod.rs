@@ -232,8 +232,11 @@ fn admin_routes(app: &Arc<App>) -> Router {
     framed(routes, app)
 }
 
+/// The frame goes around the whole router, not each route: only there have refusals their `Allow` header.
 fn framed(routes: Router<Arc<App>>, app: &Arc<App>) -> Router {
-    routes.layer(from_fn_with_state(Arc::clone(app), request::frame)).with_state(Arc::clone(app))
+    Router::new()
+        .fallback_service(routes.with_state(Arc::clone(app)))
+        .layer(from_fn_with_state(Arc::clone(app), request::frame))
 }
 
 /// Sends logs to stderr, unless whoever embeds the server already collects them.

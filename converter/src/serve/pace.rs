@@ -102,7 +102,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_rate_itself_is_enough_and_no_credit_grows_beyond_the_start() {
-        let steady = std::iter::repeat_n((1, 1_000), 10_000);
-        assert_eq!(verdict(1_000, steady.chain([(0, 1 << 40)])).await, (Verdict::Silent, 10_060));
+        let steady = std::iter::repeat_n((1, 1_000), 1_000);
+        assert_eq!(verdict(1_000, steady.chain([(0, 1 << 40)])).await, (Verdict::Silent, 1_060));
     }
 }

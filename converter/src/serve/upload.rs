@@ -145,18 +145,23 @@ impl Upload {
         }
     }
 
+    /// The next piece, never an empty one: a file without bytes never reaches an encoder.
     async fn next_piece(&mut self) -> Result<Option<Bytes>, Failure> {
-        let piece = match &mut self.source {
-            // The end of the body is the end of the file, so whoever has begun it reads it to there.
-            Source::Raw(intake, true) => intake.next().await.transpose()?,
-            Source::Form(form) => form.next_piece(&self.seen).await?,
-            _ => None,
-        };
-        self.bytes += piece.as_ref().map_or(0, |piece| piece.len() as u64);
-        if self.bytes_before.saturating_add(self.bytes) > self.limit.0 {
-            return Err(Failure::TooLarge { limit: self.limit });
+        loop {
+            let piece = match &mut self.source {
+                // The end of the body is the end of the file, so whoever has begun it reads it to there.
+                Source::Raw(intake, true) => intake.next().await.transpose()?,
+                Source::Form(form) => form.next_piece(&self.seen).await?,
+                _ => None,
+            };
+            self.bytes += piece.as_ref().map_or(0, |piece| piece.len() as u64);
+            if self.bytes_before.saturating_add(self.bytes) > self.limit.0 {
+                return Err(Failure::TooLarge { limit: self.limit });
+            }
+            if piece.as_ref().is_none_or(|piece| !piece.is_empty()) {
+                return Ok(piece);
+            }
         }
-        Ok(piece)
     }
 
     /// The current file's name as the client gave it.

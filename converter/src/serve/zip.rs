@@ -203,7 +203,8 @@ mod tests {
             let count = (self.len - self.at).min(out.len() as u64);
             let out = &mut out[..usize::try_from(count).unwrap()];
             out.fill(0);
-            for (start, part) in &self.parts {
+            let first = self.parts.partition_point(|(start, part)| start + part.len() as u64 <= self.at);
+            for (start, part) in self.parts[first..].iter().take_while(|(start, _)| *start < self.at + count) {
                 let from = self.at.max(*start);
                 let to = (self.at + count).min(start + part.len() as u64);
                 if from < to {

@@ -9,14 +9,18 @@
 mod support;
 
 mod alike;
+mod answers;
 mod auth;
 mod bad_input;
 mod check;
 mod choices;
 mod convert;
 mod harness;
+mod limits;
+mod many;
 mod old_way;
 mod page;
+mod progressive;
 mod raw;
 mod resume;
 mod stop;
