@@ -17,7 +17,7 @@ fn try_it(sound: &Sound, block_size: u16, level: u8, piece: usize, losses: &[(us
     let (input, mut options, samples) = sound.make();
     options.block_size = block_size;
     options.level = Level::new(level).unwrap();
-    options.verify = if level % 2 == 0 { Verify::Yes } else { Verify::No };
+    options.verify = if level.is_multiple_of(2) { Verify::Yes } else { Verify::No };
     options.engine = [Engine::Native, Engine::Portable, Engine::Flacenc][usize::from(level) % 3];
     let part = |thousandths: &usize| input.len() * thousandths / 1000;
     let mut at: Vec<_> = losses.iter().map(|(at, later)| (part(at), part(later))).collect();

@@ -26,6 +26,7 @@ fn label(number: u32, text: &str) -> Vec<u8> {
     body
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref)] // so that names are written b"INAM"
 fn info(name: &[u8; 4], text: &str) -> Vec<u8> {
     [b"INFO".as_slice(), name, &(text.len() as u32).to_le_bytes(), text.as_bytes()].concat()
 }

@@ -10,6 +10,7 @@ mod support;
 
 mod anything;
 mod bytes;
+mod counts;
 mod harness;
 mod heads;
 mod places;

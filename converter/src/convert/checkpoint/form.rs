@@ -61,7 +61,7 @@ pub(super) fn write(checkpoint: &Checkpoint) -> Vec<u8> {
         }
     }
     writer.count(*head_bytes);
-    writer.stream(stream, &checkpoint.shape());
+    writer.stream(stream, checkpoint.shape());
     writer.number(tally.clipped);
     writer.byte(tally.unused_bits);
     writer.kept(kept);
@@ -93,7 +93,7 @@ fn shape(format: &Format, block_size: u16) -> Shape {
 
 impl Writer {
     /// One of the choices of a table.
-    fn choice<T: PartialEq>(&mut self, choice: T, table: &[T]) {
+    fn choice<T: Copy + PartialEq>(&mut self, choice: T, table: &[T]) {
         let number = table.iter().position(|other| *other == choice);
         self.byte(number.and_then(|number| u8::try_from(number).ok()).unwrap_or(u8::MAX));
     }
@@ -139,7 +139,7 @@ impl Writer {
         }
     }
 
-    fn stream(&mut self, stream: &StreamPlace, shape: &Shape) {
+    fn stream(&mut self, stream: &StreamPlace, shape: Shape) {
         let block = u64::from(shape.block_size.max(1));
         self.number(stream.samples / block);
         self.number(stream.bytes);
@@ -222,7 +222,7 @@ impl Reader<'_> {
             Origin::Wav(start) => start.fmt,
             Origin::Pcm(pcm) => Format::from(*pcm),
         };
-        let stream = self.stream(&shape(&format, options.block_size))?;
+        let stream = self.stream(shape(&format, options.block_size))?;
         let clipped = self.number().filter(|clipped| *clipped <= stream.samples * u64::from(format.channels))?;
         let tally = Tally { clipped, unused_bits: self.byte_below(65)? };
         let kept = self.kept()?;
@@ -291,7 +291,7 @@ impl Reader<'_> {
         Some(AudioStart { rules, container, fmt, size, at, sizes })
     }
 
-    fn stream(&mut self, shape: &Shape) -> Option<StreamPlace> {
+    fn stream(&mut self, shape: Shape) -> Option<StreamPlace> {
         let block = u64::from(shape.block_size);
         let frames = self.number()?;
         let samples = frames.checked_mul(block).filter(|samples| *samples <= MAX_SAMPLES)?;
@@ -322,7 +322,7 @@ impl Reader<'_> {
         Some(StreamPlace { samples, bytes, min_frame_size: smallest, max_frame_size: largest, md5, seek_table })
     }
 
-    fn seek_table(&mut self, shape: &Shape, frames: u64, bytes: u64) -> Option<SeekTable> {
+    fn seek_table(&mut self, shape: Shape, frames: u64, bytes: u64) -> Option<SeekTable> {
         let doublings = self.byte_below(MAX_DOUBLINGS + 1)?;
         let mut next_frame = 0;
         let mut before = (0_u64, 0_u64);
