@@ -84,7 +84,7 @@ struct ConvertQuery {
     #[param(required = false)]
     subset: Subset,
     /// Bytes of padding behind the metadata, for programs that add tags later.
-    #[param(required = false, maximum = 1048576)]
+    #[param(required = false, maximum = 1_048_576)]
     padding: u32,
     /// A tag for the FLAC, as NAME=value; may be given several times.
     #[param(required = false)]

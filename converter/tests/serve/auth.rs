@@ -33,6 +33,8 @@ async fn only_those_with_a_token_are_let_in() {
     let sound = Sound::music(1_000, 2, 16);
     let post = || reqwest::Client::new().post(service.url("/convert")).body(sound.wav.clone());
     assert_eq!(post().send().await.unwrap().status(), 401);
+    let asked = reqwest::Client::new().request(reqwest::Method::OPTIONS, service.url("/convert")).send().await.unwrap();
+    assert_ne!(asked.status(), 401);
     let answer = post().bearer_auth("second-token").send().await.unwrap();
     sound.assert_in(&answer.bytes().await.unwrap());
 }
@@ -58,7 +60,6 @@ async fn a_stream_brings_its_token_in_a_header_or_as_a_subprotocol() {
         vec![("authorization", "Bearer other-token")],
         vec![("sec-websocket-protocol", &as_subprotocol("other-token"))],
     ] {
-        
         let (mut client, _) = Client::connect_to(service.address, "/ws", &headers).await.unwrap();
         assert_eq!(client.last_words().await, ("unauthorized".to_owned(), 1008));
         assert_eq!(client.said.len(), 1);

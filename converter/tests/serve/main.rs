@@ -9,17 +9,17 @@
 mod support;
 
 mod alike;
-mod auth;
 mod answers;
+mod auth;
 mod bad_input;
 mod check;
 mod choices;
 mod contract;
 mod convert;
 mod harness;
-mod old_way;
 mod limits;
 mod many;
+mod old_way;
 mod page;
 mod progressive;
 mod raw;
