@@ -36,7 +36,7 @@ pub enum Command {
     /// Convert over a service's live stream: a file, or audio as it is recorded
     Stream(Box<stream::Args>),
     /// Run the service: the page, `POST /convert`, live streams
-    Serve(crate::serve::Args),
+    Serve(Box<crate::serve::Args>),
     /// Run one stage of a batch conversion over volumes (Flacship's jobs do this)
     #[command(subcommand)]
     Batch(crate::batch::Command),

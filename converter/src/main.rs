@@ -14,7 +14,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Stream(args) => Ok(stream::run(&args)),
         Command::Serve(args) => {
             let runtime = tokio::runtime::Runtime::new().context("the async runtime did not start")?;
-            runtime.block_on(serve::run(args))?;
+            runtime.block_on(serve::run(*args))?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Batch(command) => Ok(batch::run(command)),

@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn patience_ends_by_count_or_by_time() {
-        let patience = Patience { retries: Some(2), timeout: Duration::from_secs(60) };
+        let patience = Patience { retries: Some(2), timeout: Duration::from_mins(1) };
         let pause = |failed, seconds| plan_pause(patience, failed, Duration::from_secs(seconds), 1.0);
         assert!(pause(1, 0).is_some());
         assert_eq!(pause(2, 0), None);
