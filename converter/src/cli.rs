@@ -8,11 +8,11 @@ pub mod convert;
 mod find;
 mod ledger;
 mod level;
-mod pcm;
+pub(crate) mod pcm;
 mod report;
 pub mod restore;
 pub mod stream;
-mod tag;
+pub(crate) mod tag;
 mod targets;
 
 use clap::{Parser, Subcommand};

@@ -9,14 +9,14 @@ use std::thread;
 use super::args::{
     Args, FloatRule, LONGEST_BLOCK, LengthRule, MetadataArgs, MetadataRule, OutputArgs, SubsetRule, ValidBitsRule,
 };
-use super::pcm::{ByteOrder, PcmSpec, Sign};
+use super::pcm::PcmSpec;
 use super::tag::Tag;
 use crate::convert::{
-    Float, HeadPlace, Input, Length, Metadata, MetadataOptions, Options, PcmFormat, Picture, Rules, Subset, ValidBits,
+    Float, HeadPlace, Input, Length, Metadata, MetadataOptions, Options, Picture, Rules, Subset, ValidBits,
 };
 use crate::file::{Existing, FileOptions, Times, Verify};
 use crate::flac::{BLOCK_SIZE, Engine, Level, PictureError};
-use crate::wav::{self, Endian, Justify, WavError};
+use crate::wav::WavError;
 
 /// All that was chosen about how inputs are converted: the flags without their contradictions, pictures read.
 #[derive(Debug, Clone)]
@@ -181,7 +181,7 @@ pub fn options(chosen: &Chosen) -> Result<FileOptions, ChoiceError> {
         level: chosen.level,
         engine: chosen.engine,
         block_size: chosen.block_size.unwrap_or(BLOCK_SIZE),
-        input: chosen.pcm.map(|pcm| pcm_format(pcm, rules.valid_bits)).transpose()?.map_or(Input::Auto, Input::Pcm),
+        input: chosen.pcm.map(|pcm| pcm.format(rules.valid_bits)).transpose()?.map_or(Input::Auto, Input::Pcm),
         rules,
         subset: match chosen.subset {
             SubsetRule::Prefer => Subset::Prefer,
@@ -197,32 +197,6 @@ pub fn options(chosen: &Chosen) -> Result<FileOptions, ChoiceError> {
         ModificationTime::Own => Times::Own,
     };
     Ok(FileOptions { convert, verify: chosen.verify, existing: chosen.existing, times })
-}
-
-/// In a wider container the bits are the highest, unless the user says otherwise.
-pub fn pcm_format(pcm: PcmSpec, valid_bits: ValidBits) -> Result<PcmFormat, WavError> {
-    let justify = match valid_bits {
-        ValidBits::Declared => Justify::High,
-        ValidBits::Low => Justify::Low,
-        ValidBits::Container => {
-            let bits = u16::from(pcm.container_bytes) * 8;
-            return Ok(with_order(PcmFormat::new(pcm.sample_rate, pcm.channels, bits)?, pcm));
-        }
-    };
-    let format = PcmFormat::new(pcm.sample_rate, pcm.channels, pcm.bits.into())?.in_containers(pcm.container_bytes)?;
-    Ok(with_order(format.justified(justify), pcm))
-}
-
-fn with_order(format: PcmFormat, pcm: PcmSpec) -> PcmFormat {
-    let sign = match pcm.sign {
-        Sign::Signed => wav::Sign::Signed,
-        Sign::Unsigned => wav::Sign::Unsigned,
-    };
-    let endian = match pcm.order {
-        ByteOrder::Little => Endian::Little,
-        ByteOrder::Big => Endian::Big,
-    };
-    format.with_sign(sign).with_endian(endian)
 }
 
 fn picture(file: &PictureFile) -> Result<Picture, ChoiceError> {

@@ -1,6 +1,10 @@
-//! `--pcm RATE:CHANNELS:FORMAT`: what headerless audio is. What can be converted is decided by the conversion.
+//! `--pcm RATE:CHANNELS:FORMAT`, over HTTP `pcm`: what headerless audio is. What can be converted is decided by the
+//! conversion.
 
 use std::str::FromStr;
+
+use crate::convert::{PcmFormat, ValidBits};
+use crate::wav::{self, Endian, Justify, WavError};
 
 /// Headerless audio, as it was described.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +78,28 @@ impl FromStr for PcmSpec {
         let channels = u16::try_from(number(channels)?).unwrap_or(u16::MAX);
         let (bits, container_bytes, sign, order) = format_of(format)?;
         Ok(Self { sample_rate: number(rate)?, channels, bits, container_bytes, sign, order })
+    }
+}
+
+impl PcmSpec {
+    /// What the conversion takes it for. In a wider container the bits are the highest, unless `valid_bits` says otherwise.
+    pub fn format(self, valid_bits: ValidBits) -> Result<PcmFormat, WavError> {
+        let new = |bits| PcmFormat::new(self.sample_rate, self.channels, bits);
+        let in_container = || new(self.bits.into())?.in_containers(self.container_bytes);
+        let format = match valid_bits {
+            ValidBits::Declared => in_container()?.justified(Justify::High),
+            ValidBits::Low => in_container()?.justified(Justify::Low),
+            ValidBits::Container => new(u16::from(self.container_bytes) * 8)?,
+        };
+        let sign = match self.sign {
+            Sign::Signed => wav::Sign::Signed,
+            Sign::Unsigned => wav::Sign::Unsigned,
+        };
+        let endian = match self.order {
+            ByteOrder::Little => Endian::Little,
+            ByteOrder::Big => Endian::Big,
+        };
+        Ok(format.with_sign(sign).with_endian(endian))
     }
 }
 

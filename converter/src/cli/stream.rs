@@ -15,7 +15,6 @@ pub use args::Args;
 use serde_json::{Value, json};
 
 use super::args::{FloatRule, LengthRule, ReportArgs, SubsetRule, ValidBitsRule};
-use super::chosen::pcm_format;
 use super::console::Console;
 use super::pcm::PcmSpec;
 use super::report::{Names, ratio, sizes};
@@ -354,7 +353,7 @@ fn settings(args: &Args) -> Result<Settings, UsageError> {
 /// Headerless audio as a service takes it.
 fn headerless(spec: PcmSpec) -> Result<PcmFormat, UsageError> {
     let plain = PcmFormat::new(spec.sample_rate, spec.channels, spec.bits.into())?;
-    if Format::from(pcm_format(spec, ValidBits::Declared)?) == Format::from(plain) {
+    if Format::from(spec.format(ValidBits::Declared)?) == Format::from(plain) {
         Ok(plain)
     } else {
         Err(UsageError::PcmForm)

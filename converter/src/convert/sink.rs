@@ -135,8 +135,7 @@ impl Sink {
         let head_bytes = head_sent.len();
         let (head_sent, told) =
             if options.head == HeadPlace::Final { (head_sent, known) } else { (Vec::new(), Collected::default()) };
-        let kept =
-            checkpoint::can_be_resumed(options).then(|| Kept::of(self.collector.as_ref(), &options.metadata));
+        let kept = checkpoint::can_be_resumed(options).then(|| Kept::of(self.collector.as_ref(), &options.metadata));
         let unpacker = Unpacker::new(&format).in_blocks(options.block_size);
         let lost = Vec::new();
         self.stream = Some(Stream { format, unpacker, encoder, head_sent, head_bytes, told, kept, lost });

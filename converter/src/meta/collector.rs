@@ -1,8 +1,8 @@
 //! The collector: takes the parser's pieces, keeps what can be used, and says in the end what the file said.
 
 use super::foreign::Recorder;
-use super::store::{Full, Part, Store};
 use super::said::Said;
+use super::store::{Full, Part, Store};
 use super::tags::merge;
 use super::{Collected, MetaError, MetaWarning, Metadata, bext, cue, id3, info};
 use crate::flac::MAX_CUE_TRACKS;

@@ -26,9 +26,8 @@ pub(crate) struct Room {
     left_out: Vec<LeftOut>,
 }
 
-/// More than what tells the length of a text, or a number, takes.
+/// What tells the length of a text takes no more.
 const LENGTH: usize = 2;
-const NUMBER: usize = 5;
 
 impl Room {
     /// Room for so many bytes.
@@ -68,23 +67,29 @@ impl Room {
         for tags in &mut said.tags {
             self.keep_tags(tags);
         }
-        if !self.takes(2 * NUMBER * said.points.len()) {
+        let points = said.points.iter().map(|(id, sample)| number_bytes((*id).into()) + number_bytes(*sample));
+        if !self.takes(points.sum()) {
             said.points.clear();
             said.labels.clear();
             self.leave_out(LeftOut::CueSheet);
         }
         let before = said.labels.len();
-        said.labels.retain(|label| self.takes(NUMBER + LENGTH + label.text.len()));
+        said.labels.retain(|label| self.takes(number_bytes(label.id.into()) + LENGTH + label.text.len()));
         if said.labels.len() < before {
             // They become tags.
             self.leave_out(LeftOut::Tags);
         }
         said.warnings.retain(|warning| match warning {
-            MetaWarning::TooLarge { chunk, .. } => self.takes(1 + LENGTH + chunk.len() + 2 * NUMBER),
+            MetaWarning::TooLarge { chunk, limit } => self.takes(1 + LENGTH + chunk.len() + number_bytes(*limit)),
             MetaWarning::Unreadable { chunk, what } => self.takes(1 + 2 * LENGTH + chunk.len() + what.len()),
             MetaWarning::CuePoints { .. } => false,
         });
     }
+}
+
+/// Bytes that hold a number, with seven bits in each.
+fn number_bytes(number: u64) -> usize {
+    number.checked_ilog2().map_or(1, |highest| highest as usize / 7 + 1)
 }
 
 #[cfg(test)]
@@ -105,13 +110,16 @@ mod tests {
         room.keep(&mut said);
         assert_eq!(said, all);
         assert!(room.left_out().is_empty());
-        let mut room = Room::new(120);
+        let mut room = Room::new(50);
         room.keep(&mut said);
         assert_eq!(said.tags, [vec![tag("B", 5)], vec![], vec![tag("C", 20)]]);
         assert!(said.points.is_empty() && said.labels.is_empty());
         assert_eq!(room.left_out(), [LeftOut::Tags, LeftOut::CueSheet]);
-        let (mut said, mut room) = (all, Room::new(450));
-        room.keep(&mut said);
-        assert_eq!((said.points.len(), said.labels.len()), (10, 1));
+        for (bytes, labels, left_out) in [(366, 1, &[][..]), (365, 0, &[LeftOut::Tags])] {
+            let (mut said, mut room) = (all.clone(), Room::new(bytes));
+            room.keep(&mut said);
+            assert_eq!((said.points.len(), said.labels.len()), (10, labels));
+            assert_eq!(room.left_out(), left_out);
+        }
     }
 }

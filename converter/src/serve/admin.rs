@@ -35,6 +35,7 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> (StatusCode, &'static 
 
 /// `GET /metrics`.
 pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
+    app.metrics.set_queued(app.queue.waiting());
     match app.metrics.render(app.spools.used(), app.shutdown.phase() > Phase::Serving) {
         Ok(text) => {
             let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -59,17 +60,16 @@ struct Streams {
 
 #[derive(Serialize)]
 struct Conversions {
-    active: i64,
-    /// Null: as many as come.
-    max: Option<u32>,
-    queued: u64,
+    active: usize,
+    max: usize,
+    queued: usize,
 }
 
 /// `GET /load`: how full the server is, for those who scale it.
 pub(super) async fn load(State(app): State<Arc<App>>) -> Response {
     let load = Load {
         streams: Streams { active: app.metrics.active(Kind::Stream).get(), max: app.args.max_streams },
-        conversions: Conversions { active: app.metrics.active(Kind::Upload).get(), max: None, queued: 0 },
+        conversions: Conversions { active: app.queue.active(), max: app.queue.most(), queued: app.queue.waiting() },
         draining: app.shutdown.phase() > Phase::Serving,
     };
     ([(header::CACHE_CONTROL, "no-store")], Json(load)).into_response()
@@ -88,7 +88,8 @@ struct Status {
 
 #[derive(Serialize)]
 struct Active {
-    conversions: i64,
+    conversions: usize,
+    queued: usize,
     streams: i64,
     spool_bytes: u64,
 }
@@ -114,6 +115,7 @@ struct Outcomes {
 struct Limits {
     level: u8,
     max_upload_bytes: u64,
+    max_conversions: usize,
     spool_bytes: u64,
     ws_max_message_bytes: u64,
     streams: u32,
@@ -139,7 +141,8 @@ pub(super) async fn status(State(app): State<Arc<App>>) -> Response {
         },
         uptime_seconds: app.started.elapsed().as_secs(),
         active: Active {
-            conversions: app.metrics.active(Kind::Upload).get(),
+            conversions: app.queue.active(),
+            queued: app.queue.waiting(),
             streams: app.metrics.active(Kind::Stream).get(),
             spool_bytes: app.spools.used(),
         },
@@ -153,6 +156,7 @@ pub(super) async fn status(State(app): State<Arc<App>>) -> Response {
         limits: Limits {
             level: app.args.level.get(),
             max_upload_bytes: app.args.max_upload_size.0,
+            max_conversions: app.queue.most(),
             spool_bytes: app.args.spool_size.0,
             ws_max_message_bytes: app.args.ws_max_message.0,
             streams: app.args.max_streams,

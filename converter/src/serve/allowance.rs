@@ -110,21 +110,21 @@ mod tests {
     use super::*;
     use tokio::io::AsyncReadExt;
 
-    fn metered(bytes: &[u8], budget: &Arc<Semaphore>) -> Metered<impl AsyncRead + Unpin> {
-        Metered::new(io::Cursor::new(bytes.to_vec()), Allowance::new(0, budget))
+    fn metered(count: usize, budget: &Arc<Semaphore>) -> Metered<impl AsyncRead + Unpin> {
+        Metered::new(io::Cursor::new(vec![0; count]), Allowance::new(0, budget))
     }
 
     #[tokio::test]
     async fn what_is_beyond_the_free_part_is_paid_for_until_it_is_dropped() {
         let budget = Arc::new(Semaphore::new(1024));
         let mut read = Vec::new();
-        let mut connection = metered(&[0; 600 * 1024], &budget);
+        let mut connection = metered(600 * 1024, &budget);
         connection.read_to_end(&mut read).await.unwrap();
         let held = connection.message();
         assert_eq!(budget.available_permits(), 1024 - 768);
         drop(held);
         assert_eq!(budget.available_permits(), 1024);
-        let mut small = metered(&[0; 60 * 1024], &budget);
+        let mut small = metered(60 * 1024, &budget);
         small.read_to_end(&mut read).await.unwrap();
         assert!(small.message().is_none());
     }
@@ -133,7 +133,7 @@ mod tests {
     async fn where_the_budget_ends_so_does_the_message() {
         let budget = Arc::new(Semaphore::new(512));
         let mut read = Vec::new();
-        let mut connection = metered(&[0; 1024 * 1024], &budget);
+        let mut connection = metered(1024 * 1024, &budget);
         let error = connection.read_to_end(&mut read).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::OutOfMemory);
         assert!(read.len() < 700 * 1024);

@@ -53,6 +53,22 @@ pub struct Args {
     #[arg(long, env = "FLACSHIP_MAX_UPLOAD_SIZE", value_name = "SIZE", default_value = "2Gi", value_parser = positive_size)]
     pub max_upload_size: ByteSize,
 
+    /// How many uploads are converted at once.
+    #[arg(long, env = "FLACSHIP_MAX_CONVERSIONS", value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_conversions: u32,
+
+    /// How many uploads wait, first come, first served, while as many as may are converted; beyond it requests get 429.
+    #[arg(long, env = "FLACSHIP_MAX_QUEUE", value_name = "N", default_value_t = 256)]
+    pub max_queue: u32,
+
+    /// Slowest upload that is borne, in bytes a second, over a time of --idle-timeout; 0 for any.
+    #[arg(long, env = "FLACSHIP_MIN_UPLOAD_RATE", value_name = "SIZE", default_value = "1Ki")]
+    pub min_upload_rate: ByteSize,
+
+    /// How long one upload may take, from its turn to its last sample; 0s for any time.
+    #[arg(long, env = "FLACSHIP_CONVERSION_TIMEOUT", value_name = "TIME", default_value = "1h", value_parser = time)]
+    pub conversion_timeout: Duration,
+
     /// Folder for results that outgrow memory [default: the system's folder for temporary files].
     #[arg(long, env = "FLACSHIP_SPOOL_DIR", value_name = "DIR")]
     pub spool_dir: Option<PathBuf>,
@@ -180,8 +196,20 @@ fn positive_time(text: &str) -> Result<Duration, ValueError> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
+    use clap::Parser as _;
+
     use super::*;
+
+    /// What is so where nothing else is asked for.
+    pub(in crate::serve) fn defaults() -> Args {
+        #[derive(clap::Parser)]
+        struct Probe {
+            #[command(flatten)]
+            args: Args,
+        }
+        Probe::try_parse_from(["serve"]).unwrap().args
+    }
 
     #[test]
     fn a_size_that_must_be_more_than_nothing_is() {

@@ -1,140 +1,171 @@
-//! `POST /convert`: a WAV in the body becomes a FLAC in the answer. It is encoded while it arrives and held in a spool
-//! until it is whole, since its head can only be written at the end.
+//! `POST /convert`: the WAV in the body, or those in a form, become the FLAC or the archive of FLACs in the answer. They are
+//! encoded while they arrive and held in a spool until all is whole, since a head can only be written at the end.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
-    extract::{Request, State},
-    http::{HeaderName, HeaderValue, header},
+    extract::{Extension, Request, State},
+    http::Version,
     response::{IntoResponse, Response},
 };
-use bytes::Bytes;
 
 use super::{
+    answer::{self, Converted, Digest, Whole},
     encode::Encoder,
+    feed::{feed, in_time},
     filename,
+    limits::Seen,
     metrics::{Kind, Outcome, Volume},
-    options::{self, ConvertOptions},
+    options::{self, Answer, ConvertOptions},
     problem::Failure,
-    request::WholeBodyRead,
-    spool::{Complete, Spool},
-    state::{App, Running, outcome_of},
-    upload::Upload,
+    progressive,
+    queue::Place,
+    request::{RequestId, WholeBodyRead},
+    spool::{Spool, Stored},
+    state::{App, outcome_of},
+    upload::{Upload, Way},
 };
-use crate::convert::{Summary, Warning};
+use crate::convert::{HeadPlace, Options, Summary};
 
-/// Bytes read ahead of the encoder. Beyond it the client's connection waits.
-const READ_AHEAD: usize = 256 * 1024;
+pub(super) use answer::seconds;
 
-/// One header a warning: its code, a colon, its words.
-pub(super) const WARNING: HeaderName = HeaderName::from_static("flacship-warning");
-
-/// Handles `POST /convert`.
-pub(super) async fn convert(State(app): State<Arc<App>>, request: Request) -> Result<Response, Failure> {
+/// Handles `POST /convert`. Whatever the headers show is refused before any of the body is asked for.
+pub(super) async fn convert(
+    State(app): State<Arc<App>>,
+    Extension(RequestId(id)): Extension<RequestId>,
+    request: Request,
+) -> Result<Response, Failure> {
     let (parts, body) = request.into_parts();
-    let asked = options::convert(&parts.uri, &app.args)?;
+    let mut asked = options::convert(&parts.uri, &app.args)?;
     let mut upload = Upload::new(&parts.headers, body, &app.args)?;
+    let digest = Digest::wanted(&parts.headers);
     let mut running = app.begin(Kind::Upload)?;
     let seen = upload.seen();
-    match encode(&app, &asked, &mut upload).await {
-        Ok((summary, complete)) => {
-            let volume = Volume { bytes_in: seen.bytes(), bytes_out: complete.len(), audio_seconds: seconds(&summary) };
-            running.end(Outcome::Converted, volume);
-            let name = filename::flac_name(asked.filename.as_deref().or(upload.filename()));
-            Ok(answer(&summary, complete, &name, volume, running))
+    let refused = |failure: &Failure| (outcome_of(failure), Volume { bytes_in: seen.bytes(), ..Volume::default() });
+    let place = match turn(&app, &mut upload).await {
+        Ok(place) => place,
+        Err(failure) => {
+            let (outcome, volume) = refused(&failure);
+            running.end(outcome, volume);
+            return Ok(refusal(failure, &seen));
+        }
+    };
+    // An old client cannot tell an answer of unknown length that was broken off from a whole one.
+    if parts.version < Version::HTTP_11 {
+        (asked.answer, asked.options.head) = (Answer::Whole, HeadPlace::Held);
+    }
+    if asked.answer == Answer::Progressive {
+        let answer = progressive::convert(app, asked, upload, place, running, id).await;
+        return Ok(answer.unwrap_or_else(|failure| refusal(failure, &seen)));
+    }
+    let result = whole(&app, &asked, &mut upload, digest).await;
+    drop(place);
+    match result {
+        Ok(whole) => {
+            running.end(Outcome::Converted, Volume { bytes_in: seen.bytes(), ..whole.volume });
+            Ok(whole.into_response(running))
         }
         Err(failure) => {
-            let volume = Volume { bytes_in: seen.bytes(), ..Volume::default() };
-            running.end(outcome_of(&failure), volume);
-            let mut response = failure.into_response();
-            response.extensions_mut().insert(volume);
-            if seen.ended() {
-                response.extensions_mut().insert(WholeBodyRead);
-            }
-            Ok(response)
+            let (outcome, volume) = refused(&failure);
+            running.end(outcome, volume);
+            Ok(refusal(failure, &seen))
         }
     }
 }
 
-/// Encodes the upload while it arrives.
-async fn encode(app: &App, asked: &ConvertOptions, upload: &mut Upload) -> Result<(Summary, Complete), Failure> {
-    let mut encoder = Encoder::new(&asked.options, Spool::new(&app.spools), &app.cores);
-    match feed(&mut encoder, upload).await {
-        Ok(()) => {}
-        Err(failure) => return Err(spool_failure(encoder.into_output()).unwrap_or(failure)),
-    }
-    let (result, spool) = encoder.finish().await;
-    let mut summary = match result {
-        Ok(summary) => summary,
-        Err(failure) => return Err(spool_failure(spool).unwrap_or(failure)),
-    };
-    let spool = spool.ok_or_else(|| Failure::Internal(String::from("the spool was lost")))?;
-    let head = std::mem::take(&mut summary.head);
-    let complete = tokio::task::spawn_blocking(move || spool.complete(head))
-        .await
-        .map_err(|error| Failure::Internal(error.to_string()))??;
-    Ok((summary, complete))
-}
-
-/// Reads and encodes at the same time, so that neither waits for the other while there is room.
-async fn feed(encoder: &mut Encoder<Spool>, upload: &mut Upload) -> Result<(), Failure> {
-    let mut ahead: VecDeque<Bytes> = VecDeque::new();
-    let mut ahead_bytes = 0;
-    let mut ended = false;
-    loop {
-        if !encoder.is_busy() {
-            if !ahead.is_empty() {
-                ahead_bytes = 0;
-                encoder.start(std::mem::take(&mut ahead).into()).await?;
-            } else if ended {
-                return Ok(());
-            }
-        }
-        tokio::select! {
-            biased;
-            // Also while nothing comes: a refused upload is answered at once, not with its next byte.
-            settled = encoder.settle(), if encoder.is_busy() => settled?,
-            piece = upload.next(), if !ended && ahead_bytes < READ_AHEAD => match piece? {
-                Some(piece) => {
-                    ahead_bytes += piece.len();
-                    ahead.push_back(piece);
-                }
-                None => ended = true,
-            },
-        }
+/// Waits for this upload's turn, unless its client leaves.
+async fn turn(app: &App, upload: &mut Upload) -> Result<Place, Failure> {
+    tokio::select! {
+        biased;
+        place = app.queue.enter() => place,
+        gone = upload.left() => Err(gone),
     }
 }
 
-/// The reason behind an output error, which the conversion passes on only as words.
-fn spool_failure(spool: Option<Spool>) -> Option<Failure> {
-    spool.and_then(|mut spool| spool.take_failure()).map(Failure::from)
-}
-
-/// Playing time in seconds.
-#[allow(clippy::cast_precision_loss, reason = "a playing time is for people: 2^53 samples are enough")]
-pub(super) fn seconds(summary: &Summary) -> f64 {
-    summary.samples as f64 / f64::from(summary.format.sample_rate.max(1))
-}
-
-fn answer(summary: &Summary, complete: Complete, name: &str, volume: Volume, running: Running) -> Response {
-    let length = complete.len();
-    let mut response = Response::new(complete.into_body(running));
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("audio/flac"));
-    headers.insert(header::CONTENT_LENGTH, length.into());
-    headers.insert(header::CONTENT_DISPOSITION, filename::attachment(name));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    for warning in &summary.warnings {
-        headers.append(WARNING, warning_value(warning));
+fn refusal(failure: Failure, seen: &Seen) -> Response {
+    let mut response = failure.into_response();
+    response.extensions_mut().insert(Volume { bytes_in: seen.bytes(), ..Volume::default() });
+    if seen.ended() {
+        response.extensions_mut().insert(WholeBodyRead);
     }
-    response.extensions_mut().insert(volume);
     response
 }
 
-fn warning_value(warning: &Warning) -> HeaderValue {
-    let text: String = format!("{}: {warning}", warning.code())
-        .chars()
-        .map(|c| if matches!(c, ' '..='~') { c } else { '?' })
-        .collect();
-    HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("warning"))
+async fn whole(app: &App, asked: &ConvertOptions, upload: &mut Upload, digest: Digest) -> Result<Whole, Failure> {
+    let (mut files, spool) = in_time(app.args.conversion_timeout, files(app, &asked.options, upload)).await?;
+    let name = asked.filename.as_deref();
+    match (files.pop(), files.is_empty()) {
+        (Some(only), true) => answer::single(only, spool, name, digest, &app.cores).await,
+        (last, _) => {
+            files.extend(last);
+            answer::archive(files, spool, name, digest, &app.cores).await
+        }
+    }
+}
+
+/// Converts all files of the request into one spool. A file that cannot be converted is no failure of its request, unless
+/// it is the only one there can be.
+async fn files(app: &App, options: &Options, upload: &mut Upload) -> Result<(Vec<Converted>, Spool), Failure> {
+    let mut spool = Spool::new(&app.spools);
+    let mut files = Vec::new();
+    while upload.next_file().await? {
+        let (result, back) = file(app, options, upload, spool).await;
+        spool = match (back, result.as_ref().err()) {
+            (Some(back), None) => back,
+            (Some(back), Some(failure)) if failure.is_of_one_file() && upload.way() == Way::Form => back,
+            (_, Some(_)) => {
+                result?;
+                return Err(lost());
+            }
+            (None, None) => return Err(lost()),
+        };
+        if let Err(failure) = &result {
+            tracing::debug!(code = failure.code(), "a file of a form could not be converted");
+            upload.skip().await?;
+        }
+        let name = upload.filename().map(filename::kept);
+        files.push(Converted { name, bytes_in: upload.bytes(), result });
+    }
+    for file in &files {
+        if let (Err(failure), true) = (&file.result, files.len() > 1) {
+            app.metrics.error(failure.code());
+        }
+    }
+    Ok((files, spool))
+}
+
+/// Converts the upload's current file. The spool comes back unless it is of no more use.
+async fn file(
+    app: &App,
+    options: &Options,
+    upload: &mut Upload,
+    spool: Spool,
+) -> (Result<(Summary, Stored), Failure>, Option<Spool>) {
+    let mut encoder = Encoder::new(options, spool, &app.cores);
+    let (result, spool) = match feed(&mut encoder, upload).await {
+        Ok(()) => encoder.finish().await,
+        Err(failure) => (Err(failure), encoder.into_output()),
+    };
+    let Some(mut spool) = spool else {
+        return (Err(result.err().unwrap_or_else(lost)), None);
+    };
+    if let Some(reason) = spool.take_failure() {
+        return (Err(reason.into()), None);
+    }
+    // Both ends of a result may wait for the disk.
+    let job = tokio::task::spawn_blocking(move || match result {
+        Ok(mut summary) => match spool.end_result(&std::mem::take(&mut summary.head)) {
+            Ok(stored) => (Ok((summary, stored)), Some(spool)),
+            Err(error) => (Err(error.into()), None),
+        },
+        Err(failure) => match spool.drop_result() {
+            Ok(()) => (Err(failure), Some(spool)),
+            Err(error) => (Err(error.into()), None),
+        },
+    });
+    job.await.unwrap_or_else(|error| (Err(Failure::Internal(error.to_string())), None))
+}
+
+fn lost() -> Failure {
+    Failure::Internal(String::from("the spool was lost"))
 }

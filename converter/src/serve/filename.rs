@@ -1,7 +1,10 @@
 //! Names of files as clients give them and as they get them back. A name is text for a header and for the save dialog
 //! of a browser; it never becomes a path on this machine.
 
-use std::fmt::Write as _;
+use std::{
+    collections::{HashMap, HashSet},
+    fmt::Write as _,
+};
 
 use axum::http::HeaderValue;
 
@@ -18,14 +21,49 @@ pub(super) fn flac_name(wav: Option<&str>) -> String {
     let base = wav.unwrap_or_default().rsplit(['/', '\\']).next().unwrap_or_default();
     let clean: String = base.chars().filter(|c| !is_hidden(*c)).map(|c| if is_awkward(c) { '_' } else { c }).collect();
     let edges = |c: char| c == '.' || c.is_whitespace();
-    let mut stem = strip_ending(clean.trim_matches(edges)).trim_matches(edges);
-    while stem.len() > MAX_NAME - EXTENSION.len() {
-        let mut chars = stem.chars();
-        chars.next_back();
-        stem = chars.as_str();
-    }
+    let stem = strip_ending(clean.trim_matches(edges)).trim_matches(edges);
+    let stem = cut(stem, MAX_NAME - EXTENSION.len());
     let stem = if stem.is_empty() { FALLBACK } else { stem };
     format!("{stem}{EXTENSION}")
+}
+
+/// Names in one folder: none twice, also where a file system takes upper and lower case for the same.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    taken: HashSet<String>,
+    /// How often a name has been asked for, so that many of the same do not try all numbers again.
+    asked: HashMap<String, u32>,
+}
+
+impl Names {
+    /// `name` (one of [`flac_name`]'s), or if it is taken with a number before its ending.
+    pub(super) fn unique(&mut self, name: String) -> String {
+        let asked = self.asked.entry(name.to_lowercase()).or_default();
+        let mut unique = name.clone();
+        while !self.taken.insert(unique.to_lowercase()) {
+            *asked = asked.saturating_add(1);
+            let number = format!(" ({})", asked.saturating_add(1));
+            let stem = cut(name.strip_suffix(EXTENSION).unwrap_or(&name), MAX_NAME - EXTENSION.len() - number.len());
+            unique = format!("{stem}{number}{EXTENSION}");
+        }
+        unique
+    }
+}
+
+/// Name for an archive of FLACs, from the name that the client asked for.
+pub(super) fn zip_name(asked: Option<&str>) -> String {
+    let name = flac_name(asked.map(|name| name.strip_suffix(".zip").unwrap_or(name)).or(Some("flac")));
+    format!("{}.zip", name.strip_suffix(EXTENSION).unwrap_or(&name))
+}
+
+/// A name as the client gave it, as much of it as is kept for a list.
+pub(super) fn kept(name: &str) -> String {
+    cut(name, 4 * MAX_NAME).to_owned()
+}
+
+/// The first bytes of `text`, so many at most, to the end of a character.
+fn cut(text: &str, most: usize) -> &str {
+    text.get(..text.floor_char_boundary(most)).unwrap_or(text)
 }
 
 /// `Content-Disposition` that makes a browser save the body as `name`: a quoted ASCII form for old clients and the full
@@ -179,6 +217,38 @@ mod tests {
         let name = flac_name(Some(&format!("{}.wav", "é".repeat(400))));
         assert_eq!(name.len(), 255);
         assert!(name.ends_with("é.flac"));
+    }
+
+    #[test]
+    fn names_in_one_folder_differ_on_every_file_system() {
+        let mut names = Names::default();
+        let long = format!("{}.flac", "é".repeat(125));
+        for (name, unique) in [
+            ("a.flac", "a.flac"),
+            ("a.flac", "a (2).flac"),
+            ("A.flac", "A (3).flac"),
+            ("a (3).flac", "a (3) (2).flac"),
+            ("a (4).flac", "a (4).flac"),
+            ("a.flac", "a (5).flac"),
+            ("É.flac", "É.flac"),
+            ("é.flac", "é (2).flac"),
+            (&long, &long),
+            (&long, &format!("{} (2).flac", "é".repeat(123))),
+        ] {
+            assert_eq!(names.unique(name.to_owned()), unique);
+        }
+        let mut names = Names::default();
+        let many: HashSet<_> = (0..5_000).map(|_| names.unique("x.flac".to_owned())).collect();
+        assert_eq!(many.len(), 5_000);
+    }
+
+    #[test]
+    fn archives_are_named_too() {
+        for (asked, name) in
+            [(None, "flac.zip"), (Some("../week 1.zip"), "week 1.zip"), (Some("x"), "x.zip"), (Some(""), "audio.zip")]
+        {
+            assert_eq!(zip_name(asked), name);
+        }
     }
 
     #[test]

@@ -105,6 +105,7 @@ pub(super) struct Metrics {
     audio: Family<ByKind, Counter<f64, AtomicU64>>,
     duration: Family<ByKind, Histogram, fn() -> Histogram>,
     active: Family<ByKind, Gauge>,
+    queued: Gauge,
     errors: Family<Code, Counter>,
     resumed: Counter,
     tokens: Counter,
@@ -123,6 +124,7 @@ impl Metrics {
             audio: Family::default(),
             duration: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.005, 2.5, 14))),
             active: Family::default(),
+            queued: Gauge::default(),
             errors: Family::default(),
             resumed: Counter::default(),
             tokens: Counter::default(),
@@ -146,7 +148,12 @@ impl Metrics {
             Unit::Seconds,
             metrics.duration.clone(),
         );
-        registry.register("active_conversions", "Conversions under way, by way in", metrics.active.clone());
+        registry.register(
+            "active_conversions",
+            "Conversions under way, by way in; uploads that wait for their turn too",
+            metrics.active.clone(),
+        );
+        registry.register("queued_conversions", "Uploads that wait for their turn", metrics.queued.clone());
         registry.register("errors", "Errors told to clients or met with them, by code", metrics.errors.clone());
         registry.register("resumed_streams", "Streams that went on after a lost connection", metrics.resumed.clone());
         registry.register("stream_tokens", "Tokens handed out, to resume streams by", metrics.tokens.clone());
@@ -169,6 +176,11 @@ impl Metrics {
     /// Conversions of this kind under way.
     pub(super) fn active(&self, kind: Kind) -> Gauge {
         self.active.get_or_create_owned(&kind.label())
+    }
+
+    /// How many uploads wait for their turn.
+    pub(super) fn set_queued(&self, count: usize) {
+        self.queued.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// Counts a conversion that ended after `seconds`.

@@ -5,11 +5,14 @@
 
 mod admin;
 mod allowance;
+mod answer;
 mod args;
 mod auth;
+mod backlog;
 mod connection;
 mod convert;
 mod encode;
+mod feed;
 mod filename;
 mod keys;
 mod limits;
@@ -17,8 +20,11 @@ mod messages;
 mod metrics;
 mod options;
 mod origin;
+mod pace;
 mod page;
 mod problem;
+mod progressive;
+mod queue;
 mod request;
 mod resume;
 mod shutdown;
@@ -31,6 +37,7 @@ mod token;
 mod upload;
 mod whole;
 mod wire;
+mod zip;
 
 use std::{
     future::Future,
@@ -225,8 +232,11 @@ fn admin_routes(app: &Arc<App>) -> Router {
     framed(routes, app)
 }
 
+/// The frame goes around the whole router, not each route: only there have refusals their `Allow` header.
 fn framed(routes: Router<Arc<App>>, app: &Arc<App>) -> Router {
-    routes.layer(from_fn_with_state(Arc::clone(app), request::frame)).with_state(Arc::clone(app))
+    Router::new()
+        .fallback_service(routes.with_state(Arc::clone(app)))
+        .layer(from_fn_with_state(Arc::clone(app), request::frame))
 }
 
 /// Sends logs to stderr, unless whoever embeds the server already collects them.

@@ -6,10 +6,24 @@ use std::{fmt::Display, str::FromStr};
 use axum::{extract::Query, http::Uri};
 
 use super::{args::Args, problem::Failure, upload::short};
+use crate::cli::{pcm::PcmSpec, tag::Tag};
 use crate::convert::{HeadPlace, Input, Level, Metadata, Options, PcmFormat, Verify};
 
-const CONVERT: [&str; 9] =
-    ["level", "block_size", "verify", "metadata", "float", "length", "valid_bits", "subset", "filename"];
+const CONVERT: [&str; 13] = [
+    "level",
+    "block_size",
+    "verify",
+    "metadata",
+    "float",
+    "length",
+    "valid_bits",
+    "subset",
+    "padding",
+    "tag",
+    "pcm",
+    "progressive",
+    "filename",
+];
 const STREAM: [&str; 12] = [
     "level",
     "block_size",
@@ -25,6 +39,11 @@ const STREAM: [&str; 12] = [
     "bits_per_sample",
 ];
 
+/// May be given many times.
+const REPEATED: [&str; 1] = ["tag"];
+/// Most bytes of padding: they are held in memory.
+const MOST_PADDING: u32 = 1 << 20;
+
 /// Whether `/convert` knows an option of this name.
 pub(super) fn is_convert_option(name: &str) -> bool {
     CONVERT.contains(&name)
@@ -36,6 +55,17 @@ pub(super) struct ConvertOptions {
     pub options: Options,
     /// Overrides the name that the upload brings.
     pub filename: Option<String>,
+    /// When the answer begins.
+    pub answer: Answer,
+}
+
+/// When an answer begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// When it is whole.
+    Whole,
+    /// With the first frame: what only the end tells stays unknown.
+    Progressive,
 }
 
 /// The conversion that the server's flags ask for.
@@ -49,10 +79,10 @@ fn defaults(args: &Args) -> Options {
     options
 }
 
-/// Reads the options of `/convert`. Its answer is spooled, so the head comes last.
+/// Reads the options of `/convert`. Where its answer is spooled, the head comes last.
 pub(super) fn convert(uri: &Uri, args: &Args) -> Result<ConvertOptions, Failure> {
     let mut options = Options { head: HeadPlace::Held, ..defaults(args) };
-    let mut filename = None;
+    let (mut filename, mut pcm, mut answer) = (None, None, Answer::Whole);
     for (name, value) in pairs(uri, &CONVERT)? {
         match name.as_str() {
             "level" => options.level = parsed(&name, &value)?,
@@ -63,10 +93,25 @@ pub(super) fn convert(uri: &Uri, args: &Args) -> Result<ConvertOptions, Failure>
             "length" => options.rules.length = parsed(&name, &value)?,
             "valid_bits" => options.rules.valid_bits = parsed(&name, &value)?,
             "subset" => options.subset = parsed(&name, &value)?,
+            "padding" => options.metadata.padding = padding(number(&name, &value)?)?,
+            "tag" => {
+                let tag: Tag = parsed(&name, &value)?;
+                options.metadata.tags.push((tag.name, tag.value));
+            }
+            "pcm" => pcm = Some(parsed::<PcmSpec>(&name, &value)?),
+            "progressive" if parsed_bool(&name, &value)? => {
+                answer = Answer::Progressive;
+                options.head = HeadPlace::Final;
+            }
+            "progressive" => {}
             _ => filename = Some(value),
         }
     }
-    Ok(ConvertOptions { options, filename })
+    if let Some(pcm) = pcm {
+        let format = pcm.format(options.rules.valid_bits).map_err(|error| Failure::Convert(error.into()))?;
+        options.input = Input::Pcm(format);
+    }
+    Ok(ConvertOptions { options, filename, answer })
 }
 
 /// What a stream was asked so far; the fields of the `start` message, which are also options of `/ws`.
@@ -203,7 +248,8 @@ fn pairs(uri: &Uri, known: &[&str]) -> Result<Vec<(String, String)>, Failure> {
         if !known.contains(&name.as_str()) {
             return Err(Failure::UnknownOption { name: short(name), known: known.join(", ") });
         }
-        if pairs.iter().skip(at + 1).any(|(other, _)| other == name) {
+        let once = !REPEATED.contains(&name.as_str());
+        if once && pairs.iter().skip(at + 1).any(|(other, _)| other == name) {
             return Err(Failure::RepeatedOption { name: name.clone() });
         }
     }
@@ -220,6 +266,13 @@ fn block_size(asked: u32) -> Result<u16, Failure> {
         Ok(size) if size >= 16 => Ok(size),
         _ => Err(invalid("block_size", &asked.to_string(), "it is 16 to 65535 samples")),
     }
+}
+
+fn padding(asked: u32) -> Result<u32, Failure> {
+    if asked > MOST_PADDING {
+        return Err(invalid("padding", &asked.to_string(), format_args!("it is 0 to {MOST_PADDING} bytes")));
+    }
+    Ok(asked)
 }
 
 fn parsed<T: FromStr<Err: Display>>(name: &str, value: &str) -> Result<T, Failure> {
@@ -240,19 +293,10 @@ fn invalid(name: &str, value: &str, wanted: impl Display) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser as _;
-
     use super::*;
     use crate::convert::{Engine, Float, Length, Metadata};
-
-    fn args() -> Args {
-        #[derive(clap::Parser)]
-        struct Probe {
-            #[command(flatten)]
-            args: Args,
-        }
-        Probe::try_parse_from(["serve"]).unwrap().args
-    }
+    use crate::serve::args::tests::defaults as args;
+    use crate::wav::Endian;
 
     fn uri(query: &str) -> Uri {
         format!("/x?{query}").parse().unwrap()
@@ -270,6 +314,15 @@ mod tests {
         assert_eq!(found.filename.as_deref(), Some("naïve x.wav"));
         assert_eq!((found.options.metadata.keep, found.options.rules.float), (Metadata::Foreign, Float::To24));
         assert_eq!(found.options.block_size, 1152);
+        let found =
+            convert(&uri("padding=0&tag=TITLE%3DDawn&tag=ARTIST%3DBird&pcm=48000:1:s24be&progressive=true"), &args())
+                .unwrap();
+        let tag = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert_eq!(found.options.metadata.padding, 0);
+        assert_eq!(found.options.metadata.tags, [tag("TITLE", "Dawn"), tag("ARTIST", "Bird")]);
+        let format = PcmFormat::new(48_000, 1, 24).unwrap().with_endian(Endian::Big);
+        assert_eq!(found.options.input, Input::Pcm(format));
+        assert_eq!((found.answer, found.options.head), (Answer::Progressive, HeadPlace::Final));
         let args = Args { level: Level::SMALLEST, engine: Engine::Flacenc, ..args() };
         let options = convert(&"/x".parse().unwrap(), &args).unwrap().options;
         assert_eq!((options.level, options.engine), (Level::SMALLEST, Engine::Flacenc));
@@ -284,6 +337,11 @@ mod tests {
             ("level=", "invalid_option", "`level`"),
             ("level=1&level=2", "repeated_option", "`level`"),
             ("length=long", "invalid_option", "length"),
+            ("padding=1048577", "invalid_option", "0 to 1048576"),
+            ("tag=Dawn", "invalid_option", "NAME=VALUE"),
+            ("pcm=48000", "invalid_option", "RATE:CHANNELS:FORMAT"),
+            ("pcm=48000:9:16", "unsupported_channels", "9"),
+            ("progressive=soon", "invalid_option", "true or false"),
             ("format=pcm", "unknown_option", "level, block_size, verify"),
         ] {
             let failure = convert(&uri(query), &args()).unwrap_err();

@@ -46,8 +46,10 @@ pub(super) enum Failure {
     EmptyFile,
     #[error("the form has no field `file`{}: send the WAV as the form field `file` (curl -F file=@in.wav …) or as the body itself", found(.fields))]
     NoFile { fields: Vec<String> },
-    #[error("the form holds more than one file: send one file a request")]
-    TooManyFiles,
+    #[error("the form holds more than {most} files: send them in several requests")]
+    TooManyFiles { most: usize },
+    #[error("the form holds more than one file, and ?progressive=true answers with one: leave it out to get a ZIP")]
+    ProgressiveFiles,
     #[error("`{name}` is a form field here, where it has no effect: give it in the address, as in /convert?{name}=…")]
     OptionAsField { name: String },
     #[error("the form cannot be read: {0}")]
@@ -68,6 +70,14 @@ pub(super) enum Failure {
     ContentEncoding(String),
     #[error("nothing came for {seconds} s: send without such a pause, or ask for a longer --idle-timeout")]
     Idle { seconds: u64 },
+    #[error("the upload came at less than {rate} a second: send faster, or ask for a lower --min-upload-rate")]
+    TooSlow { rate: ByteSize },
+    #[error(
+        "the upload took more than {seconds} s: send it faster or in parts, or ask for a longer --conversion-timeout"
+    )]
+    TookTooLong { seconds: u64 },
+    #[error("the server is busy and so is its queue: try again in a few seconds")]
+    QueueFull,
     #[error("the connection ended before the upload did")]
     ClientGone,
     #[error("the client took nothing of what the server sent")]
@@ -172,7 +182,7 @@ impl Failure {
             }
             Self::EmptyBody | Self::EmptyFile => ("empty_input", S::BAD_REQUEST, close::INVALID),
             Self::NoFile { .. } => ("no_file", S::BAD_REQUEST, close::INVALID),
-            Self::TooManyFiles => ("too_many_files", S::BAD_REQUEST, close::INVALID),
+            Self::TooManyFiles { .. } | Self::ProgressiveFiles => ("too_many_files", S::BAD_REQUEST, close::INVALID),
             Self::OptionAsField { .. } => ("option_as_field", S::BAD_REQUEST, close::INVALID),
             Self::MalformedForm(_) | Self::FormOverhead { .. } => ("malformed_form", S::BAD_REQUEST, close::INVALID),
             Self::TooLarge { .. } => ("too_large", S::PAYLOAD_TOO_LARGE, close::TOO_BIG),
@@ -182,6 +192,9 @@ impl Failure {
             Self::MalformedQuery => ("malformed_query", S::BAD_REQUEST, close::INVALID),
             Self::ContentEncoding(_) => ("content_encoding", S::UNSUPPORTED_MEDIA_TYPE, close::UNSUPPORTED),
             Self::Idle { .. } => ("idle", S::REQUEST_TIMEOUT, close::IDLE),
+            Self::TooSlow { .. } => ("too_slow", S::REQUEST_TIMEOUT, close::IDLE),
+            Self::TookTooLong { .. } => ("took_too_long", S::REQUEST_TIMEOUT, close::POLICY),
+            Self::QueueFull => ("queue_full", S::TOO_MANY_REQUESTS, close::TRY_LATER),
             Self::ClientGone => ("client_gone", S::BAD_REQUEST, close::POLICY),
             Self::SlowReader => ("slow_reader", S::REQUEST_TIMEOUT, close::POLICY),
             Self::SpoolFull => ("spool_full", S::SERVICE_UNAVAILABLE, close::TRY_LATER),
@@ -206,9 +219,20 @@ impl Failure {
 
     fn retry_after(&self) -> Option<u64> {
         match self {
-            Self::SpoolFull | Self::TooManyStreams { .. } => Some(RETRY_AFTER),
+            Self::SpoolFull | Self::QueueFull | Self::TooManyStreams { .. } => Some(RETRY_AFTER),
             Self::Draining | Self::CutOff => Some(RETRY_AFTER_DRAIN),
             _ => None,
+        }
+    }
+
+    /// Whether it is about one file's content, so that other files of the same request are none the worse.
+    pub(super) fn is_of_one_file(&self) -> bool {
+        match self {
+            Self::EmptyFile => true,
+            Self::Convert(error) => {
+                !matches!(error.class(), ErrorClass::Input | ErrorClass::Output | ErrorClass::Internal)
+            }
+            _ => false,
         }
     }
 

@@ -18,6 +18,16 @@ use super::{
 };
 
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// What keeps answers from being taken for something else, and other sites' pages from using them. No header lets them (CORS).
+const GUARDS: [(HeaderName, &str); 6] = [
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=(self)"),
+];
+const NOTHING: &str = "default-src 'none'; frame-ancestors 'none'";
 /// Asked every few seconds by probes and scrapers: only their failures are worth a line.
 const QUIET: [&str; 5] = ["/livez", "/readyz", "/load", "/metrics", "/healthz"];
 /// Longest id of a client's that is taken over.
@@ -43,6 +53,9 @@ pub(super) async fn frame(State(app): State<Arc<App>>, mut request: Request, nex
         .catch_unwind()
         .await
         .unwrap_or_else(|_| Failure::Internal(String::from("the handler panicked")).into_response());
+    if response.status() == StatusCode::METHOD_NOT_ALLOWED {
+        response = other_method(response, &method);
+    }
 
     if response.status().is_client_error() || response.status().is_server_error() {
         let problem = response
@@ -71,8 +84,27 @@ pub(super) async fn frame(State(app): State<Arc<App>>, mut request: Request, nex
     if let Ok(id) = HeaderValue::try_from(id) {
         headers.insert(REQUEST_ID, id);
     }
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    for (name, value) in GUARDS {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    // A page has a policy of its own; nothing else is meant to be shown, and if it is, it does nothing.
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(NOTHING));
+    response
+}
+
+/// The answer to a method that no handler takes: `OPTIONS` learns what is taken, and so does everyone else with the
+/// refusal (RFC 9110 §9.3.7, §15.5.6).
+fn other_method(mut response: Response, method: &Method) -> Response {
+    let allowed = response.headers().get(header::ALLOW).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let allowed = allowed.split(',').map(str::trim).filter(|name| !name.is_empty());
+    let allowed: Vec<_> = allowed.chain(["OPTIONS"]).collect();
+    let allowed = HeaderValue::try_from(allowed.join(", "));
+    if method == Method::OPTIONS {
+        response = StatusCode::NO_CONTENT.into_response();
+    }
+    if let Ok(allowed) = allowed {
+        response.headers_mut().insert(header::ALLOW, allowed);
+    }
     response
 }
 

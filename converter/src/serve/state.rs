@@ -17,6 +17,7 @@ use super::{
     keys::Secrets,
     metrics::{Kind, Metrics, Outcome, Volume},
     problem::Failure,
+    queue::Queue,
     shutdown::Shutdown,
     spool::Pool,
 };
@@ -27,6 +28,8 @@ pub(super) struct App {
     pub args: Args,
     pub metrics: Metrics,
     pub spools: Arc<Pool>,
+    /// The uploads that are converted, and those that wait.
+    pub queue: Queue,
     pub shutdown: Shutdown,
     pub auth: Auth,
     /// What signs the tokens of streams.
@@ -55,6 +58,7 @@ impl App {
             stream_keys,
             streams: Arc::new(permits(args.max_streams.into())),
             whole: Arc::new(permits(args.ws_whole_memory.0 / 1024)),
+            queue: Queue::new(args.max_conversions, args.max_queue),
             args,
             metrics: Metrics::new(),
             spools: Arc::new(spools),
@@ -119,11 +123,17 @@ impl Drop for Running {
 /// How a failed conversion counts.
 pub(super) fn outcome_of(failure: &Failure) -> Outcome {
     match failure {
-        Failure::ClientGone | Failure::SlowReader | Failure::NoEnd | Failure::Idle { .. } => Outcome::Aborted,
+        Failure::ClientGone
+        | Failure::SlowReader
+        | Failure::NoEnd
+        | Failure::Idle { .. }
+        | Failure::TooSlow { .. }
+        | Failure::TookTooLong { .. } => Outcome::Aborted,
         Failure::SpoolFull
+        | Failure::QueueFull
+        | Failure::TooManyStreams { .. }
         | Failure::Draining
         | Failure::CutOff
-        | Failure::TooManyStreams { .. }
         | Failure::Internal(_) => Outcome::Failed,
         other if other.cause().is_some() => Outcome::Failed,
         _ => Outcome::Refused,

@@ -1,4 +1,5 @@
-//! The WAV in a request: the body itself, or the field `file` of a multipart form. Both come out as pieces of the file.
+//! The WAVs in a request: the body itself, or the fields `file` of a multipart form. Both come out as pieces of one file
+//! after the other.
 
 use std::sync::Arc;
 
@@ -24,27 +25,43 @@ const FIELD: &str = "file";
 /// Names of other fields that an error repeats: so many, so long.
 const NAMED_FIELDS: usize = 5;
 const NAMED_LENGTH: usize = 40;
+/// Most files in one form: what is known of each is held in memory.
+const MOST_FILES: usize = 1000;
 
-/// A WAV on its way in.
+/// WAVs on their way in.
 pub(super) struct Upload {
     source: Source,
     seen: Arc<Seen>,
+    /// The current file's.
     filename: Option<String>,
-    /// Bytes of the file handed out.
+    /// Bytes of the current file handed out, and of those before it.
     bytes: u64,
+    bytes_before: u64,
     limit: ByteSize,
 }
 
 enum Source {
-    Raw(Intake),
+    /// The flag tells whether the one file has begun.
+    Raw(Intake, bool),
+    /// A form that still waits for its turn, and its boundary.
+    Waiting(Intake, String),
     Form(Form),
+    /// Between the two: a form was opened and that failed halfway. Never seen.
+    Gone,
+}
+
+/// How the files come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// One, which is the body.
+    Raw,
+    /// Any number, in a form.
+    Form,
 }
 
 struct Form {
     multipart: Multipart<'static>,
     field: Option<Field<'static>>,
-    /// Whether the current field is the file.
-    in_file: bool,
     files: usize,
     others: Vec<String>,
 }
@@ -61,56 +78,100 @@ impl Upload {
         let declared = text(header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
         let kind = text(header::CONTENT_TYPE).unwrap_or_default();
         let essence = kind.split(';').next().unwrap_or_default().trim();
-        let (limit, patience) = (args.max_upload_size, args.idle_timeout);
         // Every other type is taken as the WAV itself: clients label WAVs in a dozen ways, and curl's --data-binary
         // calls anything a form. The first bytes tell what it is.
-        if !essence.eq_ignore_ascii_case("multipart/form-data") {
-            let intake = Intake::raw(body, limit, patience);
-            intake.check_declared(declared)?;
-            let filename = headers.get(header::CONTENT_DISPOSITION).and_then(filename::from_disposition);
-            return Ok(Self { seen: intake.seen(), source: Source::Raw(intake), filename, bytes: 0, limit });
-        }
-        let intake = Intake::form(body, limit, patience);
+        let is_form = essence.eq_ignore_ascii_case("multipart/form-data");
+        let intake = if is_form { Intake::form(body, args) } else { Intake::raw(body, args) };
         intake.check_declared(declared)?;
-        let boundary = multer::parse_boundary(kind).map_err(|error| Failure::MalformedForm(error.to_string()))?;
         let seen = intake.seen();
-        let form = Form {
-            multipart: Multipart::new(intake, boundary),
-            field: None,
-            in_file: false,
-            files: 0,
-            others: Vec::new(),
+        let mut filename = None;
+        let source = if is_form {
+            let boundary = multer::parse_boundary(kind).map_err(|error| Failure::MalformedForm(error.to_string()))?;
+            Source::Waiting(intake, boundary)
+        } else {
+            filename = headers.get(header::CONTENT_DISPOSITION).and_then(filename::from_disposition);
+            Source::Raw(intake, false)
         };
-        Ok(Self { source: Source::Form(form), seen, filename: None, bytes: 0, limit })
+        Ok(Self { source, seen, filename, bytes: 0, bytes_before: 0, limit: args.max_upload_size })
     }
 
-    /// The next piece of the file; `None` at its end, when all of the request has been read. Safe to drop while waiting.
-    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
-        let piece = match &mut self.source {
-            Source::Raw(intake) => intake.next().await.transpose()?,
-            Source::Form(form) => form.next(&self.seen, &mut self.filename).await?,
-        };
-        match &piece {
-            Some(piece) => {
-                self.bytes += piece.len() as u64;
-                if self.bytes > self.limit.0 {
-                    return Err(Failure::TooLarge { limit: self.limit });
-                }
-            }
-            None if self.bytes == 0 => {
-                return Err(match self.source {
-                    Source::Raw(_) => Failure::EmptyBody,
-                    Source::Form(_) => Failure::EmptyFile,
-                });
-            }
-            None => {}
+    /// Waits until the client has left: for an upload whose turn has not come. Safe to drop while waiting.
+    pub(super) async fn left(&mut self) -> Failure {
+        match &mut self.source {
+            Source::Raw(intake, _) | Source::Waiting(intake, _) => intake.left().await,
+            Source::Form(_) | Source::Gone => std::future::pending().await,
         }
-        Ok(piece)
     }
 
-    /// The file's name as the client gave it, as far as it has come.
+    /// How the files come.
+    pub(super) fn way(&self) -> Way {
+        if matches!(self.source, Source::Raw(..)) { Way::Raw } else { Way::Form }
+    }
+
+    /// Goes to the next file. `false`: there is none, and all of the request has
+    /// been read. Without any file it is an error.
+    pub(super) async fn next_file(&mut self) -> Result<bool, Failure> {
+        self.skip().await?;
+        self.bytes_before += std::mem::take(&mut self.bytes);
+        self.source = match std::mem::replace(&mut self.source, Source::Gone) {
+            Source::Waiting(intake, boundary) => Source::Form(Form {
+                multipart: Multipart::new(intake, boundary),
+                field: None,
+                files: 0,
+                others: Vec::new(),
+            }),
+            source => source,
+        };
+        match &mut self.source {
+            Source::Raw(_, begun) => Ok(!std::mem::replace(begun, true)),
+            Source::Form(form) => form.next_file(&self.seen, &mut self.filename).await,
+            Source::Waiting(..) | Source::Gone => Ok(false),
+        }
+    }
+
+    /// Throws away what is left of the current file.
+    pub(super) async fn skip(&mut self) -> Result<(), Failure> {
+        while self.next_piece().await?.is_some() {}
+        Ok(())
+    }
+
+    /// The next piece of the current file; `None` at its end. Safe to drop while waiting.
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
+        let piece = self.next_piece().await?;
+        match (&piece, &self.source) {
+            (None, Source::Raw(..)) if self.bytes == 0 => Err(Failure::EmptyBody),
+            (None, _) if self.bytes == 0 => Err(Failure::EmptyFile),
+            _ => Ok(piece),
+        }
+    }
+
+    /// The next piece, never an empty one: a file without bytes never reaches an encoder.
+    async fn next_piece(&mut self) -> Result<Option<Bytes>, Failure> {
+        loop {
+            let piece = match &mut self.source {
+                // The end of the body is the end of the file, so whoever has begun it reads it to there.
+                Source::Raw(intake, true) => intake.next().await.transpose()?,
+                Source::Form(form) => form.next_piece(&self.seen).await?,
+                _ => None,
+            };
+            self.bytes += piece.as_ref().map_or(0, |piece| piece.len() as u64);
+            if self.bytes_before.saturating_add(self.bytes) > self.limit.0 {
+                return Err(Failure::TooLarge { limit: self.limit });
+            }
+            if piece.as_ref().is_none_or(|piece| !piece.is_empty()) {
+                return Ok(piece);
+            }
+        }
+    }
+
+    /// The current file's name as the client gave it.
     pub(super) fn filename(&self) -> Option<&str> {
         self.filename.as_deref()
+    }
+
+    /// Bytes of the current file so far.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// What is known of the body.
@@ -120,44 +181,54 @@ impl Upload {
 }
 
 impl Form {
-    async fn next(&mut self, seen: &Seen, filename: &mut Option<String>) -> Result<Option<Bytes>, Failure> {
+    /// The next piece of the current field.
+    async fn next_piece(&mut self, seen: &Seen) -> Result<Option<Bytes>, Failure> {
+        let Some(field) = &mut self.field else { return Ok(None) };
+        let piece = field.chunk().await.map_err(|error| form_failure(error, seen))?;
+        match piece {
+            Some(_) => seen.in_file(),
+            None => self.field = None,
+        }
+        Ok(piece)
+    }
+
+    /// Goes to the next field that is a file.
+    async fn next_file(&mut self, seen: &Seen, filename: &mut Option<String>) -> Result<bool, Failure> {
         loop {
-            if let Some(field) = &mut self.field {
+            // What follows the form's last boundary is no part of it, but has to be read to answer in peace.
+            let Some(mut field) = self.multipart.next_field().await.map_err(|error| form_failure(error, seen))? else {
+                return if self.files == 0 { Err(self.no_file()) } else { Ok(false) };
+            };
+            let name = field.name().unwrap_or_default();
+            if name == FIELD {
+                self.files += 1;
+                if self.files > MOST_FILES {
+                    return Err(Failure::TooManyFiles { most: MOST_FILES });
+                }
+                *filename = field.headers().get(header::CONTENT_DISPOSITION).and_then(filename::from_disposition);
+                self.field = Some(field);
+                return Ok(true);
+            }
+            if options::is_convert_option(name) {
+                return Err(Failure::OptionAsField { name: name.to_owned() });
+            }
+            if self.others.len() < NAMED_FIELDS {
+                self.others.push(short(name));
+            }
+            loop {
                 match field.chunk().await.map_err(|error| form_failure(error, seen)) {
-                    Ok(Some(piece)) if self.in_file => {
-                        seen.in_file();
-                        return Ok(Some(piece));
-                    }
                     Ok(Some(_)) => {}
-                    Ok(None) => self.field = None,
+                    Ok(None) => break,
                     // So much under other names is most likely the file itself.
-                    Err(Failure::FormOverhead { .. }) if self.files == 0 => {
-                        return Err(Failure::NoFile { fields: std::mem::take(&mut self.others) });
-                    }
+                    Err(Failure::FormOverhead { .. }) if self.files == 0 => return Err(self.no_file()),
                     Err(failure) => return Err(failure),
                 }
-            } else if let Some(field) = self.multipart.next_field().await.map_err(|error| form_failure(error, seen))? {
-                let name = field.name().unwrap_or_default();
-                self.in_file = name == FIELD;
-                if self.in_file {
-                    self.files += 1;
-                    if self.files > 1 {
-                        return Err(Failure::TooManyFiles);
-                    }
-                    *filename = field.headers().get(header::CONTENT_DISPOSITION).and_then(filename::from_disposition);
-                } else if options::is_convert_option(name) {
-                    return Err(Failure::OptionAsField { name: name.to_owned() });
-                } else if self.others.len() < NAMED_FIELDS {
-                    self.others.push(short(name));
-                }
-                self.field = Some(field);
-            } else if self.files == 0 {
-                return Err(Failure::NoFile { fields: std::mem::take(&mut self.others) });
-            } else {
-                // What follows the form's last boundary is no part of it, but has to be read to answer in peace.
-                return Ok(None);
             }
         }
+    }
+
+    fn no_file(&mut self) -> Failure {
+        Failure::NoFile { fields: std::mem::take(&mut self.others) }
     }
 }
 

@@ -47,21 +47,34 @@ pub(super) async fn answer(
     wire: &mut Wire,
 ) -> Result<Summary, Failure> {
     let options = Options { head: HeadPlace::Held, ..asked.resolve(&app.args)? };
-    let mut encoder = Encoder::new(&options, Spool::new(&app.spools), &app.cores);
-    let spool_failure = |spool: Option<Spool>| spool.and_then(|mut spool| spool.take_failure()).map(Failure::from);
-    if let Err(failure) = feed(app, &mut encoder, wav).await {
-        return Err(spool_failure(encoder.into_output()).unwrap_or(failure));
-    }
-    let (result, spool) = encoder.finish().await;
-    let mut summary = match result {
-        Ok(summary) => summary,
-        Err(failure) => return Err(spool_failure(spool).unwrap_or(failure)),
+    // It waits in line with the uploads, and holds its place as they do until the FLAC is made.
+    let place = tokio::select! {
+        biased;
+        place = app.queue.enter() => place?,
+        () = app.shutdown.reached(Phase::Over) => return Err(Failure::CutOff),
     };
-    let spool = spool.ok_or_else(|| Failure::Internal(String::from("the spool was lost")))?;
+    let mut encoder = Encoder::new(&options, Spool::new(&app.spools), &app.cores);
+    let (result, spool) = match feed(app, &mut encoder, wav).await {
+        Ok(()) => encoder.finish().await,
+        Err(failure) => (Err(failure), encoder.into_output()),
+    };
+    let mut spool = match (spool, &result) {
+        (Some(spool), _) => spool,
+        (None, Err(_)) => return result,
+        (None, Ok(_)) => return Err(Failure::Internal(String::from("the spool was lost"))),
+    };
+    if let Some(reason) = spool.take_failure() {
+        return Err(reason.into());
+    }
+    let mut summary = result?;
     let head = std::mem::take(&mut summary.head);
-    let complete = tokio::task::spawn_blocking(move || spool.complete(head))
-        .await
-        .map_err(|error| Failure::Internal(error.to_string()))??;
+    let complete = tokio::task::spawn_blocking(move || {
+        let stored = spool.end_result(&head)?;
+        spool.complete(stored.parts())
+    })
+    .await
+    .map_err(|error| Failure::Internal(error.to_string()))??;
+    drop(place);
     let pieces = complete.into_body(()).into_data_stream();
     wire.pieces(pieces.map(|piece| piece.map_err(|error| Failure::Internal(error.to_string())))).await?;
     Ok(summary)

@@ -4,7 +4,7 @@
 use std::{io, time::Duration};
 
 use bytes::Bytes;
-use futures::{SinkExt, Stream, StreamExt};
+use futures::{SinkExt, Stream, StreamExt, TryStreamExt};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::time::timeout;
@@ -125,7 +125,7 @@ impl Wire {
 
     /// Sends one message whose pieces come one after another.
     pub(super) async fn pieces(&mut self, pieces: impl Stream<Item = Result<Bytes, Failure>>) -> Result<(), Failure> {
-        self.fragments(Data::Binary, pieces).await
+        self.fragments(Data::Binary, pieces.map_ok(in_pieces).try_flatten()).await
     }
 
     async fn fragments(
@@ -150,10 +150,16 @@ impl Wire {
     }
 
     async fn send(&mut self, message: Message) -> Result<(), Failure> {
-        self.socket.send(message).await.map_err(|error| match error {
-            tungstenite::Error::Io(error) if error.kind() == io::ErrorKind::TimedOut => Failure::SlowReader,
-            _ => Failure::ClientGone,
-        })
+        self.socket.send(message).await.map_err(|error| send_failure(&error))
+    }
+
+    /// Waits until the client has taken what was sent, however slow it is.
+    async fn taken(&mut self, sent: Result<(), Failure>) -> Result<(), Failure> {
+        let mut sent = sent;
+        while matches!(sent, Err(Failure::SlowReader)) {
+            sent = self.socket.flush().await.map_err(|error| send_failure(&error));
+        }
+        sent
     }
 
     /// Says the last word, closes, and waits for the client to close too: what it still sends is read, so that the
@@ -167,15 +173,27 @@ impl Wire {
     ) -> Result<(), Failure> {
         let close = CloseFrame { code: code.into(), reason: reason.into() };
         timeout(patience, async {
+            // A slow reader's last word waits behind what it has not taken, and is not given up as early as that was.
+            self.taken(Err(Failure::SlowReader)).await?;
             if let Some(last) = last {
-                self.say(last).await?;
+                let said = self.say(last).await;
+                self.taken(said).await?;
             }
-            self.send(Message::Close(Some(close))).await?;
+            let said = self.send(Message::Close(Some(close))).await;
+            self.taken(said).await?;
             while let Some(Ok(_)) = self.socket.next().await {}
             Ok(())
         })
         .await
         .unwrap_or(Err(Failure::ClientGone))
+    }
+}
+
+fn send_failure(error: &tungstenite::Error) -> Failure {
+    match error {
+        tungstenite::Error::Io(error) if error.kind() == io::ErrorKind::TimedOut => Failure::SlowReader,
+        tungstenite::Error::WriteBufferFull(_) => Failure::Internal(String::from("a piece was larger than its buffer")),
+        _ => Failure::ClientGone,
     }
 }
 

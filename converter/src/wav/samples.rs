@@ -155,7 +155,11 @@ impl Unpacker {
     }
 
     /// Unpacks whole samples of every channel.
-    fn whole<E: From<WavError>>(&mut self, mut pcm: &[u8], take: &mut dyn FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+    fn whole<E: From<WavError>>(
+        &mut self,
+        mut pcm: &[u8],
+        take: &mut dyn FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
         if self.ready {
             return take(pcm);
         }

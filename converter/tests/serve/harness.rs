@@ -32,6 +32,13 @@ impl Service {
         Self { address, admin, stop, ended }
     }
 
+    /// Why a server with these flags does not start.
+    pub async fn refused(flags: &[&str]) -> String {
+        let ports = ["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
+        let cli = Cli::try_parse_from(ports.iter().chain(flags)).unwrap();
+        Server::bind(cli.args).await.unwrap_err().to_string()
+    }
+
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }

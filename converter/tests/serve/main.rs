@@ -9,13 +9,22 @@
 mod support;
 
 mod alike;
+mod answers;
+mod auth;
 mod bad_input;
 mod check;
 mod choices;
 mod convert;
 mod harness;
+mod limits;
+mod many;
+mod old_way;
 mod page;
+mod progressive;
 mod raw;
+mod resume;
 mod stop;
 mod stream;
 mod stream_errors;
+mod stream_limits;
+mod tokens;

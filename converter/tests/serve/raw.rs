@@ -38,13 +38,43 @@ impl Raw {
         all
     }
 
-    /// One answer with a Content-Length: its head and body.
-    pub async fn answer(&mut self) -> (String, Vec<u8>) {
+    /// The head of an answer.
+    pub async fn answer_head(&mut self) -> String {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             head.push(self.0.read_u8().await.unwrap());
         }
-        let head = String::from_utf8(head).unwrap();
+        String::from_utf8(head).unwrap()
+    }
+
+    /// One chunk of an answer; empty at its end.
+    pub async fn answer_chunk(&mut self) -> Vec<u8> {
+        let mut size = Vec::new();
+        while !size.ends_with(b"\r\n") {
+            size.push(self.0.read_u8().await.unwrap());
+        }
+        let size = usize::from_str_radix(std::str::from_utf8(&size).unwrap().trim(), 16).unwrap();
+        let mut chunk = vec![0; size + 2];
+        self.0.read_exact(&mut chunk).await.unwrap();
+        chunk.truncate(size);
+        chunk
+    }
+
+    /// A chunked answer up to its end.
+    pub async fn chunked(&mut self) -> Vec<u8> {
+        let mut all = Vec::new();
+        loop {
+            let chunk = self.answer_chunk().await;
+            if chunk.is_empty() {
+                return all;
+            }
+            all.extend(chunk);
+        }
+    }
+
+    /// One answer with a Content-Length: its head and body.
+    pub async fn answer(&mut self) -> (String, Vec<u8>) {
+        let head = self.answer_head().await;
         let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap().parse().unwrap();
         let mut body = vec![0; length];
         self.0.read_exact(&mut body).await.unwrap();

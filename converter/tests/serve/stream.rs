@@ -24,6 +24,8 @@ pub struct Client {
     pub said: Vec<Value>,
     /// Binary messages so far: the head, then frames.
     pub frames: Vec<Vec<u8>>,
+    /// Answers to pings so far.
+    pub pongs: usize,
     /// Code of the server's close.
     pub closed: Option<u16>,
 }
@@ -61,7 +63,7 @@ impl Client {
         }
         let stream = TcpStream::connect(address).await.unwrap();
         let (socket, response) = client_async(request, stream).await?;
-        Ok((Self { socket, said: Vec::new(), frames: Vec::new(), closed: None }, response))
+        Ok((Self { socket, said: Vec::new(), frames: Vec::new(), pongs: 0, closed: None }, response))
     }
 
     pub async fn send(&mut self, message: Message) {
@@ -77,6 +79,10 @@ impl Client {
         self.send(Message::text(text)).await;
     }
 
+    pub async fn ping(&mut self) {
+        self.send(Message::Ping(Vec::new().into())).await;
+    }
+
     pub async fn binary(&mut self, bytes: &[u8]) {
         self.send(Message::binary(bytes.to_vec())).await;
     }
@@ -86,6 +92,7 @@ impl Client {
         match self.socket.next().await {
             Some(Ok(Message::Text(text))) => self.said.push(serde_json::from_str(&text).unwrap()),
             Some(Ok(Message::Binary(bytes))) => self.frames.push(bytes.to_vec()),
+            Some(Ok(Message::Pong(_))) => self.pongs += 1,
             Some(Ok(Message::Close(frame))) => self.closed = frame.map(|frame| frame.code.into()),
             Some(Ok(_)) => {}
             None | Some(Err(_)) => return false,

@@ -107,14 +107,17 @@ async fn a_close_without_an_end_is_counted_as_one() {
 }
 
 #[tokio::test]
-async fn a_client_that_does_not_read_is_slowed_and_then_given_up() {
-    let service = Service::start(&["--idle-timeout", "300ms"]).await;
+async fn a_client_that_does_not_read_is_slowed_then_given_up_and_told_so() {
+    let service = Service::start(&["--idle-timeout", "300ms", "--close-timeout", "1h"]).await;
     let path = "/ws?format=pcm&sample_rate=44100&channels=2&bits_per_sample=16";
     let (mut client, _) = Client::connect_to(service.address, path, &[]).await.unwrap();
     let sound = Sound::noise(250_000, 2, 16, 6);
-    // Without an end, until the server breaks the connection: its frames fill the sockets' buffers, so it stops reading.
-    while client.try_send(Message::binary(sound.pcm())).await.is_ok() {}
-    service.until_counts("flacship_converter_errors_total{code=\"slow_reader\"} 1").await;
+    // Its frames fill the sockets' buffers, so the server stops reading, and sending blocks.
+    tokio::select! {
+        () = async { while client.try_send(Message::binary(sound.pcm())).await.is_ok() {} } => panic!("cut off"),
+        () = service.until_counts("flacship_converter_errors_total{code=\"slow_reader\"} 1") => {}
+    }
+    assert_eq!(client.last_words().await, ("slow_reader".to_owned(), 1008));
 }
 
 #[tokio::test]

@@ -7,7 +7,8 @@
 
 use super::field::{Reader, Writer};
 use super::{
-    CHECKPOINT_BYTES, Checkpoint, CheckpointError, Kept, LARGEST_LIMIT, LONGEST_HEAD, Origin, PARTS, SEEK_POINTS, options_of,
+    CHECKPOINT_BYTES, Checkpoint, CheckpointError, Kept, LARGEST_LIMIT, LONGEST_HEAD, Origin, PARTS, SEEK_POINTS,
+    options_of,
 };
 use crate::convert::options::{Options, Subset};
 use crate::flac::{
@@ -15,8 +16,8 @@ use crate::flac::{
 };
 use crate::meta::{Label, MetaWarning, Said};
 use crate::wav::{
-    AudioStart, Container, Encoding, Endian, Float, Format, Kind, Length, MAX_ROWS, PcmFormat, Rules, Size, Sizes, Tally,
-    ValidBits, check_format,
+    AudioStart, Container, Encoding, Endian, Float, Format, Kind, Length, MAX_ROWS, PcmFormat, Rules, Size, Sizes,
+    Tally, ValidBits, check_format,
 };
 
 /// The version of this form. Another one is refused.
@@ -60,7 +61,7 @@ pub(super) fn write(checkpoint: &Checkpoint) -> Vec<u8> {
         }
     }
     writer.count(*head_bytes);
-    writer.stream(stream, &checkpoint.shape());
+    writer.stream(stream, checkpoint.shape());
     writer.number(tally.clipped);
     writer.byte(tally.unused_bits);
     writer.kept(kept);
@@ -92,7 +93,7 @@ fn shape(format: &Format, block_size: u16) -> Shape {
 
 impl Writer {
     /// One of the choices of a table.
-    fn choice<T: PartialEq>(&mut self, choice: T, table: &[T]) {
+    fn choice<T: Copy + PartialEq>(&mut self, choice: T, table: &[T]) {
         let number = table.iter().position(|other| *other == choice);
         self.byte(number.and_then(|number| u8::try_from(number).ok()).unwrap_or(u8::MAX));
     }
@@ -138,7 +139,7 @@ impl Writer {
         }
     }
 
-    fn stream(&mut self, stream: &StreamPlace, shape: &Shape) {
+    fn stream(&mut self, stream: &StreamPlace, shape: Shape) {
         let block = u64::from(shape.block_size.max(1));
         self.number(stream.samples / block);
         self.number(stream.bytes);
@@ -221,7 +222,7 @@ impl Reader<'_> {
             Origin::Wav(start) => start.fmt,
             Origin::Pcm(pcm) => Format::from(*pcm),
         };
-        let stream = self.stream(&shape(&format, options.block_size))?;
+        let stream = self.stream(shape(&format, options.block_size))?;
         let clipped = self.number().filter(|clipped| *clipped <= stream.samples * u64::from(format.channels))?;
         let tally = Tally { clipped, unused_bits: self.byte_below(65)? };
         let kept = self.kept()?;
@@ -290,7 +291,7 @@ impl Reader<'_> {
         Some(AudioStart { rules, container, fmt, size, at, sizes })
     }
 
-    fn stream(&mut self, shape: &Shape) -> Option<StreamPlace> {
+    fn stream(&mut self, shape: Shape) -> Option<StreamPlace> {
         let block = u64::from(shape.block_size);
         let frames = self.number()?;
         let samples = frames.checked_mul(block).filter(|samples| *samples <= MAX_SAMPLES)?;
@@ -321,7 +322,7 @@ impl Reader<'_> {
         Some(StreamPlace { samples, bytes, min_frame_size: smallest, max_frame_size: largest, md5, seek_table })
     }
 
-    fn seek_table(&mut self, shape: &Shape, frames: u64, bytes: u64) -> Option<SeekTable> {
+    fn seek_table(&mut self, shape: Shape, frames: u64, bytes: u64) -> Option<SeekTable> {
         let doublings = self.byte_below(MAX_DOUBLINGS + 1)?;
         let mut next_frame = 0;
         let mut before = (0_u64, 0_u64);
@@ -335,8 +336,7 @@ impl Reader<'_> {
             fits.then_some(SeekPoint { sample, offset, samples: shape.block_size })
         })?;
         let samples = frames * u64::from(shape.block_size);
-        (points.len() <= SEEK_POINTS)
-            .then(|| SeekTable::resume(shape.sample_rate, doublings.into(), points, samples))
+        (points.len() <= SEEK_POINTS).then(|| SeekTable::resume(shape.sample_rate, doublings.into(), points, samples))
     }
 
     fn kept(&mut self) -> Option<Kept> {

@@ -77,10 +77,20 @@ impl SeekTable {
         while least > max_points {
             (spacing, least) = (spacing.saturating_mul(2), least / 2);
         }
-        while self.points.iter().filter(|point| point.is_kept_at(spacing)).count() > max_points {
+        let kept_at = |spacing| -> Vec<_> {
+            // One more than wanted tells that they are too many.
+            self.points
+                .iter()
+                .filter(|point| point.is_kept_at(spacing))
+                .take(max_points.saturating_add(1))
+                .copied()
+                .collect()
+        };
+        let mut points = kept_at(spacing);
+        while points.len() > max_points {
             spacing = spacing.saturating_mul(2);
+            points = kept_at(spacing);
         }
-        let points = self.points.iter().filter(|point| point.is_kept_at(spacing)).copied().collect();
         Self { spacing, points, next: next_after(next, spacing) }
     }
 
