@@ -1,6 +1,7 @@
 //! Services made up by a test: they speak the contract of `/ws`, or break it, connection by connection.
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io;
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::thread::{self, JoinHandle};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -35,6 +36,7 @@ impl Fake {
             for act in acts {
                 let mut stage = Stage::open(listener.accept().unwrap().0);
                 act(&mut stage);
+                stage.leave();
             }
         });
         Self { address, acts }
@@ -134,6 +136,14 @@ impl Stage {
         self.close(close);
     }
 
+    /// Ends the connection. What the client still sends is read: otherwise the kernel would answer it with a reset, which
+    /// takes away what the client has not read yet.
+    fn leave(&mut self) {
+        let mut stream = self.socket.get_ref();
+        let _ = stream.shutdown(Shutdown::Write);
+        let _ = io::copy(&mut stream, &mut io::sink());
+    }
+
     /// Closes, and waits for the client to do so.
     pub fn close(&mut self, code: u16) {
         let frame = CloseFrame { code: code.into(), reason: "".into() };
@@ -155,11 +165,11 @@ pub fn done_of(bytes_in: usize, summary: &Summary) -> Value {
 pub fn encoded(wav: &[u8]) -> (Vec<Vec<u8>>, Summary) {
     struct Pieces(Vec<Vec<u8>>);
     impl converter::convert::Output for Pieces {
-        fn head(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        fn head(&mut self, bytes: &[u8]) -> io::Result<()> {
             self.0.push(bytes.to_vec());
             Ok(())
         }
-        fn frame(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        fn frame(&mut self, bytes: &[u8]) -> io::Result<()> {
             self.head(bytes)
         }
     }

@@ -1,6 +1,6 @@
 //! A TCP proxy that cuts connections after chosen numbers of bytes.
 
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -72,12 +72,14 @@ fn join(client: &TcpStream, server: &TcpStream, cut: Cut) {
         Cut::Never => (usize::MAX, usize::MAX),
     };
     for (from, to, most) in [(client, server, up), (server, client, down)] {
-        let (from, to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+        let [from, to, client, server] = [from, to, client, server].map(|stream| stream.try_clone().unwrap());
         thread::spawn(move || {
             pass(&from, &to, most);
-            // Both directions end at once, as when a cable is cut.
-            let _ = from.shutdown(Shutdown::Both);
-            let _ = to.shutdown(Shutdown::Both);
+            // Both directions end at once. What the client still sends is read: otherwise the kernel would answer it with a
+            // reset, which takes away what the client has not read yet, and where it is cut would be chance.
+            let _ = server.shutdown(Shutdown::Both);
+            let _ = client.shutdown(Shutdown::Write);
+            let _ = io::copy(&mut &client, &mut io::sink());
         });
     }
 }
