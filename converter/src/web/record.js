@@ -60,8 +60,8 @@ function explain(why) {
   const code = (text) => element("code", { textContent: text });
   $("insecure-ways").append(
     element("li", {}, "If the server runs on this machine, open ", element("a", { href: local.href, textContent: local.origin }), "."),
-    element("li", {}, "Start it with a certificate: ", code("converter serve --tls-cert cert.pem --tls-key key.pem"), ", and open the page by https."),
-    element("li", {}, "In Kubernetes, set ", code("spec.tls.secretRef"), " of the AudioConverter, or put an Ingress or Gateway with TLS before it."),
+    element("li", {}, "Put a proxy with a certificate before the server, and open the page by https."),
+    element("li", {}, "In Kubernetes, put an Ingress or a Gateway with TLS before the Service."),
     element("li", {}, "Converting files works here as it is; so does ", code("converter stream"), " from the command line."),
   );
 }
