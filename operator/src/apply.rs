@@ -232,10 +232,10 @@ pub async fn make_child<K: Child>(
     meta.namespace = Some(owner.namespace);
     meta.owner_references = Some(vec![owner.reference]);
     let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
-    let made = call(format!("create {kind} {name}"), api.create(&params, &child)).await;
-    let made = made.map_err(|error| refusal(error, &kind, name))?;
+    let created = call(format!("create {kind} {name}"), api.create(&params, &child)).await;
+    let created = created.map_err(|error| refusal(error, &kind, name))?;
     ctx.metrics.wrote(&kind, Verb::Apply);
-    Ok(Some(made))
+    Ok(Some(created))
 }
 
 /// Deletes the child `name` of `owner`, if there is one and it is ours.
