@@ -11,7 +11,8 @@ fn what_is_no_audio_is_refused_in_the_words_of_converting_files() {
     let (server, shell) = (Server::start(&[]), Shell::new());
     let float = Wav::new().chunk(b"fmt ", &fmt_body(3, 2, 44_100, 32)).chunk(b"data", &[0; 80]).build();
     shell.file("text.wav", b"hello, this is no audio").file("float.wav", &float).file("empty.wav", b"");
-    for (input, code) in [("text.wav", "not_wav"), ("float.wav", "unsupported_encoding"), ("empty.wav", "empty_input")] {
+    for (input, code) in [("text.wav", "not_wav"), ("float.wav", "unsupported_encoding"), ("empty.wav", "empty_input")]
+    {
         let output = shell.run(&[&server.url(), input, "out.flac", "--json"]);
         let told = object(&output.stdout);
         assert_eq!(failure(&output), code, "{told}");
