@@ -57,7 +57,7 @@ async fn twenty_streams_outlive_all_their_pods() {
     }
 
     // No time to finish: whatever the pods hold is lost.
-    namespace.kubectl("delete pods -l app.kubernetes.io/instance=live --grace-period=1 --force");
+    namespace.kubectl("delete pods -l app.kubernetes.io/instance=live --grace-period=1");
 
     let mut reconnects = 0;
     for (audio, child, flac) in streams {

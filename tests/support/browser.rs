@@ -96,8 +96,12 @@ impl Browser {
         let entries = self.command("se/log", &json!({ "type": "browser" })).await;
         let entries = entries.as_array().cloned().unwrap_or_default();
         let grave = |entry: &&Value| entry["level"] == "SEVERE" && entry["source"] != "network";
-        // A cut stream; and on a page that came without TLS, a header that only TLS gives a meaning.
-        let words = ["WebSocket connection to", "Cross-Origin-Opener-Policy header has been ignored"];
+        // A cut stream; and on a page that came without TLS, a header that only TLS gives a meaning, and any download.
+        let words = [
+            "WebSocket connection to",
+            "Cross-Origin-Opener-Policy header has been ignored",
+            "was loaded over an insecure connection",
+        ];
         let expected = |text: &str| words.iter().any(|it| text.contains(it));
         let texts = entries.iter().filter(grave).filter_map(|entry| entry["message"].as_str());
         texts.filter(|text| !expected(text)).map(str::to_owned).collect()
