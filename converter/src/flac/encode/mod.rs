@@ -66,11 +66,15 @@ pub(super) struct Encoder {
 impl Encoder {
     /// For a shape that FLAC has.
     pub fn new(shape: Shape, level: Level, kernels: Kernels) -> Self {
+        Self::with(shape, Search::of(level, shape.sample_rate), kernels)
+    }
+
+    fn with(shape: Shape, search: Search, kernels: Kernels) -> Self {
         let channels = usize::from(shape.channels);
         let signals = if channels == 2 { PAIRS.len() } else { channels };
         Self {
             shape,
-            search: Search::of(level),
+            search,
             kernels,
             channels: vec![Vec::new(); channels],
             signals: default_of(signals),

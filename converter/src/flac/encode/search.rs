@@ -28,11 +28,18 @@ pub(super) enum Stereo {
     Coded,
 }
 
+/// Up to this rate, in Hz, the streamable subset has predictors of order 12 at most; above it, of every order (RFC 9639
+/// §7).
+const LOW_RATE: u32 = 48_000;
+/// The highest order that the smallest level tries above that rate. Higher ones cost time and gain nothing.
+const HIGH_RATE_ORDER: usize = 16;
+
 impl Search {
-    /// What this level tries.
-    pub fn of(level: Level) -> Self {
+    /// What this level tries at this sample rate.
+    pub fn of(level: Level, sample_rate: u32) -> Self {
         let [.., last] = SEARCHES;
-        SEARCHES.get(usize::from(level.get())).copied().unwrap_or(last)
+        let search = SEARCHES.get(usize::from(level.get())).copied().unwrap_or(last);
+        if search == last && sample_rate > LOW_RATE { Self { order: HIGH_RATE_ORDER, ..search } } else { search }
     }
 
     /// Whether a signal's bits are estimated from its predictor.
@@ -55,7 +62,7 @@ const fn search(order: usize, stereo: Stereo, partition_order: u32, further_solv
 /// | 5 | more lags than that: the default |
 /// | 6 | all lags that the streamable subset allows up to 48 kHz (RFC 9639 §7) |
 /// | 7 | predictors for all four signals, weighed by what they leave |
-/// | 8 | once more; what is nearly equal is coded both ways, and Rice parameters are counted |
+/// | 8 | once more; what is nearly equal is coded both ways, and Rice parameters are counted; more lags above 48 kHz |
 const SEARCHES: [Search; 9] = {
     use Stereo::{Coded, Differences, Predictors};
     [
@@ -76,7 +83,11 @@ mod tests {
     use super::*;
 
     fn all() -> Vec<Search> {
-        (0..=8).map(|level| Search::of(Level::new(level).unwrap())).collect()
+        at(44_100)
+    }
+
+    fn at(sample_rate: u32) -> Vec<Search> {
+        (0..=8).map(|level| Search::of(Level::new(level).unwrap(), sample_rate)).collect()
     }
 
     #[test]
@@ -92,9 +103,17 @@ mod tests {
     }
 
     #[test]
+    fn only_the_smallest_level_tries_more_at_high_rates() {
+        let (low, high) = (all(), at(96_000));
+        assert_eq!(low[..8], high[..8]);
+        assert!(high[8].order > low[8].order && high[8] == Search { order: high[8].order, ..low[8] });
+    }
+
+    #[test]
     fn every_level_is_within_the_streamable_subset() {
         // RFC 9639 §7.
-        assert!(all().iter().all(|search| search.order <= 12 && search.partition_order <= 8));
+        assert!(at(48_000).iter().all(|search| search.order <= 12 && search.partition_order <= 8));
+        assert!(at(48_001).iter().all(|search| search.order <= 32 && search.partition_order <= 8));
         // With no or one lag there is nothing to solve.
         assert!(all().iter().all(|search| search.order != 1));
     }

@@ -261,6 +261,33 @@ fn resonances(samples: usize, depth: u8, seed: u64) -> Vec<i32> {
 }
 
 #[test]
+fn predictors_of_every_order_to_32_come_back() {
+    for (depth, samples) in [(8, 4096), (16, 4096), (16, 600), (24, 2000), (31, 1024)] {
+        let sound = resonances(samples, depth, 5);
+        for order in 1..=32 {
+            for level in [5, 8] {
+                let shape = shape(2, depth, 4096);
+                let search = Search { order, ..Search::of(Level::new(level).unwrap(), shape.sample_rate) };
+                checked(&mut Encoder::with(shape, search, Kernels::best()), &sound);
+            }
+        }
+    }
+}
+
+#[test]
+fn higher_rates_gain_by_higher_orders_and_all_kernels_agree() {
+    let pcm = signed_pcm(&resonances(4096, 24, 6), 24);
+    let encoded = |sample_rate: u32| {
+        let shape = Shape { sample_rate, ..shape(2, 24, 4096) };
+        let frames = [plain::KERNELS, Kernels::portable(), Kernels::best()]
+            .map(|kernels| encode(&mut Encoder::new(shape, Level::SMALLEST, kernels), &pcm).unwrap());
+        assert!(frames[0] == frames[1] && frames[0] == frames[2], "{sample_rate}");
+        frames[0].len()
+    };
+    assert!(encoded(96_000) < encoded(48_000));
+}
+
+#[test]
 fn plain_kernels_make_the_same_frames() {
     for (depth, block_size) in [(8, 4096), (16, 4096), (16, 1000), (20, 576), (24, 4096), (31, 512)] {
         let samples = resonances(block_size.into(), depth, 3);

@@ -3,7 +3,7 @@ use crate::flac::level::Level;
 use crate::support::{Random, music, noise};
 
 fn search(level: u8) -> Search {
-    Search::of(Level::new(level).unwrap())
+    Search::of(Level::new(level).unwrap(), 44_100)
 }
 
 /// A signal of so many bits as it is once it was analysed.
