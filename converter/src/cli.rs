@@ -15,6 +15,10 @@ pub mod stream;
 pub(crate) mod tag;
 mod targets;
 
+use std::fmt::Display;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 
 /// WAV in, FLAC out: files, pipes, a service, or batch runs over volumes.
@@ -40,6 +44,12 @@ pub enum Command {
     /// Run one stage of a batch conversion over volumes (Flacship's jobs do this)
     #[command(subcommand)]
     Batch(crate::batch::Command),
+}
+
+/// Tells a mistake on the command line that clap cannot see, as clap tells its own.
+fn misused(error: &impl Display) -> ExitCode {
+    drop(writeln!(io::stderr(), "error: {error}\n\nFor more information, try '--help'."));
+    ExitCode::from(2)
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ pub use checkpoint::{CHECKPOINT_BYTES, Checkpoint, CheckpointError};
 pub use error::{ConvertError, ErrorClass};
 pub use options::{HeadPlace, Input, MetadataOptions, Options, Subset};
 pub use scan::Scan;
-pub use summary::{Progress, Summary, Warning};
+pub use summary::{Progress, Summary, Warning, md5_text};
 
 pub use crate::flac::{Engine, Level, LevelError, Picture, UnknownEngine, Verify};
 pub use crate::meta::Metadata;

@@ -248,7 +248,7 @@ impl Worker<'_> {
             Ok(Ok(summary)) => Ok(Verdict::new(Done {
                 output_bytes: summary.bytes_out,
                 samples: Some(summary.samples),
-                md5: Some(format!("{:032x}", u128::from_be_bytes(summary.md5))),
+                md5: Some(convert::md5_text(summary.md5)),
                 warnings: summary
                     .warnings
                     .iter()

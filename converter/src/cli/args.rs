@@ -7,6 +7,7 @@ use super::pcm::PcmSpec;
 use super::tag::Tag;
 use crate::bytesize::ByteSize;
 use crate::flac::Engine;
+use crate::wav::{Float, Length, Rules, ValidBits};
 
 /// The longest metadata block that FLAC can hold, in bytes (RFC 9639 §8.1: a length has 24 bits).
 pub const LONGEST_BLOCK: u32 = (1 << 24) - 1;
@@ -72,6 +73,21 @@ pub struct InputArgs {
     #[arg(short, long)]
     pub recursive: bool,
 
+    #[command(flatten)]
+    pub(super) rules: RuleArgs,
+
+    /// The input is headerless audio of this format, as in 48000:2:16
+    ///
+    /// FORMAT is [s|u]BITS[/CONTAINER][le|be]: signed or unsigned, the bits that count, the bits that a sample takes,
+    /// the order of its bytes. A plain number is what WAV files hold: little-endian, signed, but unsigned up to 8 bits.
+    /// So 16, s16be, u8, 24/32, 20/24. Bits are at the top of their container, unless --valid-bits low says otherwise.
+    #[arg(long, value_name = "RATE:CHANNELS:FORMAT", conflicts_with_all = ["length", "float"])]
+    pub pcm: Option<PcmSpec>,
+}
+
+/// What is taken where an input leaves it open.
+#[derive(Debug, clap::Args)]
+pub struct RuleArgs {
     /// Where the audio ends if a WAV file's header and its length disagree
     #[arg(long, value_enum, default_value_t, value_name = "RULE")]
     pub length: LengthRule,
@@ -87,14 +103,34 @@ pub struct InputArgs {
     /// FLAC holds integers, so without this such a file is refused. Samples beyond full scale are clipped and counted.
     #[arg(long, value_enum, value_name = "BITS")]
     pub float: Option<FloatRule>,
+}
 
-    /// The input is headerless audio of this format, as in 48000:2:16
-    ///
-    /// FORMAT is [s|u]BITS[/CONTAINER][le|be]: signed or unsigned, the bits that count, the bits that a sample takes,
-    /// the order of its bytes. A plain number is what WAV files hold: little-endian, signed, but unsigned up to 8 bits.
-    /// So 16, s16be, u8, 24/32, 20/24. Bits are at the top of their container, unless --valid-bits low says otherwise.
-    #[arg(long, value_name = "RATE:CHANNELS:FORMAT", conflicts_with_all = ["length", "float"])]
-    pub pcm: Option<PcmSpec>,
+impl RuleArgs {
+    /// The parser's rules.
+    pub fn rules(&self) -> Rules {
+        rules(self.length, self.valid_bits, self.float)
+    }
+}
+
+/// The parser's rules.
+pub fn rules(length: LengthRule, valid_bits: Option<ValidBitsRule>, float: Option<FloatRule>) -> Rules {
+    Rules {
+        length: match length {
+            LengthRule::Auto => Length::Auto,
+            LengthRule::Header => Length::Header,
+            LengthRule::Eof => Length::Eof,
+        },
+        valid_bits: match valid_bits {
+            None => ValidBits::Declared,
+            Some(ValidBitsRule::Container) => ValidBits::Container,
+            Some(ValidBitsRule::Low) => ValidBits::Low,
+        },
+        float: match float {
+            None => Float::Refuse,
+            Some(FloatRule::To16) => Float::To16,
+            Some(FloatRule::To24) => Float::To24,
+        },
+    }
 }
 
 #[derive(Debug, clap::Args)]

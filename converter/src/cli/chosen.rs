@@ -8,12 +8,11 @@ use std::thread;
 
 use super::args::{
     Args, FloatRule, LONGEST_BLOCK, LengthRule, MetadataArgs, MetadataRule, OutputArgs, SubsetRule, ValidBitsRule,
+    rules,
 };
 use super::pcm::PcmSpec;
 use super::tag::Tag;
-use crate::convert::{
-    Float, HeadPlace, Input, Length, Metadata, MetadataOptions, Options, Picture, Rules, Subset, ValidBits,
-};
+use crate::convert::{HeadPlace, Input, Metadata, MetadataOptions, Options, Picture, Subset};
 use crate::file::{Existing, FileOptions, Times, Verify};
 use crate::flac::{BLOCK_SIZE, Engine, Level, PictureError};
 use crate::wav::WavError;
@@ -113,9 +112,9 @@ impl Chosen {
             verify: if args.encoding.verify { Verify::Yes } else { Verify::No },
             block_size: args.encoding.block_size,
             subset: args.encoding.subset,
-            length: args.input.length,
-            valid_bits: args.input.valid_bits,
-            float: args.input.float,
+            length: args.input.rules.length,
+            valid_bits: args.input.rules.valid_bits,
+            float: args.input.rules.float,
             pcm: args.input.pcm,
             metadata: metadata(&args.metadata),
             tags: args.metadata.tags.clone(),
@@ -150,23 +149,7 @@ fn read_picture(path: &Path) -> Result<PictureFile, ChoiceError> {
 
 /// The settings of every conversion of a run.
 pub fn options(chosen: &Chosen) -> Result<FileOptions, ChoiceError> {
-    let rules = Rules {
-        length: match chosen.length {
-            LengthRule::Auto => Length::Auto,
-            LengthRule::Header => Length::Header,
-            LengthRule::Eof => Length::Eof,
-        },
-        valid_bits: match chosen.valid_bits {
-            None => ValidBits::Declared,
-            Some(ValidBitsRule::Container) => ValidBits::Container,
-            Some(ValidBitsRule::Low) => ValidBits::Low,
-        },
-        float: match chosen.float {
-            None => Float::Refuse,
-            Some(FloatRule::To16) => Float::To16,
-            Some(FloatRule::To24) => Float::To24,
-        },
-    };
+    let rules = rules(chosen.length, chosen.valid_bits, chosen.float);
     let metadata = MetadataOptions {
         keep: match chosen.metadata {
             MetadataRule::Tags => Metadata::Tags,

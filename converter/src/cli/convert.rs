@@ -16,6 +16,7 @@ use super::chosen::ChoiceError;
 use super::console::Console;
 use super::find::{Folders, Found, UnexpectedFolder, find};
 use super::ledger::Ledger;
+use super::misused;
 use super::report::{self, Failure, Names};
 use super::targets::{Place, PlanError, Task, There, plan_tasks};
 use crate::convert::{Conversion, ConvertError, HeadPlace, Options, Output, Progress, Scan, Summary};
@@ -39,10 +40,7 @@ enum UsageError {
 pub fn run(args: &Args) -> ExitCode {
     match Job::new(args) {
         Ok(job) => job.run(),
-        Err(error) => {
-            drop(writeln!(io::stderr(), "error: {error}\n\nFor more information, try '--help'."));
-            ExitCode::from(2)
-        }
+        Err(error) => misused(&error),
     }
 }
 

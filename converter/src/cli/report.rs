@@ -7,6 +7,7 @@ use indicatif::HumanBytes;
 use serde_json::{Value, json};
 
 use super::targets::{Place, Task};
+use crate::convert::md5_text;
 use crate::convert::{Summary, Warning};
 
 /// How the two ends of a conversion are called.
@@ -72,7 +73,7 @@ impl Failure {
 
 /// One line for a person: sizes, ratio, length, speed.
 pub fn line(names: &Names, summary: &Summary, took: Duration) -> String {
-    let length = seconds(summary);
+    let length = summary.seconds();
     let speed = length / took.as_secs_f64().max(1e-6);
     format!(
         "{} -> {}: {}, {length:.1} s of audio at {speed:.0} times its speed",
@@ -96,7 +97,7 @@ pub fn object(names: &Names, summary: &Summary, took: Duration) -> Value {
         "bytes_in": summary.bytes_in,
         "bytes_out": summary.bytes_out,
         "ratio": ratio(summary.bytes_in, summary.bytes_out),
-        "md5": hex(summary.md5),
+        "md5": md5_text(summary.md5),
         "subset": summary.subset,
         "clipped": summary.clipped,
         "left_out": summary.left_out,
@@ -115,15 +116,4 @@ pub fn sizes(bytes_in: u64, bytes_out: u64) -> String {
 #[allow(clippy::cast_precision_loss)] // for people
 pub fn ratio(bytes_in: u64, bytes_out: u64) -> Option<f64> {
     (bytes_in > 0).then(|| bytes_out as f64 / bytes_in as f64)
-}
-
-/// An MD5 as people write it.
-fn hex(md5: [u8; 16]) -> String {
-    format!("{:032x}", u128::from_be_bytes(md5))
-}
-
-/// The audio's length in seconds.
-#[allow(clippy::cast_precision_loss)] // for people: 2^53 samples are out of reach
-fn seconds(summary: &Summary) -> f64 {
-    summary.samples as f64 / f64::from(summary.format.sample_rate)
 }

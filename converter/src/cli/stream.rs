@@ -5,7 +5,7 @@ mod args;
 
 use std::borrow::Cow;
 use std::fs::{self, File};
-use std::io::{self, BufWriter, IsTerminal as _, Write as _};
+use std::io::{self, BufWriter, IsTerminal as _};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -14,8 +14,9 @@ pub use args::Args;
 
 use serde_json::{Value, json};
 
-use super::args::{FloatRule, LengthRule, ReportArgs, SubsetRule, ValidBitsRule};
+use super::args::{ReportArgs, SubsetRule};
 use super::console::Console;
+use super::misused;
 use super::pcm::PcmSpec;
 use super::report::{Names, ratio, sizes};
 use super::targets::{Place, There};
@@ -27,7 +28,7 @@ use crate::client::{
 };
 use crate::file::{Existing, FileError, PartFile, check_target};
 use crate::interrupt::{Interrupt, Stop};
-use crate::wav::{Float, Format, Length, PcmFormat, Rules, ValidBits, WavError};
+use crate::wav::{Format, PcmFormat, ValidBits, WavError};
 
 /// A mistake on the command line that clap cannot see.
 #[derive(Debug, thiserror::Error)]
@@ -73,10 +74,7 @@ impl Failure {
 pub fn run(args: &Args) -> ExitCode {
     match Job::new(args) {
         Ok(job) => job.run(),
-        Err(error) => {
-            drop(writeln!(io::stderr(), "error: {error}\n\nFor more information, try '--help'."));
-            ExitCode::from(2)
-        }
+        Err(error) => misused(&error),
     }
 }
 
@@ -234,7 +232,7 @@ impl<'a> Job<'a> {
             1 => ", connected again once".to_owned(),
             count => format!(", connected again {count} times"),
         };
-        let (seconds, sizes) = (seconds(sound.samples, &sound.format), sizes(done.bytes_in, done.bytes_out));
+        let (seconds, sizes) = (sound.format.seconds(sound.samples), sizes(done.bytes_in, done.bytes_out));
         self.console.line(&format!(
             "{} -> {}: {sizes}, {seconds:.1} s of audio in {:.1} s{again}",
             self.names.input,
@@ -305,23 +303,7 @@ fn tell_event(console: &Console, input: &str, event: &Event) {
 }
 
 fn settings(args: &Args) -> Result<Settings, UsageError> {
-    let rules = Rules {
-        length: match args.audio.length {
-            LengthRule::Auto => Length::Auto,
-            LengthRule::Header => Length::Header,
-            LengthRule::Eof => Length::Eof,
-        },
-        valid_bits: match args.audio.valid_bits {
-            None => ValidBits::Declared,
-            Some(ValidBitsRule::Container) => ValidBits::Container,
-            Some(ValidBitsRule::Low) => ValidBits::Low,
-        },
-        float: match args.audio.float {
-            None => Float::Refuse,
-            Some(FloatRule::To16) => Float::To16,
-            Some(FloatRule::To24) => Float::To24,
-        },
-    };
+    let rules = args.audio.rules.rules();
     let pcm = args.audio.pcm.map(headerless).transpose()?;
     let start = Start {
         level: args.encoding.level.map(crate::flac::Level::get),
@@ -371,10 +353,4 @@ fn name(place: &Place, standard: &str) -> String {
 fn size(input: &Place) -> Option<u64> {
     let Place::File(path) = input else { return None };
     fs::metadata(path).ok().filter(fs::Metadata::is_file).map(|meta| meta.len())
-}
-
-/// The audio's length in seconds.
-#[allow(clippy::cast_precision_loss)] // for people
-fn seconds(samples: u64, format: &Format) -> f64 {
-    samples as f64 / f64::from(format.sample_rate)
 }

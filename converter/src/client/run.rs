@@ -18,6 +18,7 @@ use super::messages::{Done, Start};
 use super::output::Output;
 use super::plan::{Ending, Patience, Then, plan_after, plan_pause};
 use super::session::{Fault, Heard, Session};
+use crate::convert::md5_text;
 use crate::wav::{PcmFormat, Rules};
 
 /// How long a service may say nothing at all. It pings idle connections every 20 s.
@@ -390,7 +391,7 @@ impl<W: Write> Run<'_, W> {
     /// Whether the service encoded what was sent, and its head fits over the first one.
     fn compare(&mut self, done: &Done) -> Result<Sound, StreamError> {
         let sound = self.sound.take().ok_or_else(|| Fault("the stream ended before its input".to_owned()))?;
-        let ours = format!("{:032x}", u128::from_be_bytes(sound.md5));
+        let ours = md5_text(sound.md5);
         if !ours.eq_ignore_ascii_case(&done.md5) || sound.samples != done.samples {
             return Err(StreamError::OtherAudio {
                 ours,

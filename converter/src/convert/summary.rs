@@ -15,6 +15,11 @@ pub struct Progress {
     pub samples: u64,
 }
 
+/// An MD5 as people write it.
+pub fn md5_text(md5: [u8; 16]) -> String {
+    format!("{:032x}", u128::from_be_bytes(md5))
+}
+
 /// A finished conversion.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Summary {
@@ -43,6 +48,13 @@ pub struct Summary {
     pub warnings: Vec<Warning>,
     /// Whether the output lies in the streamable subset (RFC 9639 §7).
     pub subset: bool,
+}
+
+impl Summary {
+    /// Playing time in seconds.
+    pub fn seconds(&self) -> f64 {
+        self.format.seconds(self.samples)
+    }
 }
 
 /// Something that did not stop the conversion but that the user should know.

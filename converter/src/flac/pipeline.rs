@@ -42,6 +42,8 @@ pub(super) struct Slot {
     number: u64,
     /// The block's samples, as [`Block::pcm`] has them.
     pub pcm: Vec<u8>,
+    /// Bytes of the block that the frame is made of.
+    pub length: usize,
     /// The frame, once it is made.
     pub frame: Vec<u8>,
     result: Option<Result<(), EncodeError>>,
@@ -162,7 +164,7 @@ impl Pipeline {
 
     /// Puts the next block in. An encoder that a new worker needs may fail to be made.
     pub fn put(&mut self, mut slot: Slot) -> Result<(), EncodeError> {
-        slot.number = self.next_in;
+        (slot.number, slot.length) = (self.next_in, slot.pcm.len());
         self.next_in += 1;
         let mut state = self.shared.lock();
         state.undigested.push_back(slot);
@@ -197,13 +199,16 @@ impl Pipeline {
     /// Makes the frame of the next block, which stays where it is, in an empty slot. Only for a caller that
     /// [is alone](Self::is_alone).
     pub fn make(&mut self, pcm: &[u8], slot: &mut Slot) -> Result<(), EncodeError> {
-        if let Some(md5) = &mut self.shared.lock().md5 {
+        let mut state = self.shared.lock();
+        if let Some(md5) = &mut state.md5 {
             md5.update(pcm);
         }
+        state.next_out += 1;
+        drop(state);
         let block = Block { number: self.next_in, pcm };
         self.next_in += 1;
         self.next_out += 1;
-        self.shared.lock().next_out += 1;
+        slot.length = pcm.len();
         make_frame(&mut *self.encoder, block, &mut slot.frame)
     }
 
@@ -309,7 +314,7 @@ impl Task {
                 Done::Digested(slot, md5)
             }
             Self::Encode(mut slot) => {
-                let Slot { number, pcm, frame, result } = &mut slot;
+                let Slot { number, pcm, frame, result, .. } = &mut slot;
                 *result = Some(make_frame(encoder, Block { number: *number, pcm }, frame));
                 Done::Encoded(slot)
             }

@@ -180,7 +180,7 @@ impl StreamEncoder {
                     // It need not be copied for another thread.
                     self.count(block.len(), take)?;
                     self.pipeline.make(block, &mut slot)?;
-                    self.pass(slot, block.len(), take)?;
+                    self.pass(slot, take)?;
                     pcm = later;
                     continue;
                 }
@@ -223,8 +223,7 @@ impl StreamEncoder {
                 return Ok(slot);
             }
             if let Some(slot) = self.pipeline.take()? {
-                let bytes = slot.pcm.len();
-                self.pass(slot, bytes, take)?;
+                self.pass(slot, take)?;
             }
         }
     }
@@ -246,28 +245,21 @@ impl StreamEncoder {
         self.count(slot.pcm.len(), take)?;
         self.pipeline.put(slot)?;
         while let Some(slot) = self.pipeline.take_made()? {
-            let bytes = slot.pcm.len();
-            self.pass(slot, bytes, take)?;
+            self.pass(slot, take)?;
         }
         Ok(())
     }
 
     fn pass_all(&mut self, take: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> Result<(), StreamError> {
         while let Some(slot) = self.pipeline.take()? {
-            let bytes = slot.pcm.len();
-            self.pass(slot, bytes, take)?;
+            self.pass(slot, take)?;
         }
         Ok(())
     }
 
-    /// Passes on the frame of a block of so many bytes.
-    fn pass(
-        &mut self,
-        slot: Slot,
-        bytes: usize,
-        take: &mut dyn FnMut(&[u8]) -> io::Result<()>,
-    ) -> Result<(), StreamError> {
-        let samples = bytes / self.shape.bytes_per_step();
+    /// Passes a frame on.
+    fn pass(&mut self, slot: Slot, take: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> Result<(), StreamError> {
+        let samples = slot.length / self.shape.bytes_per_step();
         let size = u32::try_from(slot.frame.len()).unwrap_or(u32::MAX);
         self.info.min_frame_size = if self.frames == 0 { size } else { self.info.min_frame_size.min(size) };
         self.info.max_frame_size = self.info.max_frame_size.max(size);

@@ -1,6 +1,6 @@
 //! Answers that are whole before they begin: one FLAC, or an archive of several, with their lengths and digests.
 
-use std::{fmt::Write as _, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, header},
@@ -13,12 +13,13 @@ use tokio::sync::Semaphore;
 
 use super::{
     filename,
+    messages::Note,
     metrics::Volume,
     problem::Failure,
     spool::{Complete, Part, Spool, Stored},
     zip,
 };
-use crate::convert::{Summary, Warning};
+use crate::convert::{Summary, Warning, md5_text};
 
 /// One header a warning: its code, a colon, its words.
 pub(super) const WARNING: HeaderName = HeaderName::from_static("flacship-warning");
@@ -84,12 +85,6 @@ impl Whole {
     }
 }
 
-/// Playing time in seconds.
-#[allow(clippy::cast_precision_loss, reason = "a playing time is for people: 2^53 samples are enough")]
-pub(super) fn seconds(summary: &Summary) -> f64 {
-    summary.samples as f64 / f64::from(summary.format.sample_rate.max(1))
-}
-
 /// The answer to one file; `asked` is the name that the address gives.
 pub(super) async fn single(
     file: Converted,
@@ -99,13 +94,13 @@ pub(super) async fn single(
     cores: &Arc<Semaphore>,
 ) -> Result<Whole, Failure> {
     let (summary, stored) = file.result?;
-    let volume = Volume { bytes_in: file.bytes_in, bytes_out: stored.len(), audio_seconds: seconds(&summary) };
+    let volume = Volume { bytes_in: file.bytes_in, bytes_out: stored.len(), audio_seconds: summary.seconds() };
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("audio/flac"));
     let name = filename::flac_name(asked.or(file.name.as_deref()));
     headers.insert(header::CONTENT_DISPOSITION, filename::attachment(&name));
     headers.insert(SAMPLES, summary.samples.into());
-    if let Ok(md5) = HeaderValue::try_from(hex(&summary.md5)) {
+    if let Ok(md5) = HeaderValue::try_from(md5_text(summary.md5)) {
         headers.insert(MD5, md5);
     }
     for warning in &summary.warnings {
@@ -132,7 +127,7 @@ pub(super) async fn archive(
         match file.result {
             Ok((summary, stored)) => {
                 let flac = names.unique(&filename::flac_name(file.name.as_deref()));
-                volume.audio_seconds += seconds(&summary);
+                volume.audio_seconds += summary.seconds();
                 row.describe(&summary, &stored, &flac);
                 entries.push(zip::Entry { name: flac, crc32: stored.crc32, len: stored.len() });
                 contents.push(stored.parts().collect::<Vec<_>>());
@@ -225,14 +220,7 @@ struct Row {
     #[serde(skip_serializing_if = "Option::is_none")]
     samples: Option<u64>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    warnings: Vec<Told>,
-}
-
-#[derive(Serialize, utoipa::ToSchema)]
-#[schema(as = Warning)]
-struct Told {
-    code: &'static str,
-    message: String,
+    warnings: Vec<Note>,
 }
 
 impl Row {
@@ -240,10 +228,9 @@ impl Row {
         self.status = "converted";
         self.flac = Some(flac.to_owned());
         self.bytes_out = Some(stored.len());
-        self.md5 = Some(hex(&summary.md5));
+        self.md5 = Some(md5_text(summary.md5));
         self.samples = Some(summary.samples);
-        self.warnings =
-            summary.warnings.iter().map(|told| Told { code: told.code(), message: told.to_string() }).collect();
+        self.warnings = summary.warnings.iter().map(Note::from).collect();
     }
 }
 
@@ -253,14 +240,6 @@ fn warning_value(warning: &Warning) -> HeaderValue {
         .map(|c| if matches!(c, ' '..='~') { c } else { '?' })
         .collect();
     HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("warning"))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

@@ -27,8 +27,6 @@ use super::{
 };
 use crate::convert::{HeadPlace, Options, Summary};
 
-pub(super) use answer::seconds;
-
 /// Handles `POST /convert`. Whatever the headers show is refused before any of the body is asked for.
 pub(super) async fn convert(
     State(app): State<Arc<App>>,
@@ -142,7 +140,17 @@ async fn file(
     spool: Spool,
 ) -> (Result<(Summary, Stored), Failure>, Option<Spool>) {
     let mut encoder = Encoder::new(options, spool, &app.cores);
-    let (result, spool) = match feed(&mut encoder, upload).await {
+    let fed = feed(&mut encoder, upload).await;
+    spooled(encoder, fed).await
+}
+
+/// Ends a result in its spool, or throws it away where it could not be `fed` or made. The spool comes back unless it is of
+/// no more use.
+pub(super) async fn spooled(
+    encoder: Encoder<Spool>,
+    fed: Result<(), Failure>,
+) -> (Result<(Summary, Stored), Failure>, Option<Spool>) {
+    let (result, spool) = match fed {
         Ok(()) => encoder.finish().await,
         Err(failure) => (Err(failure), encoder.into_output()),
     };
@@ -166,6 +174,6 @@ async fn file(
     job.await.unwrap_or_else(|error| (Err(Failure::Internal(error.to_string())), None))
 }
 
-fn lost() -> Failure {
+pub(super) fn lost() -> Failure {
     Failure::Internal(String::from("the spool was lost"))
 }

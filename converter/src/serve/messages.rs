@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{options::StreamOptions, problem::Failure};
-use crate::convert::{Checkpoint, Format, Summary};
+use crate::convert::{Checkpoint, Format, Summary, Warning, md5_text};
 
 /// What a client says in text.
 #[derive(Debug, PartialEq)]
@@ -88,11 +88,18 @@ pub(super) enum Say<'a> {
     Error { code: &'a str, message: String },
 }
 
-/// A warning in `done`.
-#[derive(Debug, Serialize)]
+/// A warning, as answers tell it.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Warning)]
 pub(super) struct Note {
     code: &'static str,
     message: String,
+}
+
+impl From<&Warning> for Note {
+    fn from(warning: &Warning) -> Self {
+        Self { code: warning.code(), message: warning.to_string() }
+    }
 }
 
 impl<'a> Say<'a> {
@@ -115,17 +122,16 @@ impl<'a> Say<'a> {
     }
 
     pub(super) fn done(summary: &Summary) -> Self {
-        let note = |warning: &crate::convert::Warning| Note { code: warning.code(), message: warning.to_string() };
         Self::Done {
             samples: summary.samples,
             bytes_in: summary.bytes_in,
             bytes_out: summary.bytes_out,
-            md5: format!("{:032x}", u128::from_be_bytes(summary.md5)),
+            md5: md5_text(summary.md5),
             streaminfo: STANDARD.encode(summary.streaminfo),
             head: STANDARD.encode(&summary.head),
             left_out: summary.left_out.clone(),
             subset: summary.subset,
-            warnings: summary.warnings.iter().map(note).collect(),
+            warnings: summary.warnings.iter().map(Note::from).collect(),
         }
     }
 

@@ -10,7 +10,6 @@ use axum::{
 };
 
 use super::{
-    answer,
     backlog::{Backlog, Begun, Writer},
     encode::Encoder,
     feed::{feed, in_time},
@@ -47,8 +46,7 @@ pub(super) async fn convert(
         let bytes_in = seen.bytes();
         let (outcome, volume, result) = match result {
             Ok(summary) => {
-                let audio_seconds = answer::seconds(&summary);
-                let volume = Volume { bytes_in, bytes_out: summary.bytes_out, audio_seconds };
+                let volume = Volume { bytes_in, bytes_out: summary.bytes_out, audio_seconds: summary.seconds() };
                 (Outcome::Converted, volume, Ok(()))
             }
             Err(failure) => {

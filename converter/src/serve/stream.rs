@@ -17,7 +17,6 @@ use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body
 
 use super::{
     auth,
-    convert::seconds,
     messages::Say,
     metrics::{Kind, Outcome, Volume},
     options::{self, StreamOptions},
@@ -141,5 +140,5 @@ fn begin(app: &Arc<App>) -> Result<(Running, OwnedSemaphorePermit), Failure> {
 }
 
 fn volume(summary: &Summary) -> Volume {
-    Volume { bytes_in: summary.bytes_in, bytes_out: summary.bytes_out, audio_seconds: seconds(summary) }
+    Volume { bytes_in: summary.bytes_in, bytes_out: summary.bytes_out, audio_seconds: summary.seconds() }
 }

@@ -7,8 +7,15 @@ use bytes::Bytes;
 use futures::StreamExt;
 
 use super::{
-    allowance::Held, encode::Encoder, options::StreamOptions, problem::Failure, shutdown::Phase, spool::Spool,
-    state::App, wire::Wire,
+    allowance::Held,
+    convert::{lost, spooled},
+    encode::Encoder,
+    options::StreamOptions,
+    problem::Failure,
+    shutdown::Phase,
+    spool::Spool,
+    state::App,
+    wire::Wire,
 };
 use crate::convert::{HeadPlace, Options, Summary};
 
@@ -54,26 +61,13 @@ pub(super) async fn answer(
         () = app.shutdown.reached(Phase::Over) => return Err(Failure::CutOff),
     };
     let mut encoder = Encoder::new(&options, Spool::new(&app.spools), &app.cores);
-    let (result, spool) = match feed(app, &mut encoder, wav).await {
-        Ok(()) => encoder.finish().await,
-        Err(failure) => (Err(failure), encoder.into_output()),
-    };
-    let mut spool = match (spool, &result) {
-        (Some(spool), _) => spool,
-        (None, Err(_)) => return result,
-        (None, Ok(_)) => return Err(Failure::Internal(String::from("the spool was lost"))),
-    };
-    if let Some(reason) = spool.take_failure() {
-        return Err(reason.into());
-    }
-    let mut summary = result?;
-    let head = std::mem::take(&mut summary.head);
-    let complete = tokio::task::spawn_blocking(move || {
-        let stored = spool.end_result(&head)?;
-        spool.complete(stored.parts())
-    })
-    .await
-    .map_err(|error| Failure::Internal(error.to_string()))??;
+    let fed = feed(app, &mut encoder, wav).await;
+    let (result, spool) = spooled(encoder, fed).await;
+    let (summary, stored) = result?;
+    let spool = spool.ok_or_else(lost)?;
+    let complete = tokio::task::spawn_blocking(move || spool.complete(stored.parts()))
+        .await
+        .map_err(|error| Failure::Internal(error.to_string()))??;
     drop(place);
     let pieces = complete.into_body(()).into_data_stream();
     wire.pieces(pieces.map(|piece| piece.map_err(|error| Failure::Internal(error.to_string())))).await?;

@@ -94,6 +94,12 @@ impl Format {
     pub fn block_align(&self) -> usize {
         usize::from(self.channels) * usize::from(self.encoding.container_bytes)
     }
+
+    /// Playing time of so many samples of each channel, in seconds.
+    #[allow(clippy::cast_precision_loss)] // for people: 2^53 samples are out of reach
+    pub fn seconds(&self, samples: u64) -> f64 {
+        samples as f64 / f64::from(self.sample_rate.max(1))
+    }
 }
 
 /// Refuses channels, rates and sample sizes that FLAC cannot hold; returns channels and bits.

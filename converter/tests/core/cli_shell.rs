@@ -1,13 +1,13 @@
 //! A folder and the command in it, for the tests of the command line.
 
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::process::end_with_input;
 use crate::support::{Wav, music, wav_pcm};
 
 pub struct Shell(TempDir);
@@ -64,13 +64,7 @@ impl Shell {
     }
 
     pub fn run_with_input(&self, args: &[&str], input: &[u8]) -> Output {
-        let mut child = self.spawn(args);
-        let mut stdin = child.stdin.take().unwrap();
-        std::thread::scope(|scope| {
-            // A converter that refuses its input may close the pipe early.
-            scope.spawn(move || drop(stdin.write_all(input)));
-            child.wait_with_output().unwrap()
-        })
+        end_with_input(self.spawn(args), input)
     }
 }
 

@@ -5,6 +5,9 @@
 #![allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, clippy::cast_precision_loss)]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "../support/process.rs"]
+#[allow(dead_code, reason = "shared with suites that use more of it")]
+mod process;
 #[path = "../support/mod.rs"]
 mod support;
 

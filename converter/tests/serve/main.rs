@@ -3,6 +3,9 @@
 
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation)]
 
+#[path = "../support/process.rs"]
+#[allow(dead_code, reason = "shared with suites that use more of it")]
+mod process;
 #[path = "../support/mod.rs"]
 #[allow(dead_code, reason = "shared with suites that use more of it")]
 #[allow(clippy::pedantic)]

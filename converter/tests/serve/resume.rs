@@ -1,11 +1,7 @@
 //! Streams that go on after a lost connection, on any server with the same keys: what was saved and what comes then is one
 //! FLAC with the samples that went in, wherever the cut was.
 
-use std::{
-    io::{BufRead, BufReader},
-    net::SocketAddr,
-    process::{Child, Command, Stdio},
-};
+use std::net::SocketAddr;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use converter::serve::Stop;
@@ -14,6 +10,7 @@ use serde_json::Value;
 use crate::{
     check::{Sound, decode},
     harness::Service,
+    process::Server,
     stream::{BLOCK, Client},
     support::Random,
     tokens::{KEY, key_file},
@@ -229,56 +226,25 @@ async fn an_input_that_is_kept_whole_cannot_be_resumed_and_says_so() {
     }
 }
 
-/// A server in a process of its own.
-struct Process(Child, SocketAddr);
-
-impl Process {
-    fn start(flags: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_converter"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
-            .args(flags)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let address = line.trim().strip_prefix("Flacship is at http://").unwrap().trim_end_matches('/');
-        let address = address.parse().unwrap();
-        Self(child, address)
-    }
-
-    fn kill(&mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-    }
-}
-
 #[tokio::test]
 async fn streams_survive_that_their_server_is_killed() {
     let (_folder, path) = key_file(KEY);
     let flags = ["--stream-key-file", &path, "--checkpoint-interval", "0s"];
-    let mut process = Process::start(&flags);
+    let mut process = Server::start(&flags);
     let sounds: Vec<_> = (0..8).map(|seed| Sound::noise(6 * BLOCK + 100 * seed, 2, 16, seed as u64)).collect();
     let mut recorders = Vec::new();
     for sound in &sounds {
         let mut recorder = Recorder::new("/ws", sound.wav.clone());
-        let mut client = recorder.connect(process.1).await;
+        let mut client = recorder.connect(process.address).await;
         client.binary(&sound.wav[..44 + (2 * BLOCK + 9) * 4]).await;
         recorder.until_checkpoint(&mut client).await;
         recorders.push((recorder, client));
     }
     for _ in 0..2 {
         process.kill();
-        process = Process::start(&flags);
+        process = Server::start(&flags);
         for (recorder, client) in &mut recorders {
-            *client = recorder.connect(process.1).await;
+            *client = recorder.connect(process.address).await;
             let from = recorder.from();
             client.binary(&recorder.input[from..from + (BLOCK + 500) * 4]).await;
             recorder.until_checkpoint(client).await;
@@ -286,7 +252,7 @@ async fn streams_survive_that_their_server_is_killed() {
     }
     for ((mut recorder, lost), sound) in recorders.into_iter().zip(&sounds) {
         drop(lost);
-        let client = recorder.connect(process.1).await;
+        let client = recorder.connect(process.address).await;
         recorder.finish(client, sound).await;
     }
 }

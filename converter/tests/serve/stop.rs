@@ -1,9 +1,6 @@
 //! How the server ends: what it has is finished, what is new is refused, and nobody waits for ever.
 
-use std::{
-    io::{BufRead, BufReader},
-    process::{Command, Stdio},
-};
+use std::process::Command;
 
 use converter::serve::Stop;
 use tokio_tungstenite::tungstenite::Message;
@@ -11,6 +8,7 @@ use tokio_tungstenite::tungstenite::Message;
 use crate::{
     check::Sound,
     harness::{Service, get, post, problem, until_status},
+    process::Server,
     raw::Raw,
     stream::Client,
 };
@@ -83,19 +81,11 @@ async fn an_idle_connection_does_not_hold_the_server() {
 
 #[tokio::test]
 async fn the_command_prints_the_page_s_address_and_ends_well_on_sigterm() {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_converter"))
-        .args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--drain-delay", "0s"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    let url = line.trim().strip_prefix("Flacship is at ").unwrap().to_owned();
-    assert!(get(&url).await.1.contains("id=\"drop\""));
-    let killed = Command::new("kill").arg(child.id().to_string()).status().unwrap();
+    let mut server = Server::start(&["--drain-delay", "0s"]);
+    assert!(get(&server.url).await.1.contains("id=\"drop\""));
+    let killed = Command::new("kill").arg(server.child.id().to_string()).status().unwrap();
     assert!(killed.success());
-    assert!(child.wait().unwrap().success());
+    assert!(server.child.wait().unwrap().success());
 }
 
 #[test]

@@ -24,7 +24,7 @@ impl Pods {
     }
 
     fn addresses(&self) -> [SocketAddr; 2] {
-        self.servers.each_ref().map(|server| server.address)
+        self.servers.each_ref().map(|server| server.address())
     }
 
     /// A proxy that goes to one server and the other in turn, and cuts so each time; at last it does not.
@@ -113,7 +113,7 @@ fn standard_output_gets_no_byte_twice() {
 #[test]
 fn a_service_without_checkpoints_gets_the_file_again_from_its_start() {
     let (server, shell, sound) = (Server::start(&["--metadata", "foreign"]), Shell::new(), Sound::noise(60_000));
-    let routes = [Cut::Sent(100_000), Cut::Received(120_000), Cut::Never].map(|cut| (server.address, cut));
+    let routes = [Cut::Sent(100_000), Cut::Received(120_000), Cut::Never].map(|cut| (server.address(), cut));
     let proxy = Proxy::start(&routes);
     shell.file("in.wav", &sound.wav);
     let output = shell.run(&[&proxy.url(), "in.wav", "out.flac", "--message-size", "4Ki"]);
@@ -130,7 +130,7 @@ fn a_service_without_checkpoints_gets_the_file_again_from_its_start() {
 #[test]
 fn a_service_with_other_keys_gets_a_file_again_but_no_pipe() {
     let (servers, shell, sound) = ([Server::start(&[]), Server::start(&[])], Shell::new(), Sound::noise(60_000));
-    let routes = [(servers[0].address, Cut::Received(100_000)), (servers[1].address, Cut::Never)];
+    let routes = [(servers[0].address(), Cut::Received(100_000)), (servers[1].address(), Cut::Never)];
     let proxy = Proxy::start(&routes);
     shell.file("in.wav", &sound.wav);
     let output = shell.run(&[&proxy.url(), "in.wav", "out.flac", "--message-size", "4Ki"]);

@@ -1,7 +1,6 @@
 //! Servers as processes, and the client in a folder of its own.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -14,46 +13,30 @@ use nix::unistd::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::process;
 use crate::support::{Wav, music, noise, signed_pcm, wav_pcm};
 
 /// A `converter serve` process. Killed with the test.
-pub struct Server {
-    child: Child,
-    pub address: SocketAddr,
-}
+pub struct Server(process::Server);
 
 impl Server {
     /// Starts a server with these flags beside those for the ports; every slice of audio is followed by a checkpoint.
     pub fn start(flags: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_converter"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
-            .args(if flags.contains(&"--checkpoint-interval") { vec![] } else { vec!["--checkpoint-interval", "0s"] })
-            .args(flags)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let (_, address) = line.trim().trim_end_matches('/').rsplit_once("//").unwrap();
-        Self { address: address.parse().unwrap(), child }
+        let checkpoints: &[&str] =
+            if flags.contains(&"--checkpoint-interval") { &[] } else { &["--checkpoint-interval", "0s"] };
+        Self(process::Server::start(&[checkpoints, flags].concat()))
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.0.address
     }
 
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", self.address())
     }
 
     pub fn signal(&self, signal: Signal) {
-        send(&self.child, signal);
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        send(&self.0.child, signal);
     }
 }
 
@@ -105,13 +88,7 @@ impl Shell {
     }
 
     pub fn run_with_input(&self, args: &[&str], input: &[u8]) -> Output {
-        let mut child = self.spawn(args);
-        let mut stdin = child.stdin.take().unwrap();
-        std::thread::scope(|scope| {
-            // A client that fails closes the pipe early.
-            scope.spawn(move || drop(stdin.write_all(input)));
-            child.wait_with_output().unwrap()
-        })
+        process::end_with_input(self.spawn(args), input)
     }
 }
 

@@ -26,7 +26,7 @@ fn every_way_to_write_the_address_leads_to_the_stream() {
     shell.file("in.wav", &sound.wav);
     for scheme in ["http", "ws"] {
         for path in ["", "/", "/ws", "/ws?level=0"] {
-            let url = format!("{scheme}://{}{path}", server.address);
+            let url = format!("{scheme}://{}{path}", server.address());
             let output = shell.run(&[&url, "in.wav", "out.flac", "-f", "-q"]);
             assert_eq!((output.status.code(), stderr(&output)), (Some(0), ""), "{url}");
             sound.assert_file(&shell.at("out.flac"));

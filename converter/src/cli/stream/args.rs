@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::super::args::{FloatRule, LengthRule, SubsetRule, ValidBitsRule};
+use super::super::args::{RuleArgs, SubsetRule};
 use super::super::pcm::PcmSpec;
 use crate::bytesize::ByteSize;
 use crate::client::Address;
@@ -76,17 +76,8 @@ pub struct AudioArgs {
     #[arg(long, value_name = "SIZE", default_value = "16Mi", value_parser = buffer)]
     pub buffer: ByteSize,
 
-    /// Where the audio ends if a WAV file's header and its length disagree
-    #[arg(long, value_enum, default_value_t, value_name = "RULE")]
-    pub length: LengthRule,
-
-    /// Which bits of a sample count, if those that the header calls padding are not zero
-    #[arg(long, value_enum, value_name = "WHICH")]
-    pub valid_bits: Option<ValidBitsRule>,
-
-    /// Take floating-point samples, rounded to integers of this many bits
-    #[arg(long, value_enum, value_name = "BITS")]
-    pub float: Option<FloatRule>,
+    #[command(flatten)]
+    pub rules: RuleArgs,
 
     /// The input is headerless audio of this format, as in 48000:2:16
     ///

@@ -54,11 +54,27 @@ pub(in crate::flac::kernels::x86) fn put_rice(residual: &[u32], parameter: u32, 
 
 #[target_feature(enable = "avx2,bmi2")]
 fn put_fours(residual: &[u32], parameter: u32, out: &mut BitWriter) {
-    let (groups, rest) = residual.as_chunks::<{ 2 * LANES }>();
+    put_groups(residual, parameter, out, |groups, run| put_fitting_fours(groups, parameter, run));
+}
+
+#[target_feature(enable = "avx2,bmi2")]
+fn put_twos(residual: &[u32], parameter: u32, out: &mut BitWriter) {
+    put_groups(residual, parameter, out, |groups, run| put_fitting_twos(groups, parameter, run));
+}
+
+/// Has `put_fitting` put groups until one does not fit, and gives that one to the plain kernel; and so on.
+#[inline]
+fn put_groups<const SIZE: usize>(
+    residual: &[u32],
+    parameter: u32,
+    out: &mut BitWriter,
+    put_fitting: impl for<'a> Fn(&'a [[u32; SIZE]], &mut Run<'_>) -> &'a [[u32; SIZE]],
+) {
+    let (groups, rest) = residual.as_chunks();
     let mut run = out.run();
     let mut left = groups;
     while let Some((first, after)) = left.split_first() {
-        left = put_fitting_fours(left, parameter, &mut run);
+        left = put_fitting(left, &mut run);
         if left.len() > after.len() {
             run.by(|out| put_long(first, parameter, out));
             left = after;
@@ -87,21 +103,6 @@ fn put_fitting_fours<'a>(groups: &'a [[u32; 2 * LANES]], parameter: u32, run: &m
         })
     });
     left
-}
-
-#[target_feature(enable = "avx2,bmi2")]
-fn put_twos(residual: &[u32], parameter: u32, out: &mut BitWriter) {
-    let (groups, rest) = residual.as_chunks();
-    let mut run = out.run();
-    let mut left = groups;
-    while let Some((first, after)) = left.split_first() {
-        left = put_fitting_twos(left, parameter, &mut run);
-        if left.len() > after.len() {
-            run.by(|out| put_long(first, parameter, out));
-            left = after;
-        }
-    }
-    run.by(|out| plain::put_rice(rest, parameter, out));
 }
 
 /// As [`put_fitting_fours`].
