@@ -88,8 +88,15 @@ SECONDS := 60
 bench: deps-bench ## Measure the converter against libFLAC, flac and ffmpeg, and its bars: make bench [BENCH_ARGS=--quick]
 	@$(STEP) "build the release converter" cargo build --quiet --release --locked --package converter
 	@$(STEP) "build libFLAC and the bench" cargo build --quiet --release --locked --package bench --features libflac
-	@$(STEP) "make bench" $(TARGET_DIR)/release/bench --converter $(TARGET_DIR)/release/converter \
+	@$(STEP) "make bench" $(TARGET_DIR)/release/bench encoding --converter $(TARGET_DIR)/release/converter \
 	    --libflac $(TARGET_DIR)/release/libflac-peer --folder $(TARGET_DIR)/bench $(BENCH_ARGS)
+
+.PHONY: bench-service
+bench-service: deps-bench ## Measure the service against processes of flac and ffmpeg, and its bars: make bench-service [BENCH_ARGS=--quick]
+	@$(STEP) "build the release converter" cargo build --quiet --release --locked --package converter
+	@$(STEP) "build the bench" cargo build --quiet --release --locked --package bench
+	@$(STEP) "make bench-service" $(TARGET_DIR)/release/bench service --converter $(TARGET_DIR)/release/converter \
+	    --folder $(TARGET_DIR)/bench $(BENCH_ARGS)
 
 .PHONY: lint
 lint: ## Check format, lints and that the generated files are those that `make generate` writes
@@ -177,4 +184,4 @@ deps-e2e:
 help:
 	@awk -F ':.*## ' ' \
 	    /^##@/ { printf "%s%s\n", separator, substr($$0, 5); separator = "\n" } \
-	    /^[a-z0-9-]+:.*## / { sub(":.*", "", $$1); printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	    /^[a-z0-9-]+:.*## / { sub(":.*", "", $$1); printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

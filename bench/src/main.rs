@@ -1,68 +1,43 @@
-//! `make bench`: the converter against libFLAC, `flac` and `ffmpeg`, all in one run on the same sounds, and against its
-//! own bars.
+//! `make bench` and `make bench-service`: the converter against its peers, all in one run on the same sounds, and against
+//! its own bars.
 //!
-//! The programs are run whole, by turns, and the operating system is asked what each took ([`process`]). Nothing of the
-//! converter is linked in, and libFLAC is in a program of its own. [`corpus`] has what they encode, [`encoders`] how each
-//! is asked, [`plan`] what is run, [`bars`] what must hold, [`report`] the tables.
+//! [`encoding`] measures it as an encoder, [`service`] as a server. Programs are run whole, by turns, and the operating
+//! system is asked what each took ([`process`]). Nothing of the converter is linked in. [`corpus`] has the sounds.
 
-mod bars;
+mod bar;
 mod corpus;
-mod encoders;
-mod figures;
-mod instructions;
-mod plan;
+mod encoding;
+mod outputs;
 mod process;
-mod report;
-mod rf64;
+mod service;
 mod table;
+mod usage;
 mod wav;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use anyhow::Context as _;
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
-/// Measure the converter against libFLAC, flac and ffmpeg, and against its own bars
+/// Measure the converter against its peers, and against its own bars
 #[derive(Debug, Parser)]
 #[command(after_help = "Exit codes: 0 every bar holds; 1 a bar is missed, or the bench could not run; 2 wrong usage.")]
-struct Args {
-    /// The converter to measure: a release build
-    #[arg(long, value_name = "PROGRAM", default_value = "target/release/converter")]
-    converter: PathBuf,
+struct Cli {
+    #[command(subcommand)]
+    what: What,
+}
 
-    /// The program that encodes with libFLAC: a release build
-    #[arg(long, value_name = "PROGRAM", default_value = "target/release/libflac-peer")]
-    libflac: PathBuf,
-
-    /// Folder for what is downloaded, decoded and encoded
-    #[arg(long, value_name = "FOLDER", default_value = "target/bench")]
-    folder: PathBuf,
-
-    /// Folder for the decoded sounds, as HALF/CATEGORY/NAME.wav [default: wav in the bench's folder]
-    #[arg(long, value_name = "FOLDER")]
-    sounds: Option<PathBuf>,
-
-    /// Make the sounds of both halves and measure nothing
-    #[arg(long)]
-    sounds_only: bool,
-
-    /// The half of the sounds to measure: settings are tuned on one, and the figures are from the other
-    #[arg(long, default_value = "reported")]
-    half: corpus::Half,
-
-    /// Measure only this category; can be given many times
-    #[arg(long, value_name = "CATEGORY")]
-    only: Vec<corpus::Category>,
-
-    /// Runs of each program at levels 0 and 5, of which the median counts; at level 8 half as many
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=50))]
-    runs: u32,
-
-    /// A short run that only shows that the bench works: a part of the sounds, one run, no 4.5 GiB file
-    #[arg(long)]
-    quick: bool,
+#[derive(Debug, Subcommand)]
+enum What {
+    /// The encoder against libFLAC, flac, ffmpeg and flacenc
+    Encoding(encoding::Args),
+    /// The service against processes of flac and ffmpeg, one a stream or request
+    Service(service::Args),
+    /// A server to compare with (the bench starts it)
+    #[command(hide = true)]
+    Peer(service::peer::Args),
 }
 
 fn main() -> ExitCode {
@@ -70,7 +45,12 @@ fn main() -> ExitCode {
     if words.next().is_some_and(|word| word == process::MEASURE) {
         return process::measure_here(words.collect::<Vec<OsString>>());
     }
-    match bench(&Args::parse()) {
+    let result = match Cli::parse().what {
+        What::Encoding(args) => encoding::bench(&args),
+        What::Service(args) => service::bench(&args),
+        What::Peer(args) => service::peer::run(&args).map(|()| true),
+    };
+    match result {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -80,35 +60,24 @@ fn main() -> ExitCode {
     }
 }
 
-/// Measures, prints, and says whether every bar holds.
-fn bench(args: &Args) -> anyhow::Result<bool> {
-    std::fs::create_dir_all(&args.folder).with_context(|| format!("cannot make {}", args.folder.display()))?;
-    let folder = args.folder.canonicalize()?;
-    let sounds = args.sounds.clone().unwrap_or_else(|| folder.join("wav"));
-    // A quick run's are shorter.
-    let sounds = if args.quick { sounds.join("quick") } else { sounds };
-    let prepare = |half| {
-        let wanted = corpus::Wanted { half, only: args.only.clone(), quick: args.quick };
-        corpus::prepare(&wanted, &folder.join("packages"), &sounds)
-    };
-    if args.sounds_only {
-        prepare(corpus::Half::Tuning)?;
-        prepare(corpus::Half::Reported)?;
-        return Ok(true);
-    }
-    let programs = encoders::Programs {
-        converter: found(&args.converter, "cargo build --release --package converter")?,
-        libflac: found(&args.libflac, "cargo build --release --package bench --features libflac")?,
-    };
-    encoders::check_flags(&programs.converter)?;
-    println!("{}", report::machine(&programs));
-    let results = plan::Plan::new(args.quick, args.runs).run(&programs, &folder, &prepare(args.half)?)?;
-    print!("{}", report::tables(&results, args.half));
-    let bars = bars::judge(&results);
-    print!("{}", report::bars(&bars, args.half));
-    Ok(bars.iter().all(|bar| bar.verdict != bars::Verdict::Missed))
-}
-
 fn found(program: &Path, build: &str) -> anyhow::Result<PathBuf> {
     program.canonicalize().with_context(|| format!("there is no {}; build it with: {build}", program.display()))
+}
+
+/// What is measured on, and what with: each program and how it is asked for its version.
+fn machine(programs: &[(&Path, &str)]) -> String {
+    let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let cpu = cpu
+        .lines()
+        .find_map(|line| line.strip_prefix("model name"))
+        .map_or("", |model| model.trim_start_matches([' ', '\t', ':']));
+    let cores = nix::unistd::sysconf(nix::unistd::SysconfVar::_NPROCESSORS_ONLN).ok().flatten().unwrap_or(1);
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load.split(' ').next().unwrap_or_default();
+    let first_line = |(program, ask): &(&Path, &str)| {
+        let output = Command::new(program).arg(ask).output().map(|output| output.stdout).unwrap_or_default();
+        format!("\n{}", String::from_utf8_lossy(&output).lines().next().unwrap_or("?"))
+    };
+    let programs: String = programs.iter().map(first_line).collect();
+    format!("{cpu}, {cores} cores, load {load} before the start{programs}")
 }

@@ -13,7 +13,7 @@ use anyhow::{Context as _, bail};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::{TimeVal, TimeValLike as _};
 
-use crate::figures::Usage;
+use crate::usage::Usage;
 
 /// The first argument that makes this binary such a process.
 pub const MEASURE: &str = "measure-one-program";

@@ -8,16 +8,17 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
-use nix::sys::statvfs::statvfs;
 
 use crate::corpus::{Category, Set, Sound};
-use crate::encoders::{
+use crate::encoding::encoders::{
     Encoder, FLACENC, LIBFLAC, LIBFLAC_VERIFIED, NATIVE, PORTABLE, Programs, VERIFIED, native, output,
 };
-use crate::figures::{Figures, LongFile, Results, Usage};
-use crate::instructions::{Counter, per_sample};
+use crate::encoding::figures::{Figures, LongFile, Results};
+use crate::encoding::instructions::{Counter, per_sample};
+use crate::encoding::rf64;
+use crate::outputs::Outputs;
 use crate::process::measure;
-use crate::rf64;
+use crate::usage::Usage;
 use crate::wav::Wav;
 
 /// The levels that are compared with the other programs.
@@ -112,36 +113,12 @@ struct Bench<'a> {
     out: Outputs,
 }
 
-/// A folder that is gone in the end: in memory if there is a file system for that, and room in it.
-struct Outputs(PathBuf);
-
-impl Outputs {
-    const MEMORY: &'static str = "/dev/shm";
-    /// More than all programs write of the largest category.
-    const ROOM: u64 = 2 << 30;
-
-    fn new(folder: &Path) -> anyhow::Result<Self> {
-        let free = statvfs(Self::MEMORY).map_or(0, |told| told.blocks_available() * told.fragment_size());
-        let place = if free > Self::ROOM { Path::new(Self::MEMORY) } else { folder };
-        let folder = place.join(format!("flacship-bench-{}", std::process::id()));
-        fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        Ok(Self(folder))
-    }
-
-    /// The folder of one program.
-    fn of(&self, encoder: Encoder) -> PathBuf {
-        self.0.join(encoder.name())
-    }
-}
-
-impl Drop for Outputs {
-    fn drop(&mut self) {
-        // What cannot be removed is only in the way.
-        _ = fs::remove_dir_all(&self.0);
-    }
-}
-
 impl Bench<'_> {
+    /// Where one encoder's files go.
+    fn folder_of(&self, encoder: Encoder) -> PathBuf {
+        self.out.path().join(encoder.name())
+    }
+
     /// All encoders by turns on one set at one level.
     fn compare(&self, set: &Set, level: u8) -> anyhow::Result<Vec<Figures>> {
         let encoders = self.plan.encoders(set.category, level);
@@ -166,7 +143,7 @@ impl Bench<'_> {
 
     /// What it takes to start each program, and to end it: the least of some runs.
     fn start(&self) -> anyhow::Result<Vec<(Encoder, Duration)>> {
-        let path = self.out.0.join("start.wav");
+        let path = self.out.path().join("start.wav");
         fs::write(&path, Wav { channels: 2, rate: 44_100, bits: 16, pcm: vec![0; START_BYTES] }.whole())?;
         let encoders = self.plan.encoders(Category::Solo, DEFAULT_LEVEL);
         let least = |encoder| {
@@ -178,14 +155,14 @@ impl Bench<'_> {
     }
 
     fn encode(&self, encoder: Encoder, level: u8, files: &[&Path]) -> anyhow::Result<Usage> {
-        let folder = self.out.of(encoder);
+        let folder = self.folder_of(encoder);
         fs::create_dir_all(&folder)?;
         let (program, arguments) = encoder.command(self.programs, level, files, &folder);
         measure(&program, &arguments)
     }
 
     fn output(&self, encoder: Encoder, file: &Path) -> PathBuf {
-        output(&self.out.of(encoder), file)
+        output(&self.folder_of(encoder), file)
     }
 
     /// Counts the bytes of what an encoder just wrote. Our own has to pass `flac --test`, and to be the same in every
@@ -229,7 +206,7 @@ impl Bench<'_> {
             let wanted = wanted && (!self.plan.quick || (music && figures.level == DEFAULT_LEVEL));
             if wanted {
                 figures.instructions =
-                    per_sample(counter, figures.encoder, figures.level, self.programs, &sound.path, &self.out.0)?;
+                    per_sample(counter, figures.encoder, figures.level, self.programs, &sound.path, self.out.path())?;
             }
         }
         Ok(())

@@ -1,39 +1,14 @@
 //! The figures in words and tables.
 
 use std::fmt::Write as _;
-use std::process::Command;
 use std::time::Duration;
 
-use crate::bars::{Bar, Verdict};
 use crate::corpus::{Category, Half};
-use crate::encoders::{Encoder, NATIVE, Programs};
-use crate::figures::{Figures, Results, Usage, median};
-use crate::plan::LEVELS;
+use crate::encoding::encoders::{Encoder, NATIVE};
+use crate::encoding::figures::{Figures, Results};
+use crate::encoding::plan::LEVELS;
 use crate::table::Table;
-
-/// What was measured with what, and on what.
-pub fn machine(programs: &Programs) -> String {
-    let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let cpu = cpu
-        .lines()
-        .find_map(|line| line.strip_prefix("model name"))
-        .map_or("", |model| model.trim_start_matches([' ', '\t', ':']));
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    let load = load.split(' ').next().unwrap_or_default();
-    format!(
-        "{cpu}, {cores} cores, load {load} before the start\n{}\n{}\n{}\n{}",
-        first_line(Command::new(&programs.converter).arg("--version")),
-        first_line(Command::new(&programs.libflac).arg("--version")),
-        first_line(Command::new("flac").arg("--version")),
-        first_line(Command::new("ffmpeg").arg("-version")),
-    )
-}
-
-fn first_line(command: &mut Command) -> String {
-    let output = command.output().map(|output| output.stdout).unwrap_or_default();
-    String::from_utf8_lossy(&output).lines().next().unwrap_or("?").to_owned()
-}
+use crate::usage::{Usage, median};
 
 /// A table of all, one for each category, one of the files, and one of the levels.
 pub fn tables(results: &Results, half: Half) -> String {
@@ -157,27 +132,10 @@ fn ladder_table(results: &Results) -> Table {
     table
 }
 
-/// A table of the bars, and one line that sums them up.
-pub fn bars(bars: &[Bar], half: Half) -> String {
-    let mut table = Table::new(&["bar", "limit", "measured", ""]);
-    for bar in bars {
-        let verdict = match bar.verdict {
-            Verdict::Holds => "holds",
-            Verdict::Missed => "MISSED",
-            Verdict::NotMeasured => "not measured",
-        };
-        table.row(vec![bar.what.clone(), bar.limit.clone(), bar.measured.clone(), verdict.to_owned()]);
-    }
-    let missed = bars.iter().filter(|bar| bar.verdict == Verdict::Missed).count();
-    let sum =
-        if missed == 0 { "no bar is missed".to_owned() } else { format!("{missed} of {} bars MISSED", bars.len()) };
-    format!("bars, on the {} half\n\n{table}\n{sum}\n", half.name())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::encoders::LIBFLAC;
+    use crate::encoding::encoders::LIBFLAC;
 
     fn figures(encoder: Encoder, millis: u64, bytes: u64, instructions: Option<f64>) -> Figures {
         let time = Duration::from_millis(millis);
@@ -213,14 +171,5 @@ mod tests {
         {
             assert!(text.contains(part), "{part}: {text}");
         }
-    }
-
-    #[test]
-    fn missed_bars_are_counted() {
-        let bar = |verdict| Bar { what: "a".to_owned(), limit: "b".to_owned(), measured: "c".to_owned(), verdict };
-        let none = bars(&[bar(Verdict::Holds), bar(Verdict::NotMeasured)], Half::Reported);
-        assert!(none.ends_with("no bar is missed\n"));
-        let one = bars(&[bar(Verdict::Holds), bar(Verdict::Missed)], Half::Tuning);
-        assert!(one.contains("the tuning half") && one.ends_with("1 of 2 bars MISSED\n"));
     }
 }

@@ -10,7 +10,7 @@ use std::process::Command;
 
 use anyhow::Context as _;
 
-use crate::encoders::{Encoder, Programs};
+use crate::encoding::encoders::{Encoder, Programs};
 use crate::wav::Wav;
 
 /// The two beginnings, in seconds.

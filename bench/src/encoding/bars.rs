@@ -1,9 +1,11 @@
 //! What must hold. Each bar is judged from the figures alone.
 
+use crate::bar::{Bar, Verdict};
 use crate::corpus::Category;
-use crate::encoders::{Encoder, Engine, LIBFLAC, LIBFLAC_VERIFIED, NATIVE, PORTABLE, VERIFIED, native};
-use crate::figures::{Ratios, Results, paired_ratio};
-use crate::plan::{DEFAULT_LEVEL, LEVELS};
+use crate::encoding::encoders::{Encoder, Engine, LIBFLAC, LIBFLAC_VERIFIED, NATIVE, PORTABLE, VERIFIED, native};
+use crate::encoding::figures::{Ratios, Results};
+use crate::encoding::plan::{DEFAULT_LEVEL, LEVELS};
+use crate::usage::paired_ratio;
 
 const MIB: u64 = 1 << 20;
 /// Memory: so much, and so much more for each thread.
@@ -21,42 +23,6 @@ const TWO_CORES: [(u8, f64); 2] = [(5, 0.60), (8, 0.55)];
 const FILE_LEVELS: [u8; 2] = [5, 8];
 const MUSIC_FILE: f64 = 1.003;
 const OTHER_FILE: f64 = 1.01;
-
-/// One bar.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Bar {
-    pub what: String,
-    pub limit: String,
-    pub measured: String,
-    pub verdict: Verdict,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    Holds,
-    Missed,
-    /// This machine, or a short run, cannot tell.
-    NotMeasured,
-}
-
-impl Bar {
-    fn new(what: String, limit: String, measured: String, holds: bool) -> Self {
-        Self { what, limit, measured, verdict: if holds { Verdict::Holds } else { Verdict::Missed } }
-    }
-
-    fn not_measured(what: String, limit: String, why: &str) -> Self {
-        Self { what, limit, measured: why.to_owned(), verdict: Verdict::NotMeasured }
-    }
-
-    /// A ratio that must not be above a limit, shown with so many digits.
-    fn at_most(what: String, limit: f64, ratio: Option<f64>, digits: usize, why_not: &str) -> Self {
-        let told = format!("at most {limit} x");
-        match ratio {
-            Some(ratio) => Self::new(what, told, format!("{ratio:.digits$} x"), ratio <= limit),
-            None => Self::not_measured(what, told, why_not),
-        }
-    }
-}
 
 /// A bar on time, which a quick run cannot judge.
 fn time(results: &Results, bar: Bar) -> Bar {
@@ -198,7 +164,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::figures::{Figures, LongFile, Usage};
+    use crate::encoding::figures::{Figures, LongFile};
+    use crate::usage::Usage;
 
     fn run(cpu: u64, wall: u64, peak: u64) -> Usage {
         Usage { cpu: Duration::from_millis(cpu), wall: Duration::from_millis(wall), peak: peak * MIB }
