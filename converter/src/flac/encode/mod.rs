@@ -18,6 +18,7 @@ mod predictor;
 #[allow(clippy::inline_always)]
 mod rice;
 mod search;
+mod sharing;
 mod signal;
 #[allow(clippy::inline_always)]
 mod solve;
@@ -28,6 +29,7 @@ mod tests;
 
 use self::analysis::Analysis;
 use self::search::{Search, Stereo};
+pub(super) use self::sharing::Sharing;
 use self::signal::Signal;
 pub(super) use self::stereo::{LEFT, MID, RIGHT, SIDE};
 use self::stereo::{PAIRS, Pair, smallest};
@@ -70,18 +72,29 @@ impl Encoder {
     }
 
     fn with(shape: Shape, search: Search, kernels: Kernels) -> Self {
-        let channels = usize::from(shape.channels);
-        let signals = if channels == 2 { PAIRS.len() } else { channels };
-        Self {
+        let mut encoder = Self {
             shape,
             search,
             kernels,
-            channels: vec![Vec::new(); channels],
-            signals: default_of(signals),
-            analyses: default_of(signals),
-            subframes: default_of(signals),
+            channels: Vec::new(),
+            signals: Vec::new(),
+            analyses: Vec::new(),
+            subframes: Vec::new(),
             bits: BitWriter::default(),
-        }
+        };
+        encoder.become_one_of(shape, search, kernels);
+        encoder
+    }
+
+    /// Encodes blocks of another shape, or another way, from now on. Buffers that it has are kept.
+    fn become_one_of(&mut self, shape: Shape, search: Search, kernels: Kernels) {
+        (self.shape, self.search, self.kernels) = (shape, search, kernels);
+        let channels = usize::from(shape.channels);
+        let signals = if channels == 2 { PAIRS.len() } else { channels };
+        self.channels.resize_with(channels, Vec::new);
+        self.signals.resize_with(signals, Signal::default);
+        self.analyses.resize_with(signals, Analysis::default);
+        self.subframes.resize_with(signals, Subframe::default);
     }
 
     /// Splits a block into its channels. Refuses samples that need more bits than the shape has.
@@ -271,10 +284,6 @@ impl FrameEncoder for Encoder {
         push_footer(&self.kernels, frame, start);
         Ok(())
     }
-}
-
-fn default_of<T: Default>(count: usize) -> Vec<T> {
-    std::iter::repeat_with(T::default).take(count).collect()
 }
 
 /// A count as a real number: exact below 2^53.

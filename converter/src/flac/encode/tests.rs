@@ -304,6 +304,28 @@ fn plain_kernels_make_the_same_frames() {
     }
 }
 
+/// Whoever used the buffers before, and for what, leaves no trace in a frame.
+#[test]
+fn borrowed_buffers_make_the_same_frames_as_own_ones() {
+    let mut random = Random::new(9);
+    for round in 0..400 {
+        let pick = |random: &mut Random, choices: &[u16]| choices[random.bits() as usize % choices.len()];
+        let channels = pick(&mut random, &[1, 2, 2, 3, 6, 8]) as u8;
+        let depth = pick(&mut random, &[8, 12, 16, 16, 24, 32]) as u8;
+        let shape = shape(channels, depth, pick(&mut random, &[64, 576, 4096]));
+        let level = Level::new(pick(&mut random, &[0, 3, 5, 8]) as u8).unwrap();
+        let kernels = if round % 3 == 0 { Kernels::portable() } else { Kernels::best() };
+        let samples = music(shape.block_size.into(), channels.into(), depth.into(), round);
+        let samples: Vec<i32> =
+            if round % 5 == 0 { samples.iter().map(|sample| sample & !3).collect() } else { samples };
+        let block = Block { number: round, pcm: &signed_pcm(&samples, depth.into()) };
+        let [mut own, mut borrowed] = [Vec::new(), Vec::new()];
+        Encoder::new(shape, level, kernels).encode(block, &mut own).unwrap();
+        Sharing::new(shape, level, kernels).encode(block, &mut borrowed).unwrap();
+        assert!(own == borrowed, "{round}: {shape:?} {level:?}");
+    }
+}
+
 /// Sums of the frames of fixed blocks, level by level. They differ on a CPU, or with a compiler, that rounds otherwise:
 /// then the bytes of a file would depend on where it was made. They also change with whatever changes the encoder's
 /// choices: then these are to be replaced by what the test prints.

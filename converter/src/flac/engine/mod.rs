@@ -9,7 +9,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use self::flacenc::Flacenc;
-use super::encode::Encoder;
+use super::encode::Sharing;
 use super::encoder::{EncodeError, FrameEncoder};
 use super::kernels::Kernels;
 use super::level::Level;
@@ -71,7 +71,7 @@ pub struct UnknownEngine;
 pub fn frame_encoder(shape: Shape, level: Level, engine: Engine) -> Result<Box<dyn FrameEncoder>, EncodeError> {
     check(shape)?;
     Ok(match engine {
-        Engine::Native | Engine::Portable => Box::new(Encoder::new(shape, level, engine.kernels())),
+        Engine::Native | Engine::Portable => Box::new(Sharing::new(shape, level, engine.kernels())),
         Engine::Flacenc => Box::new(Flacenc::new(shape, level)?),
     })
 }
