@@ -132,8 +132,10 @@ async fn run(load: Load, server: &Server, pcm: &Bytes) -> anyhow::Result<Outcome
         memory: after.memory,
         ..Outcome::default()
     };
-    for (number, stream) in streams.into_iter().enumerate() {
-        let went = stream.await?.with_context(|| format!("stream {number}"))?;
+    // All of them, before any is checked: that takes time that the others would have to wait.
+    let ended: Vec<_> = futures::future::join_all(streams).await;
+    for (number, went) in ended.into_iter().enumerate() {
+        let went = went?.with_context(|| format!("stream {number}"))?;
         let right = match load.dialect {
             Dialect::Flacship => went.md5 == Some(md5_of(pcm, start_of(number, pcm.len()), messages)),
             Dialect::Echo => went.answers == messages,
