@@ -75,6 +75,11 @@ pub enum CheckpointError {
 }
 
 impl Checkpoint {
+    /// How the stream is encoded.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
     /// Samples per channel in the frames so far.
     pub fn samples(&self) -> u64 {
         self.stream.samples

@@ -15,7 +15,7 @@ use tower::ServiceExt;
 use super::{shutdown::Phase, socket::Socket, state::App};
 
 /// Most of a request that is read ahead of its handler.
-const READ_BUFFER: usize = 128 * 1024;
+const READ_BUFFER: usize = 256 * 1024;
 /// How long connections have for the rest of their answers once all work is done.
 const LAST_BYTES: Duration = Duration::from_secs(5);
 /// Pause after a failed accept: mostly there are no file descriptors left, which only time heals.

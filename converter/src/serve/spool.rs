@@ -23,8 +23,10 @@ use sha2::{Digest, Sha256};
 
 use crate::convert::Output;
 
-/// Bytes a read of the finished file fetches at once.
-const READ_SIZE: u64 = 256 * 1024;
+/// Bytes a read of the finished file fetches at once, each by a job of its own.
+const READ_SIZE: u64 = 512 * 1024;
+/// Bytes that are digested at once: few enough to stay near the CPU.
+const DIGESTED: usize = 64 * 1024;
 /// Most bytes of memory that one piece of an answer takes.
 const MEMORY_PIECE: usize = 64 * 1024;
 
@@ -287,9 +289,27 @@ impl Complete {
     /// SHA-256 of all of it. The head is known last and is hashed first, so this reads everything again.
     pub(super) fn sha256(&self) -> io::Result<[u8; 32]> {
         let mut hasher = Sha256::new();
-        let mut parts = self.parts.clone();
-        while let Some(next) = next(&mut parts, &self.memory, self.file.as_ref()) {
-            hasher.update(&next.fetch()?);
+        let mut buffer = if self.file.is_some() { vec![0; DIGESTED] } else { Vec::new() };
+        for part in &self.parts {
+            let range = match part {
+                Part::Given(bytes) => {
+                    hasher.update(bytes);
+                    continue;
+                }
+                Part::Spooled(range) => range,
+            };
+            let Some(file) = &self.file else {
+                hasher.update(in_memory(&self.memory, range));
+                continue;
+            };
+            let mut at = range.start;
+            while at < range.end {
+                let count = usize::try_from(range.end - at).unwrap_or(DIGESTED).min(DIGESTED);
+                let piece = buffer.get_mut(..count).unwrap_or_default();
+                file.read_exact_at(piece, at)?;
+                hasher.update(piece);
+                at += count as u64;
+            }
         }
         Ok(hasher.finalize().into())
     }
@@ -311,6 +331,12 @@ impl Complete {
     }
 }
 
+/// A part of a spool that has no file.
+fn in_memory(memory: &Bytes, range: &Range<u64>) -> Bytes {
+    let index = |at| usize::try_from(at).unwrap_or(usize::MAX).min(memory.len());
+    memory.slice(index(range.start)..index(range.end))
+}
+
 /// Takes the next bytes off the front of `parts`: some, unless it is the end.
 fn next(parts: &mut VecDeque<Part>, memory: &Bytes, file: Option<&Arc<File>>) -> Option<Next> {
     while parts.front().is_some_and(|part| part.len() == 0) {
@@ -325,8 +351,7 @@ fn next(parts: &mut VecDeque<Part>, memory: &Bytes, file: Option<&Arc<File>>) ->
             if let Some(file) = file {
                 return Some(Next::Read(Arc::clone(file), taken));
             }
-            let index = |at| usize::try_from(at).unwrap_or(usize::MAX).min(memory.len());
-            Some(Next::Ready(memory.slice(index(taken.start)..index(taken.end))))
+            Some(Next::Ready(in_memory(memory, &taken)))
         }
     }
 }

@@ -111,6 +111,12 @@ impl<'a> Talk<'a> {
             let busy = self.encoder.as_ref().is_some_and(Encoder::is_busy);
             if !busy && !self.audio.is_empty() {
                 self.encode_slice().await?;
+                if self.encoder.as_ref().is_some_and(Encoder::is_busy) {
+                    continue;
+                }
+                // It was so little that it is done.
+                self.tell().await?;
+                idle_at = Instant::now() + patience;
                 continue;
             }
             let idle = (!busy).then_some(idle_at);
@@ -124,10 +130,7 @@ impl<'a> Talk<'a> {
                 () = &mut over => return Err(self.cut_off().await),
                 settled = settle(&mut self.encoder), if busy => {
                     settled?;
-                    self.deliver().await?;
-                    if self.due.at().is_some_and(|due| due <= Instant::now()) {
-                        self.say_checkpoint().await?;
-                    }
+                    self.tell().await?;
                     idle_at = Instant::now() + patience;
                 }
                 () = &mut timer => {
@@ -219,7 +222,7 @@ impl<'a> Talk<'a> {
             self.format_said = true;
             self.wire.say(&Say::format(format)).await?;
         }
-        self.encoder = Some(Encoder::of(conversion, Frames::default(), &self.app.cores));
+        self.encoder = Some(Encoder::of(conversion, checkpoint.options(), Frames::default(), &self.app.cores));
         self.app.metrics.resumed();
         self.wire.say(&Say::resumed(&checkpoint)).await
     }
@@ -235,6 +238,15 @@ impl<'a> Talk<'a> {
             )),
         };
         encoder.start(vec![slice]).await
+    }
+
+    /// Sends what the last slice made, and where the stream stands if that is due.
+    async fn tell(&mut self) -> Result<(), Failure> {
+        self.deliver().await?;
+        if self.due.at().is_some_and(|due| due <= Instant::now()) {
+            self.say_checkpoint().await?;
+        }
+        Ok(())
     }
 
     /// Sends what the last slice made, each frame as a message of its own.
