@@ -20,6 +20,7 @@ mod choices;
 mod contract;
 mod convert;
 mod harness;
+mod kills;
 mod limits;
 mod many;
 mod old_way;
