@@ -72,6 +72,16 @@ pub enum Kind {
     Stream,
 }
 
+impl Kind {
+    /// Its name in `/metrics`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Upload => "upload",
+            Self::Stream => "stream",
+        }
+    }
+}
+
 impl Case {
     pub fn new(name: impl Into<String>, steps: Vec<Step>, expect: Expect) -> Self {
         Self { name: name.into(), steps, expect }

@@ -113,7 +113,7 @@ fn boundaries() -> Vec<Case> {
 fn parts() -> Vec<Case> {
     let wav = wav(500);
     let disposition = "Content-Disposition: form-data; name=\"file\"; filename=\"a.wav\"";
-    let lines = |count: usize| (0..count).map(|n| format!("\r\nX-{n}: {n}")).collect::<String>();
+    let lines = |count: usize| (0..count).map(|n| format!("\r\nX-{n}: {n}")).collect::<Vec<_>>().concat();
     let nested = [
         b"--c\r\nContent-Disposition: file; filename=\"a.wav\"\r\n\r\n".to_vec(),
         wav.clone(),

@@ -64,7 +64,7 @@ fn lines() -> Vec<Case> {
 
 /// Too much of a head.
 fn sizes() -> Vec<Case> {
-    let many = |count: usize| (0..count).map(|n| format!("X-{n}: {n}\r\n")).collect::<String>();
+    let many = |count: usize| (0..count).map(|n| format!("X-{n}: {n}\r\n")).collect::<Vec<_>>().concat();
     vec![
         Case::bytes("10,000 headers", get("/status", &many(10_000)), Bare(431)),
         Case::bytes("101 headers", get("/status", &many(101)), Bare(431)),

@@ -11,7 +11,7 @@ use tokio::{
 
 use crate::{
     answer::{Answer, Ending, Stream, Unread},
-    case::{Case, Expect, Kind, Step},
+    case::{Case, Expect, Step},
     probe::Probe,
 };
 
@@ -222,7 +222,7 @@ impl Client {
                 Err(wrong) => return Err(wrong),
             }
         };
-        let last = stream.said.last().map_or(&Value::Null, |last| last);
+        let last = stream.said.last().unwrap_or(&Value::Null);
         let kind = last["type"].as_str().unwrap_or_default();
         let met = match expect {
             Expect::Error(code, close) => {
@@ -249,13 +249,4 @@ pub async fn get(address: SocketAddr, path: &str) -> io::Result<String> {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await?;
     Ok(answer)
-}
-
-impl Kind {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Upload => "upload",
-            Self::Stream => "stream",
-        }
-    }
 }
