@@ -136,11 +136,11 @@ pub fn head(first: u8, masked: u8, length: u64) -> Vec<u8> {
     match length {
         0..=125 => head.push(masked | length as u8),
         126..=0xffff => {
-            head.push(masked | 126);
+            head.push(masked | 0x7e);
             head.extend((length as u16).to_be_bytes());
         }
         _ => {
-            head.push(masked | 127);
+            head.push(masked | 0x7f);
             head.extend(length.to_be_bytes());
         }
     }

@@ -126,13 +126,9 @@ impl Client {
     /// Reads something; false at the end.
     async fn read(&mut self) -> bool {
         let Some(stream) = &mut self.stream else { return false };
-        match stream.read_buf(&mut self.came).await {
-            Ok(1..) => true,
-            Ok(0) | Err(_) => {
-                self.ended = true;
-                false
-            }
-        }
+        let read = stream.read_buf(&mut self.came).await;
+        self.ended = !matches!(read, Ok(1..));
+        !self.ended
     }
 
     async fn read_to_end(&mut self) {

@@ -52,7 +52,7 @@ impl Plan {
         let sound = Sound::noise(block * 4 * (KILLS + 1) + 7 * number, channels, bits, 1 + number as u64);
         let options = format!("level={}&block_size={block}", number % 9);
         let pcm = format!("format=pcm&sample_rate=44100&channels={channels}&bits_per_sample={bits}");
-        let (input, path) = if number % 2 == 0 {
+        let (input, path) = if number.is_multiple_of(2) {
             (sound.wav.clone(), format!("/ws?{options}"))
         } else {
             (sound.pcm(), format!("/ws?{options}&{pcm}"))
@@ -120,7 +120,7 @@ async fn live(recorder: &mut Recorder, mut client: Client, until: usize, random:
         }
         at += piece;
         // Some read while they send, some do not.
-        if random.bits() % 2 == 0 {
+        if random.bits().is_multiple_of(2) {
             let _ = timeout(Duration::from_millis(1), recorder.take(&mut client)).await;
         }
         if !heard && recorder.checkpoint != before {
