@@ -28,6 +28,34 @@ async fn a_file_above_the_limit_is_refused_before_it_is_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_early_refusal_is_seen_while_the_upload_still_goes() {
+    let service = Service::start(&["--max-upload-size", "50Mi"]).await;
+    Browser::visit(async |browser| {
+        browser.client().goto(&service.url()).await.unwrap();
+        // More than any socket buffer holds; the browser sends on and reads the answer only when it is done or cut off.
+        for (path, megabytes, status, code) in [
+            ("/convert", 40, 415, "not_wav"),
+            ("/convert?progressive=true", 40, 415, "not_wav"),
+            ("/convert?level=99", 40, 400, "invalid_option"),
+            ("/convert", 60, 413, "too_large"),
+        ] {
+            let send = format!(
+                "window.seen = null;
+                const form = new FormData();
+                form.append('file', new Blob([new Uint8Array({megabytes} << 20)]), 'long.wav');
+                fetch('{path}', {{ method: 'POST', body: form }})
+                    .then(async (answer) => {{ window.seen = [answer.status, (await answer.json()).code]; }})
+                    .catch((error) => {{ window.seen = [String(error)]; }});"
+            );
+            browser.run(&send).await;
+            let seen = browser.until("return window.seen", STEP).await;
+            assert_eq!(seen, json!([status, code]), "{path}, {megabytes} MiB");
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_busy_server_is_asked_again_by_itself() {
     let service = Service::start(&["--max-conversions", "1", "--max-queue", "0"]).await;
     let wire = Wire::to(service.address, Plan { hold_upload_after: Some(1 << 20), ..Plan::default() }).await;

@@ -2,6 +2,8 @@
 
 use std::{
     collections::VecDeque,
+    error::Error as _,
+    io,
     pin::Pin,
     sync::{
         Arc,
@@ -121,7 +123,7 @@ impl Intake {
                     bytes += piece.len();
                     self.ahead.push_back(piece);
                 }
-                Some(Err(_)) => return Failure::ClientGone,
+                Some(Err(error)) => return broken(&error),
                 None => self.over = true,
             }
         }
@@ -167,7 +169,7 @@ impl Stream for Intake {
                 self.gave = true;
                 Poll::Ready(Some(self.counted(piece)))
             }
-            Poll::Ready(Some(Err(_))) => Poll::Ready(Some(Err(Failure::ClientGone))),
+            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(broken(&error)))),
             Poll::Ready(None) => {
                 self.seen.ended.store(true, Ordering::Relaxed);
                 Poll::Ready(None)
@@ -178,6 +180,19 @@ impl Stream for Intake {
             }))),
         }
     }
+}
+
+/// Why a body ends before its end: its chunks cannot be read, or the client has left.
+fn broken(error: &axum::Error) -> Failure {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let kind = error.downcast_ref().map(io::Error::kind);
+        if matches!(kind, Some(io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput)) {
+            return Failure::MalformedBody;
+        }
+        cause = error.source();
+    }
+    Failure::ClientGone
 }
 
 #[cfg(test)]
@@ -257,5 +272,18 @@ mod tests {
         let pieces = [Ok(Bytes::from_static(b"RIFF")), Err(std::io::Error::other("reset"))];
         let mut intake = Intake::raw(Body::from_stream(stream::iter(pieces)), &args(100));
         assert_eq!(intake.left().await.code(), "client_gone");
+    }
+    #[tokio::test]
+    async fn chunks_that_cannot_be_read_are_told_from_a_client_that_left() {
+        for (kind, code) in [
+            (io::ErrorKind::InvalidInput, "malformed_body"),
+            (io::ErrorKind::InvalidData, "malformed_body"),
+            (io::ErrorKind::UnexpectedEof, "client_gone"),
+            (io::ErrorKind::ConnectionReset, "client_gone"),
+        ] {
+            let broken = || Body::from_stream(stream::iter([Err::<Bytes, _>(io::Error::from(kind))]));
+            assert_eq!(codes(Intake::raw(broken(), &args(100))).await, [Err(code)]);
+            assert_eq!(Intake::raw(broken(), &args(100)).left().await.code(), code);
+        }
     }
 }

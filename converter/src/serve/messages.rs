@@ -5,7 +5,12 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{options::StreamOptions, problem::Failure};
+use crate::bytesize::ByteSize;
 use crate::convert::{Checkpoint, Format, Summary, Warning, md5_text};
+
+/// Longest text that is read: many times a `resume` with the longest token. What is read into JSON takes many times its length
+/// in memory, so the bound for messages of audio would be too much.
+const MOST_TEXT: u64 = 64 * 1024;
 
 /// What a client says in text.
 #[derive(Debug, PartialEq)]
@@ -20,6 +25,9 @@ pub(super) enum Said {
 
 /// Reads a text message.
 pub(super) fn parse(text: &str) -> Result<Said, Failure> {
+    if text.len() as u64 > MOST_TEXT {
+        return Err(Failure::MessageTooLarge { limit: ByteSize(MOST_TEXT) });
+    }
     let malformed = |reason: String| Failure::MalformedMessage(reason);
     let value: Value = serde_json::from_str(text).map_err(|error| malformed(format!("this is none ({error})")))?;
     let Value::Object(mut object) = value else {
@@ -179,6 +187,15 @@ mod tests {
             assert_eq!(failure.code(), "malformed_message");
             assert!(failure.to_string().contains(word), "{text}: {failure}");
         }
+    }
+
+    #[test]
+    fn a_text_that_would_be_large_as_json_is_not_read() {
+        let ones = |count: usize| format!(r#"{{"type":"end","a":[{}1]}}"#, "1,".repeat(count));
+        assert_eq!(parse(&ones(32_000)).unwrap(), Said::End);
+        let failure = parse(&ones(33_000)).unwrap_err();
+        assert_eq!(failure.code(), "message_too_large");
+        assert!(failure.to_string().contains("64 KiB"), "{failure}");
     }
 
     #[test]

@@ -78,6 +78,10 @@ pub(super) enum Failure {
     TookTooLong { seconds: u64 },
     #[error("the server is busy and so is its queue: try again in a few seconds")]
     QueueFull,
+    #[error(
+        "the body's chunks cannot be read (Transfer-Encoding: chunked): each is its length in hexadecimal, a line end, that many bytes, a line end"
+    )]
+    MalformedBody,
     #[error("the connection ended before the upload did")]
     ClientGone,
     #[error("the client took nothing of what the server sent")]
@@ -195,6 +199,7 @@ impl Failure {
             Self::TooSlow { .. } => ("too_slow", S::REQUEST_TIMEOUT, close::IDLE),
             Self::TookTooLong { .. } => ("took_too_long", S::REQUEST_TIMEOUT, close::POLICY),
             Self::QueueFull => ("queue_full", S::TOO_MANY_REQUESTS, close::TRY_LATER),
+            Self::MalformedBody => ("malformed_body", S::BAD_REQUEST, close::INVALID),
             Self::ClientGone => ("client_gone", S::BAD_REQUEST, close::POLICY),
             Self::SlowReader => ("slow_reader", S::REQUEST_TIMEOUT, close::POLICY),
             Self::SpoolFull => ("spool_full", S::SERVICE_UNAVAILABLE, close::TRY_LATER),

@@ -54,7 +54,10 @@ pub(super) async fn upgrade(
         Ok(response) => response,
         Err(error) => {
             let mut response = Failure::NoUpgrade(error.to_string()).into_response();
-            response.headers_mut().insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+            let headers = response.headers_mut();
+            headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+            // Clients of another version learn which is spoken (RFC 6455 §4.4).
+            headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
             return response;
         }
     };

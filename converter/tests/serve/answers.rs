@@ -34,6 +34,30 @@ async fn an_answer_tells_what_it_is_before_it_comes() {
     }
 }
 
+/// The kinds of a FLAC's metadata blocks (RFC 9639 §8.1), in order.
+fn blocks(flac: &[u8]) -> Vec<u8> {
+    let (mut at, mut kinds) = (4, Vec::new());
+    loop {
+        let kind = flac[at];
+        kinds.push(kind & 0x7f);
+        at += 4 + u32::from_be_bytes([0, flac[at + 1], flac[at + 2], flac[at + 3]]) as usize;
+        if kind & 0x80 != 0 {
+            return kinds;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_whole_answer_has_a_seek_table_and_a_progressive_one_has_none() {
+    const SEEK_TABLE: u8 = 3;
+    let service = Service::start(&[]).await;
+    let sound = Sound::music(44_100 * 25, 1, 8);
+    for (query, wanted) in [("", true), ("?progressive=true", false)] {
+        let flac = post(&service, query, sound.wav.clone()).await.bytes().await.unwrap();
+        assert_eq!(blocks(&flac).contains(&SEEK_TABLE), wanted, "{query}: {:?}", blocks(&flac));
+    }
+}
+
 #[tokio::test]
 async fn a_digest_that_nobody_wants_is_not_made() {
     let service = Service::start(&[]).await;

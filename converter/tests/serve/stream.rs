@@ -24,7 +24,8 @@ pub struct Client {
     pub said: Vec<Value>,
     /// Binary messages so far: the head, then frames.
     pub frames: Vec<Vec<u8>>,
-    /// Answers to pings so far.
+    /// The server's pings so far, and its answers to ours.
+    pub pings: usize,
     pub pongs: usize,
     /// Code of the server's close.
     pub closed: Option<u16>,
@@ -61,9 +62,9 @@ impl Client {
         for (name, value) in headers {
             request.headers_mut().insert(*name, HeaderValue::from_str(value).unwrap());
         }
-        let stream = TcpStream::connect(address).await.unwrap();
+        let stream = TcpStream::connect(address).await?;
         let (socket, response) = client_async(request, stream).await?;
-        Ok((Self { socket, said: Vec::new(), frames: Vec::new(), pongs: 0, closed: None }, response))
+        Ok((Self { socket, said: Vec::new(), frames: Vec::new(), pings: 0, pongs: 0, closed: None }, response))
     }
 
     pub async fn send(&mut self, message: Message) {
@@ -92,6 +93,7 @@ impl Client {
         match self.socket.next().await {
             Some(Ok(Message::Text(text))) => self.said.push(serde_json::from_str(&text).unwrap()),
             Some(Ok(Message::Binary(bytes))) => self.frames.push(bytes.to_vec()),
+            Some(Ok(Message::Ping(_))) => self.pings += 1,
             Some(Ok(Message::Pong(_))) => self.pongs += 1,
             Some(Ok(Message::Close(frame))) => self.closed = frame.map(|frame| frame.code.into()),
             Some(Ok(_)) => {}
@@ -254,6 +256,22 @@ async fn every_way_to_say_the_end_is_understood() {
         client.send(end).await;
         client.rest().await.assert_brought(&sound);
     }
+}
+
+#[tokio::test]
+async fn an_idle_stream_is_kept_alive_by_pings_and_pings_are_answered() {
+    let service = Service::start(&[]).await;
+    let mut client = Client::connect(service.address).await;
+    client.ping().await;
+    while client.pongs == 0 {
+        assert!(client.take().await);
+    }
+    // The server's own come every 20 s.
+    while client.pings == 0 {
+        assert!(client.take().await);
+    }
+    client.binary(&[]).await;
+    assert_eq!(client.last_words().await, ("empty_input".to_owned(), 1007));
 }
 
 #[tokio::test]

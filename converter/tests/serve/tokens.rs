@@ -74,7 +74,7 @@ async fn tokens_that_this_server_did_not_give_are_refused_by_name() {
         (&service, token[..20].to_owned(), "token_malformed"),
         (&service, String::new(), "token_malformed"),
         (&service, "no token, but words".to_owned(), "token_malformed"),
-        (&service, "A".repeat(100_000), "token_malformed"),
+        (&service, "A".repeat(60_000), "token_malformed"),
     ] {
         assert_eq!(resumes(server, &token).await, Err(code.to_owned()), "{token}");
     }

@@ -17,12 +17,17 @@ pub struct Server {
 impl Server {
     /// Starts a server with these flags beside those for the ports, and waits until it answers.
     pub fn start(flags: &[&str]) -> Self {
+        Self::start_on("127.0.0.1:0", flags, Stdio::null())
+    }
+
+    /// The same with the page at this address, and the log going there.
+    pub fn start_on(listen: &str, flags: &[&str], log: Stdio) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_converter"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
+            .args(["serve", "--listen", listen, "--admin-listen", "127.0.0.1:0"])
             .args(flags)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(log)
             .spawn()
             .unwrap();
         let mut line = String::new();
