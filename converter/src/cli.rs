@@ -47,7 +47,7 @@ pub enum Command {
 }
 
 /// Tells a mistake on the command line that clap cannot see, as clap tells its own.
-fn misused(error: &impl Display) -> ExitCode {
+pub fn misused(error: &impl Display) -> ExitCode {
     drop(writeln!(io::stderr(), "error: {error}\n\nFor more information, try '--help'."));
     ExitCode::from(2)
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Parser as _;
-use converter::cli::{Cli, Command, convert, restore, stream};
+use converter::cli::{self, Cli, Command, convert, restore, stream};
 use converter::{batch, serve};
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -14,8 +14,10 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Stream(args) => Ok(stream::run(&args)),
         Command::Serve(args) => {
             let runtime = tokio::runtime::Runtime::new().context("the async runtime did not start")?;
-            runtime.block_on(serve::run(*args))?;
-            Ok(ExitCode::SUCCESS)
+            match runtime.block_on(serve::run(*args)) {
+                Err(error) if error.is_of_settings() => Ok(cli::misused(&error)),
+                ended => Ok(ended.map(|()| ExitCode::SUCCESS)?),
+            }
         }
         Command::Batch(command) => Ok(batch::run(command)),
     }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
-    Affinity, EnvVar, ResourceRequirements, SELinuxOptions, Toleration, TopologySpreadConstraint, Volume, VolumeMount,
+    Affinity, EnvFromSource, EnvVar, ResourceRequirements, SELinuxOptions, Toleration, TopologySpreadConstraint,
+    Volume, VolumeMount,
 };
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
@@ -50,6 +51,11 @@ pub struct PodTemplate {
     #[schemars(schema_with = "schema::core::<Vec<EnvVar>>")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub env: Vec<EnvVar>,
+    /// ConfigMaps and Secrets whose keys become environment variables of the container. Every flag of `converter serve` is
+    /// one: FLACSHIP_ and the flag's name. What the operator sets, and `env`, come before them; of several, the last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::core::<Vec<EnvFromSource>>")]
+    pub env_from: Vec<EnvFromSource>,
     /// Volumes to add to the pods. The names `spool`, `source` and `destination` are the operator's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::core::<Vec<Volume>>", length(max = 50))]

@@ -98,6 +98,7 @@ pub fn merge(mut base: PodTemplateSpec, template: Option<&PodTemplate>) -> PodTe
         priority_class_name,
         service_account_name,
         env,
+        env_from,
         volumes,
         volume_mounts,
         security_context,
@@ -132,6 +133,8 @@ pub fn merge(mut base: PodTemplateSpec, template: Option<&PodTemplate>) -> PodTe
     }
     if let Some(container) = spec.containers.iter_mut().find(|container| container.name == CONTAINER) {
         container.env = by_key(container.env.take(), env, |variable: &EnvVar| &variable.name);
+        // They have no names to merge by. Kubernetes lets the later win, so the user's come last.
+        container.env_from = non_empty([container.env_from.take().unwrap_or_default(), env_from.clone()].concat());
         container.volume_mounts =
             by_key(container.volume_mounts.take(), volume_mounts, |mount: &VolumeMount| &mount.mount_path);
         if let Some(user) = resources {
@@ -281,6 +284,30 @@ spec:
         );
         assert_eq!(pod["spec"]["volumes"][1]["name"], "tapes");
         assert_eq!(container["volumeMounts"][1]["mountPath"], "/tapes");
+    }
+
+    #[test]
+    fn variables_come_from_config_maps_and_secrets_in_order() {
+        let pod = merged(
+            "{envFrom: [{configMapRef: {name: studio}}, {prefix: FLACSHIP_, secretRef: {name: vault, optional: true}}]}",
+        );
+        let container = &pod["spec"]["containers"][0];
+        assert_eq!(
+            container["envFrom"],
+            json!([{"configMapRef": {"name": "studio"}},
+                   {"prefix": "FLACSHIP_", "secretRef": {"name": "vault", "optional": true}}])
+        );
+        // Those that are named one by one stay, and win (Kubernetes: "values defined by an Env take precedence").
+        assert_eq!(
+            container["env"],
+            json!([{"name": "FLACSHIP_LEVEL", "value": "5"}, {"name": "RUST_LOG", "value": "info"}])
+        );
+        let mut base = base();
+        let ours = serde_yaml::from_str("[{configMapRef: {name: ours}}]").unwrap();
+        base.spec.as_mut().unwrap().containers[0].env_from = Some(ours);
+        let template: PodTemplate = serde_yaml::from_str("{envFrom: [{configMapRef: {name: theirs}}]}").unwrap();
+        let pod = serde_json::to_value(merge(base, Some(&template))).unwrap();
+        assert_eq!(pod["spec"]["containers"][0]["envFrom"][1]["configMapRef"]["name"], "theirs");
     }
 
     #[test]

@@ -10,6 +10,7 @@
 mod support;
 
 mod access;
+mod cors;
 mod files;
 mod live;
 mod modules;

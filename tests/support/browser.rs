@@ -101,6 +101,8 @@ impl Browser {
             "WebSocket connection to",
             "Cross-Origin-Opener-Policy header has been ignored",
             "was loaded over an insecure connection",
+            // Asked for by the test of it.
+            "has been blocked by CORS policy",
         ];
         let expected = |text: &str| words.iter().any(|it| text.contains(it));
         let texts = entries.iter().filter(grave).filter_map(|entry| entry["message"].as_str());

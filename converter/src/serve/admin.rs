@@ -12,7 +12,7 @@ use axum::{
 use serde::Serialize;
 
 use super::{
-    metrics::{Kind, Outcome},
+    metrics::{Kind, Levels, Outcome},
     problem::Failure,
     shutdown::Phase,
     state::App,
@@ -35,8 +35,13 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> (StatusCode, &'static 
 
 /// `GET /metrics`.
 pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
-    app.metrics.set_queued(app.queue.waiting());
-    match app.metrics.render(app.spools.used(), app.shutdown.phase() > Phase::Serving) {
+    let levels = Levels {
+        conversions: app.queue.active(),
+        queued: app.queue.waiting(),
+        spool: app.spools.used(),
+        draining: app.shutdown.phase() > Phase::Serving,
+    };
+    match app.metrics.render(levels) {
         Ok(text) => {
             let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
             ([(header::CONTENT_TYPE, kind)], text).into_response()
@@ -68,7 +73,7 @@ struct Conversions {
 /// `GET /load`: how full the server is, for those who scale it.
 pub(super) async fn load(State(app): State<Arc<App>>) -> Response {
     let load = Load {
-        streams: Streams { active: app.metrics.active(Kind::Stream).get(), max: app.args.max_streams },
+        streams: Streams { active: app.metrics.streams().get(), max: app.args.max_streams },
         conversions: Conversions { active: app.queue.active(), max: app.queue.most(), queued: app.queue.waiting() },
         draining: app.shutdown.phase() > Phase::Serving,
     };
@@ -144,7 +149,7 @@ pub(super) async fn status(State(app): State<Arc<App>>) -> Response {
         active: Active {
             conversions: app.queue.active(),
             queued: app.queue.waiting(),
-            streams: app.metrics.active(Kind::Stream).get(),
+            streams: app.metrics.streams().get(),
             spool_bytes: app.spools.used(),
         },
         totals: Totals {

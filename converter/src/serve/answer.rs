@@ -24,15 +24,15 @@ use crate::convert::{Summary, Warning, md5_text};
 /// One header a warning: its code, a colon, its words.
 pub(super) const WARNING: HeaderName = HeaderName::from_static("flacship-warning");
 /// MD5 of the samples, as the FLAC's head has it.
-const MD5: HeaderName = HeaderName::from_static("flacship-md5");
+pub(super) const MD5: HeaderName = HeaderName::from_static("flacship-md5");
 /// Samples of each channel.
-const SAMPLES: HeaderName = HeaderName::from_static("flacship-samples");
+pub(super) const SAMPLES: HeaderName = HeaderName::from_static("flacship-samples");
 /// Files in an archive, and how many could not be converted.
-const FILES: HeaderName = HeaderName::from_static("flacship-files");
-const FAILED: HeaderName = HeaderName::from_static("flacship-failed");
+pub(super) const FILES: HeaderName = HeaderName::from_static("flacship-files");
+pub(super) const FAILED: HeaderName = HeaderName::from_static("flacship-failed");
 /// RFC 9530.
-const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
-const WANT_REPR_DIGEST: HeaderName = HeaderName::from_static("want-repr-digest");
+pub(super) const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
+pub(super) const WANT_REPR_DIGEST: HeaderName = HeaderName::from_static("want-repr-digest");
 
 /// The archive's table of contents.
 const MANIFEST: &str = "manifest.json";

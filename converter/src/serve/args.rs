@@ -5,6 +5,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
+use super::collector::Endpoint;
 use crate::bytesize::{ByteSize, ByteSizeError};
 use crate::convert::{Engine, Float, Level, Metadata};
 use crate::flac::BLOCK_SIZE;
@@ -140,7 +141,8 @@ pub struct Args {
     #[arg(long, env = "FLACSHIP_CLOSE_TIMEOUT", value_name = "TIME", default_value = "5s", value_parser = positive_time)]
     pub close_timeout: Duration,
 
-    /// A further origin whose pages may open `/ws`, such as https://studio.example; `*` for all [default: this server's own].
+    /// A further origin whose pages may open `/ws` and, by CORS, use `/convert`, `/status` and `/openapi.json`, such as
+    /// https://studio.example; `*` for all [default: this server's own].
     #[arg(
         long = "allowed-origin",
         alias = "allowed-origins",
@@ -153,6 +155,12 @@ pub struct Args {
     /// How log lines look. Which are written follows RUST_LOG [default: info].
     #[arg(long, env = "FLACSHIP_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
     pub log_format: LogFormat,
+
+    /// Collector of OpenTelemetry that traces are sent to, by OTLP over HTTP, such as http://collector:4318. The usual
+    /// variables are honoured too: `OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_SERVICE_NAME`, `OTEL_TRACES_SAMPLER` and their kin
+    /// [default: no traces].
+    #[arg(long, env = "FLACSHIP_OTLP_ENDPOINT", value_name = "URL")]
+    pub otlp_endpoint: Option<Endpoint>,
 }
 
 /// How log lines look.

@@ -8,6 +8,7 @@ use axum::{
     http::Version,
     response::{IntoResponse, Response},
 };
+use tracing::Span;
 
 use super::{
     answer::{self, Converted, Digest, Whole},
@@ -23,6 +24,7 @@ use super::{
     request::{RequestId, WholeBodyRead},
     spool::{Spool, Stored},
     state::{App, outcome_of},
+    trace::{self, Traced},
     upload::{Upload, Way},
 };
 use crate::convert::{HeadPlace, Options, Summary};
@@ -31,6 +33,7 @@ use crate::convert::{HeadPlace, Options, Summary};
 pub(super) async fn convert(
     State(app): State<Arc<App>>,
     Extension(RequestId(id)): Extension<RequestId>,
+    Extension(Traced(span)): Extension<Traced>,
     request: Request,
 ) -> Result<Response, Failure> {
     let (parts, body) = request.into_parts();
@@ -40,7 +43,7 @@ pub(super) async fn convert(
     let mut running = app.begin(Kind::Upload)?;
     let seen = upload.seen();
     let refused = |failure: &Failure| (outcome_of(failure), Volume { bytes_in: seen.bytes(), ..Volume::default() });
-    let place = match turn(&app, &mut upload).await {
+    let place = match turn(&app, &mut upload, &span).await {
         Ok(place) => place,
         Err(failure) => {
             let (outcome, volume) = refused(&failure);
@@ -53,18 +56,22 @@ pub(super) async fn convert(
         (asked.answer, asked.options.head) = (Answer::Whole, HeadPlace::Held);
     }
     if asked.answer == Answer::Progressive {
-        let answer = progressive::convert(app, asked, upload, place, running, id).await;
+        let answer = progressive::convert(app, asked, upload, place, running, id, span).await;
         return Ok(answer.unwrap_or_else(|failure| refusal(failure, &seen)));
     }
+    let conversion = trace::conversion(&span);
     let result = whole(&app, &asked, &mut upload, digest).await;
     drop(place);
     match result {
         Ok(whole) => {
-            running.end(Outcome::Converted, Volume { bytes_in: seen.bytes(), ..whole.volume });
+            let volume = Volume { bytes_in: seen.bytes(), ..whole.volume };
+            trace::ended(&conversion, Outcome::Converted, "", volume);
+            running.end(Outcome::Converted, volume);
             Ok(whole.into_response(running))
         }
         Err(failure) => {
             let (outcome, volume) = refused(&failure);
+            trace::ended(&conversion, outcome, failure.code(), volume);
             running.end(outcome, volume);
             Ok(refusal(failure, &seen))
         }
@@ -72,10 +79,10 @@ pub(super) async fn convert(
 }
 
 /// Waits for this upload's turn, unless its client leaves.
-async fn turn(app: &App, upload: &mut Upload) -> Result<Place, Failure> {
+async fn turn(app: &App, upload: &mut Upload, span: &Span) -> Result<Place, Failure> {
     tokio::select! {
         biased;
-        place = app.queue.enter() => place,
+        place = app.place(span) => place,
         gone = upload.left() => Err(gone),
     }
 }

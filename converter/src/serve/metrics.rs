@@ -1,7 +1,7 @@
 //! What the server counts, for `/metrics` (OpenMetrics) and `/status`. Every label has a fixed set of values, so that no
 //! client can make the number of series grow.
 
-use std::sync::atomic::AtomicU64;
+use std::{sync::atomic::AtomicU64, time::Duration};
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, text},
@@ -10,11 +10,12 @@ use prometheus_client::{
         family::Family,
         gauge::Gauge,
         histogram::{Histogram, exponential_buckets},
+        info::Info,
     },
     registry::{Registry, Unit},
 };
 
-use super::token::Refusal;
+use super::{process::Process, token::Refusal};
 
 /// Which way in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,6 +96,26 @@ pub(super) struct Volume {
     pub audio_seconds: f64,
 }
 
+/// How full the server may become.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Most {
+    pub conversions: usize,
+    pub queued: usize,
+    pub streams: u32,
+}
+
+/// How full it is, beside its streams.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Levels {
+    /// Places taken among those that convert.
+    pub conversions: usize,
+    /// Uploads that wait for one.
+    pub queued: usize,
+    /// Bytes of results.
+    pub spool: u64,
+    pub draining: bool,
+}
+
 /// All counters of one server.
 #[derive(Debug)]
 pub(super) struct Metrics {
@@ -105,7 +126,11 @@ pub(super) struct Metrics {
     audio: Family<ByKind, Counter<f64, AtomicU64>>,
     duration: Family<ByKind, Histogram, fn() -> Histogram>,
     active: Family<ByKind, Gauge>,
+    most: Family<ByKind, Gauge>,
     queued: Gauge,
+    most_queued: Gauge,
+    queue_time: Histogram,
+    upload_size: Histogram,
     errors: Family<Code, Counter>,
     resumed: Counter,
     tokens: Counter,
@@ -115,8 +140,9 @@ pub(super) struct Metrics {
 }
 
 impl Metrics {
-    pub(super) fn new() -> Self {
-        let mut registry = Registry::with_prefix("flacship_converter");
+    pub(super) fn new(most: Most) -> Self {
+        let mut all = Registry::default();
+        let registry = all.sub_registry_with_prefix("flacship_converter");
         let metrics = Self {
             conversions: Family::default(),
             bytes_in: Family::default(),
@@ -124,7 +150,13 @@ impl Metrics {
             audio: Family::default(),
             duration: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.005, 2.5, 14))),
             active: Family::default(),
+            most: Family::default(),
             queued: Gauge::default(),
+            most_queued: Gauge::default(),
+            // From a millisecond to four minutes.
+            queue_time: Histogram::new(exponential_buckets(0.001, 4.0, 10)),
+            // From 64 KiB to 16 GiB.
+            upload_size: Histogram::new(exponential_buckets(65_536.0, 8.0, 7)),
             errors: Family::default(),
             resumed: Counter::default(),
             tokens: Counter::default(),
@@ -150,19 +182,42 @@ impl Metrics {
         );
         registry.register(
             "active_conversions",
-            "Conversions under way, by way in; uploads that wait for their turn too",
+            "Conversions under way, by way in; those that wait for their turn are queued_conversions",
             metrics.active.clone(),
         );
+        registry.register("max_conversions", "Conversions that may be under way, by way in", metrics.most.clone());
         registry.register("queued_conversions", "Uploads that wait for their turn", metrics.queued.clone());
+        registry.register(
+            "max_queued_conversions",
+            "Uploads that may wait for their turn",
+            metrics.most_queued.clone(),
+        );
+        registry.register_with_unit(
+            "queue_wait",
+            "Time that uploads waited for their turn, nought for those that had it at once",
+            Unit::Seconds,
+            metrics.queue_time.clone(),
+        );
+        registry.register_with_unit(
+            "upload_size",
+            "Size of the uploads that were converted",
+            Unit::Bytes,
+            metrics.upload_size.clone(),
+        );
         registry.register("errors", "Errors told to clients or met with them, by code", metrics.errors.clone());
         registry.register("resumed_streams", "Streams that went on after a lost connection", metrics.resumed.clone());
         registry.register("stream_tokens", "Tokens handed out, to resume streams by", metrics.tokens.clone());
         registry.register("refused_stream_tokens", "Tokens not honoured, by code", metrics.refused_tokens.clone());
         registry.register_with_unit("spool_used", "Results held", Unit::Bytes, metrics.spool.clone());
         registry.register("draining", "1 once the server is stopping", metrics.draining.clone());
+        registry.register("build", "Which program this is", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+        all.register_collector(Box::new(Process::new()));
+        metrics.most_queued.set(gauged(most.queued));
+        metrics.most.get_or_create(&Kind::Upload.label()).set(gauged(most.conversions));
+        metrics.most.get_or_create(&Kind::Stream.label()).set(most.streams.into());
         for kind in Kind::ALL {
             // A series that is there from the start can be alerted on before its first event.
-            metrics.active(kind).set(0);
+            metrics.active.get_or_create(&kind.label()).set(0);
             for outcome in Outcome::ALL {
                 drop(metrics.conversions.get_or_create(&outcome.label(kind)));
             }
@@ -170,17 +225,17 @@ impl Metrics {
         for refusal in Refusal::ALL {
             drop(metrics.refused_tokens.get_or_create(&Code { code: refusal.code() }));
         }
-        Self { registry, ..metrics }
+        Self { registry: all, ..metrics }
     }
 
-    /// Conversions of this kind under way.
-    pub(super) fn active(&self, kind: Kind) -> Gauge {
-        self.active.get_or_create_owned(&kind.label())
+    /// Live streams under way. Uploads are counted by the queue.
+    pub(super) fn streams(&self) -> Gauge {
+        self.active.get_or_create_owned(&Kind::Stream.label())
     }
 
-    /// How many uploads wait for their turn.
-    pub(super) fn set_queued(&self, count: usize) {
-        self.queued.set(i64::try_from(count).unwrap_or(i64::MAX));
+    /// An upload waited for its turn.
+    pub(super) fn waited(&self, time: Duration) {
+        self.queue_time.observe(time.as_secs_f64());
     }
 
     /// Counts a conversion that ended after `seconds`.
@@ -191,6 +246,10 @@ impl Metrics {
         self.bytes_out.get_or_create(&labels).inc_by(volume.bytes_out);
         self.audio.get_or_create(&labels).inc_by(volume.audio_seconds);
         self.duration.get_or_create(&labels).observe(seconds);
+        if (kind, outcome) == (Kind::Upload, Outcome::Converted) {
+            #[allow(clippy::cast_precision_loss, reason = "a bucket is factors wide")]
+            self.upload_size.observe(volume.bytes_in as f64);
+        }
     }
 
     /// Counts an error by its code.
@@ -231,13 +290,19 @@ impl Metrics {
     }
 
     /// The text that `/metrics` answers with.
-    pub(super) fn render(&self, spool_used: u64, draining: bool) -> Result<String, std::fmt::Error> {
-        self.spool.set(i64::try_from(spool_used).unwrap_or(i64::MAX));
-        self.draining.set(i64::from(draining));
+    pub(super) fn render(&self, levels: Levels) -> Result<String, std::fmt::Error> {
+        self.active.get_or_create(&Kind::Upload.label()).set(gauged(levels.conversions));
+        self.queued.set(gauged(levels.queued));
+        self.spool.set(i64::try_from(levels.spool).unwrap_or(i64::MAX));
+        self.draining.set(i64::from(levels.draining));
         let mut text = String::new();
         text::encode(&mut text, &self.registry)?;
         Ok(text)
     }
+}
+
+fn gauged(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
@@ -246,12 +311,14 @@ mod tests {
 
     #[test]
     fn what_is_counted_shows() {
-        let metrics = Metrics::new();
-        metrics.active(Kind::Stream).inc();
+        let metrics = Metrics::new(Most { conversions: 3, queued: 4, streams: 5 });
+        metrics.streams().inc();
+        metrics.waited(Duration::from_millis(2));
         let volume = Volume { bytes_in: 10, bytes_out: 7, audio_seconds: 0.5 };
         metrics.ended(Kind::Upload, Outcome::Converted, volume, 0.01);
         metrics.error("not_wav");
-        let text = metrics.render(42, true).unwrap();
+        let levels = Levels { conversions: 2, queued: 1, spool: 42, draining: true };
+        let text = metrics.render(levels).unwrap();
         for line in [
             "flacship_converter_conversions_total{kind=\"upload\",outcome=\"converted\"} 1",
             "flacship_converter_conversions_total{kind=\"stream\",outcome=\"failed\"} 0",
@@ -260,6 +327,15 @@ mod tests {
             "flacship_converter_audio_seconds_total{kind=\"upload\"} 0.5",
             "flacship_converter_conversion_duration_seconds_count{kind=\"upload\"} 1",
             "flacship_converter_active_conversions{kind=\"stream\"} 1",
+            "flacship_converter_active_conversions{kind=\"upload\"} 2",
+            "flacship_converter_max_conversions{kind=\"stream\"} 5",
+            "flacship_converter_max_conversions{kind=\"upload\"} 3",
+            "flacship_converter_queued_conversions 1",
+            "flacship_converter_max_queued_conversions 4",
+            "flacship_converter_queue_wait_seconds_bucket{le=\"0.001\"} 0",
+            "flacship_converter_queue_wait_seconds_bucket{le=\"0.004\"} 1",
+            "flacship_converter_upload_size_bytes_sum 10.0",
+            concat!("flacship_converter_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
             "flacship_converter_errors_total{code=\"not_wav\"} 1",
             "flacship_converter_spool_used_bytes 42",
             "flacship_converter_draining 1",

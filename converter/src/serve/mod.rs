@@ -9,8 +9,10 @@ mod answer;
 mod args;
 mod auth;
 mod backlog;
+mod collector;
 mod connection;
 mod convert;
+mod cors;
 mod encode;
 mod feed;
 mod filename;
@@ -24,6 +26,7 @@ mod origin;
 mod pace;
 mod page;
 mod problem;
+mod process;
 mod progressive;
 mod queue;
 mod request;
@@ -35,6 +38,7 @@ mod state;
 mod stream;
 mod talk;
 mod token;
+mod trace;
 mod upload;
 mod whole;
 mod wire;
@@ -55,13 +59,21 @@ use axum::{
     routing::{get, post},
 };
 use tokio::net::TcpListener;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{
+    EnvFilter, Layer as _,
+    filter::{FilterExt as _, filter_fn},
+    fmt,
+    layer::SubscriberExt as _,
+    util::SubscriberInitExt as _,
+};
 
 pub use args::{Args, LogFormat, ValueError};
+pub use collector::{CollectorError, Endpoint, EndpointError};
 pub use keys::SecretError;
 pub use shutdown::Stop;
 
 use auth::Auth;
+use collector::Traces;
 use keys::{Content, SecretFile, Secrets};
 use spool::Pool;
 use state::App;
@@ -95,14 +107,25 @@ pub enum Error {
         /// What is wrong with it.
         source: SecretError,
     },
+    /// Traces cannot be sent as asked for.
+    #[error("traces: {0}")]
+    Traces(#[from] CollectorError),
     /// The system gives no signals.
     #[error("cannot wait for signals: {0}")]
     Signals(#[source] io::Error),
 }
 
+impl Error {
+    /// Whether a flag or variable has to be changed.
+    pub fn is_of_settings(&self) -> bool {
+        !matches!(self, Self::Listen { .. } | Self::Signals(_))
+    }
+}
+
 /// Runs the service until a signal stops it, and prints the page's address.
 pub async fn run(args: Args) -> Result<(), Error> {
-    log_to_stderr(args.log_format);
+    let traces = Traces::start(args.otlp_endpoint.as_ref())?;
+    log_to_stderr(args.log_format, traces.as_ref());
     let format = args.log_format;
     let server = Server::bind(args).await?;
     let url = server.url();
@@ -122,6 +145,9 @@ pub async fn run(args: Args) -> Result<(), Error> {
             }
         })
         .await;
+    if let Some(traces) = traces {
+        traces.finish().await;
+    }
     Ok(())
 }
 
@@ -215,12 +241,15 @@ fn public_routes(app: &Arc<App>) -> Router {
         .route("/convert", post(convert::convert))
         .route("/status", get(admin::status))
         .route_layer(from_fn_with_state(Arc::clone(app), auth::require));
+    let mut shared = Router::new().route("/openapi.json", get(openapi::json)).merge(locked);
+    if let Some(cors) = cors::layer(&app.args.allowed_origins) {
+        shared = shared.route_layer(from_fn_with_state(cors, cors::share));
+    }
     let routes = Router::new()
         // It looks for the token itself: see `auth`.
         .route("/ws", get(stream::upgrade))
         .route("/healthz", get(admin::alive))
-        .route("/openapi.json", get(openapi::json))
-        .merge(locked)
+        .merge(shared)
         .merge(page::routes());
     framed(routes, app)
 }
@@ -241,13 +270,14 @@ fn framed(routes: Router<Arc<App>>, app: &Arc<App>) -> Router {
         .layer(from_fn_with_state(Arc::clone(app), request::frame))
 }
 
-/// Sends logs to stderr, unless whoever embeds the server already collects them.
-fn log_to_stderr(format: LogFormat) {
+/// Sends logs to stderr and spans to the collector, unless whoever embeds the server already collects them.
+fn log_to_stderr(format: LogFormat, traces: Option<&Traces>) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let logs =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
-    let _ = match format {
-        LogFormat::Text => logs.try_init(),
-        LogFormat::Json => logs.json().flatten_event(true).try_init(),
+    let logs = fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
+    let logs = match format {
+        LogFormat::Text => logs.boxed(),
+        LogFormat::Json => logs.json().flatten_event(true).boxed(),
     };
+    let logs = logs.with_filter(filter.and(filter_fn(collector::is_for_the_log)));
+    let _ = tracing_subscriber::registry().with(logs).with(traces.map(Traces::layer)).try_init();
 }

@@ -1,4 +1,4 @@
-//! Which pages may open streams. A browser lets any page open a WebSocket to any server, so the server has to look at
+//! Which pages may open streams (and, by [`super::cors`], read answers). A browser lets any page open a WebSocket to any server, so the server has to look at
 //! the `Origin` that the browser names; programs name none and are let in.
 
 use axum::http::{HeaderMap, Uri, header, uri::Authority};
@@ -9,12 +9,16 @@ use super::{problem::Failure, upload::short};
 pub(super) fn check(headers: &HeaderMap, allowed: &[String]) -> Result<(), Failure> {
     let Some(origin) = headers.get(header::ORIGIN) else { return Ok(()) };
     let origin = origin.to_str().unwrap_or_default().trim();
-    let listed = allowed
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    if is_listed(origin, allowed) || same(origin, host) { Ok(()) } else { Err(Failure::Origin(short(origin))) }
+}
+
+/// Whether the list names this origin.
+pub(super) fn is_listed(origin: &str, allowed: &[String]) -> bool {
+    allowed
         .iter()
         .map(|entry| entry.trim().trim_end_matches('/'))
-        .any(|entry| entry == "*" || (!entry.is_empty() && entry.eq_ignore_ascii_case(origin)));
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    if listed || same(origin, host) { Ok(()) } else { Err(Failure::Origin(short(origin))) }
+        .any(|entry| entry == "*" || (!entry.is_empty() && entry.eq_ignore_ascii_case(origin)))
 }
 
 /// Whether the page came from the host that the request went to. The scheme cannot be compared: behind a proxy that ends

@@ -8,6 +8,7 @@ use axum::{
     http::{HeaderValue, header},
     response::Response,
 };
+use tracing::Span;
 
 use super::{
     backlog::{Backlog, Begun, Writer},
@@ -19,6 +20,7 @@ use super::{
     problem::Failure,
     queue::Place,
     state::{App, Running, outcome_of},
+    trace,
     upload::Upload,
 };
 use crate::convert::{Options, Summary};
@@ -31,6 +33,7 @@ pub(super) async fn convert(
     place: Place,
     mut running: Running,
     request_id: String,
+    span: Span,
 ) -> Result<Response, Failure> {
     let limit = app.args.conversion_timeout;
     let seen = upload.seen();
@@ -41,6 +44,7 @@ pub(super) async fn convert(
     let name = filename::flac_name(asked.filename.as_deref().or(upload.filename()));
     let (backlog, writer, reader, begun) = Backlog::new(&app.spools);
     tokio::spawn(async move {
+        let conversion = trace::conversion(&span);
         let result = in_time(limit, encode(&app, &asked.options, &mut upload, writer)).await;
         drop(place);
         let bytes_in = seen.bytes();
@@ -56,7 +60,12 @@ pub(super) async fn convert(
         };
         running.end(outcome, volume);
         let told = result.as_ref().err().map(|failure| (failure.code(), failure.to_string(), failure.cause()));
+        let code = told.as_ref().map_or("", |(code, ..)| code);
+        trace::ended(&conversion, outcome, code, volume);
         let begun = backlog.end(result, running);
+        if begun != Begun::No {
+            trace::ended(&span, outcome, code, volume);
+        }
         match told {
             // The refusal has a log line and a count of its own.
             Some(_) if begun == Begun::No => {}

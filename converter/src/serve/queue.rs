@@ -47,11 +47,16 @@ impl Queue {
         }
     }
 
+    /// Takes a place if one is free.
+    pub(super) fn free(&self) -> Option<Place> {
+        // A place that becomes free goes to the first in line, so this one passes nobody.
+        Arc::clone(&self.places).try_acquire_owned().ok().map(|permit| Place { _permit: permit })
+    }
+
     /// Takes a place, at once or when it is this one's turn. Dropped while it waits, it leaves the line.
     pub(super) async fn enter(&self) -> Result<Place, Failure> {
-        // A place that becomes free goes to the first in line, so this one passes nobody.
-        if let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() {
-            return Ok(Place { _permit: permit });
+        if let Some(place) = self.free() {
+            return Ok(place);
         }
         self.waiting
             .try_update(Ordering::Relaxed, Ordering::Relaxed, |waiting| {
@@ -72,6 +77,11 @@ impl Queue {
     /// All places.
     pub(super) fn most(&self) -> usize {
         self.most
+    }
+
+    /// How many may wait.
+    pub(super) fn most_waiting(&self) -> usize {
+        self.most_waiting
     }
 
     /// How many wait.

@@ -9,24 +9,26 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures::FutureExt;
+use tracing::Span;
 
 use super::{
     metrics::Volume,
     problem::{Failure, Problem},
     shutdown::Phase,
     state::App,
+    trace::{self, Traced},
 };
 
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// What keeps answers from being taken for something else, and other sites' pages from using them. No header lets them (CORS).
-const GUARDS: [(HeaderName, &str); 6] = [
+/// What keeps answers from being taken for something else, and other sites' pages from using them.
+const GUARDS: [(HeaderName, &str); 5] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::X_FRAME_OPTIONS, "DENY"),
     (header::REFERRER_POLICY, "no-referrer"),
     (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
-    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
     (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=(self)"),
 ];
+const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 const NOTHING: &str = "default-src 'none'; frame-ancestors 'none'";
 /// Asked every few seconds by probes and scrapers: only their failures are worth a line.
 const QUIET: [&str; 5] = ["/livez", "/readyz", "/load", "/metrics", "/healthz"];
@@ -47,7 +49,13 @@ pub(super) async fn frame(State(app): State<Arc<App>>, mut request: Request, nex
     let id = given_id(request.headers()).unwrap_or_else(|| app.new_request_id());
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let has_body = has_body(request.headers());
+    let span = if QUIET.contains(&path.as_str()) {
+        Span::none()
+    } else {
+        trace::request(&method, &path, request.headers(), &id)
+    };
     request.extensions_mut().insert(RequestId(id.clone()));
+    request.extensions_mut().insert(Traced(span.clone()));
 
     let mut response = AssertUnwindSafe(next.run(request))
         .catch_unwind()
@@ -71,9 +79,9 @@ pub(super) async fn frame(State(app): State<Arc<App>>, mut request: Request, nex
             // What is left of the body is read and thrown away (`socket`), and so would a next request be.
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        access(&method, &path, &response, started, &id, problem.code);
+        access(&method, &path, &response, started, &id, problem.code, &span);
     } else if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        access(&method, &path, &response, started, &id, "");
+        access(&method, &path, &response, started, &id, "", &span);
     }
 
     let upgraded = response.status() == StatusCode::SWITCHING_PROTOCOLS;
@@ -87,6 +95,10 @@ pub(super) async fn frame(State(app): State<Arc<App>>, mut request: Request, nex
     for (name, value) in GUARDS {
         headers.insert(name, HeaderValue::from_static(value));
     }
+    // What `cors` lets a page of another origin read is not kept from it by another header.
+    let shared = headers.contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN);
+    let policy = if shared { "cross-origin" } else { "same-origin" };
+    headers.insert(RESOURCE_POLICY, HeaderValue::from_static(policy));
     // A page has a policy of its own; nothing else is meant to be shown, and if it is, it does nothing.
     headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(NOTHING));
     response
@@ -109,13 +121,16 @@ fn other_method(mut response: Response, method: &Method) -> Response {
 }
 
 /// The one line a request leaves. A stream's is written at its end, by [`super::stream`].
-fn access(method: &Method, path: &str, response: &Response, started: Instant, id: &str, code: &str) {
+fn access(method: &Method, path: &str, response: &Response, started: Instant, id: &str, code: &str, span: &Span) {
     if QUIET.contains(&path) && response.status().is_success() {
         return;
     }
     let volume = response.extensions().get::<Volume>().copied().unwrap_or_default();
+    trace::answered(span, response.status());
+    trace::tell(span, code, volume);
     tracing::info!(
         request_id = id,
+        trace_id = trace::id(span),
         %method,
         path,
         status = response.status().as_u16(),

@@ -5,21 +5,23 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
+use tracing::Span;
 
 use super::{
     args::Args,
     auth::Auth,
     keys::Secrets,
-    metrics::{Kind, Metrics, Outcome, Volume},
+    metrics::{Kind, Metrics, Most, Outcome, Volume},
     problem::Failure,
-    queue::Queue,
+    queue::{Place, Queue},
     shutdown::Shutdown,
     spool::Pool,
+    trace,
 };
 
 /// What all requests of one server share.
@@ -53,14 +55,16 @@ impl App {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let permits =
             |count: u64| Semaphore::new(usize::try_from(count).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS));
+        let queue = Queue::new(args.max_conversions, args.max_queue);
+        let most = Most { conversions: queue.most(), queued: queue.most_waiting(), streams: args.max_streams };
         Arc::new(Self {
             auth,
             stream_keys,
             streams: Arc::new(permits(args.max_streams.into())),
             whole: Arc::new(permits(args.ws_whole_memory.0 / 1024)),
-            queue: Queue::new(args.max_conversions, args.max_queue),
+            queue,
             args,
-            metrics: Metrics::new(),
+            metrics: Metrics::new(most),
             spools: Arc::new(spools),
             shutdown: Shutdown::new(),
             cores: Arc::new(Semaphore::new(cores)),
@@ -83,8 +87,23 @@ impl App {
         if !self.shutdown.begin() {
             return Err(Failure::Draining);
         }
-        self.metrics.active(kind).inc();
+        if kind == Kind::Stream {
+            self.metrics.streams().inc();
+        }
         Ok(Running { app: Arc::clone(self), kind, started: Instant::now(), ended: false })
+    }
+
+    /// A place among those that convert, at once or when it is this one's turn. The wait is counted, and is a span below
+    /// `span` if there is one.
+    pub(super) async fn place(&self, span: &Span) -> Result<Place, Failure> {
+        if let Some(place) = self.queue.free() {
+            self.metrics.waited(Duration::ZERO);
+            return Ok(place);
+        }
+        let (came, _wait) = (Instant::now(), trace::queue(span));
+        let place = self.queue.enter().await?;
+        self.metrics.waited(came.elapsed());
+        Ok(place)
     }
 }
 
@@ -107,7 +126,9 @@ impl Running {
     /// Counts how the conversion ended. The server still waits for it until the guard is dropped.
     pub(super) fn end(&mut self, outcome: Outcome, volume: Volume) {
         if !std::mem::replace(&mut self.ended, true) {
-            self.app.metrics.active(self.kind).dec();
+            if self.kind == Kind::Stream {
+                self.app.metrics.streams().dec();
+            }
             self.app.metrics.ended(self.kind, outcome, volume, self.started.elapsed().as_secs_f64());
         }
     }

@@ -8,12 +8,13 @@ use std::sync::Arc;
 use axum::{
     body::Body,
     extract::{Extension, Request, State},
-    http::{HeaderValue, header},
+    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use hyper::upgrade::OnUpgrade;
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
+use tracing::Span;
 
 use super::{
     auth,
@@ -26,6 +27,7 @@ use super::{
     shutdown::Phase,
     state::{App, Running, outcome_of},
     talk::{Ended, Talk},
+    trace::{self, Traced},
     wire::{Protocol, Wire},
 };
 use crate::convert::Summary;
@@ -38,6 +40,7 @@ struct Asked {
     options: Result<StreamOptions, Failure>,
     admitted: Result<(), Failure>,
     protocol: Protocol,
+    span: Span,
 }
 
 /// Handles `GET /ws`. Only what a browser must not get past is refused before the upgrade: it shows a page nothing of a
@@ -45,6 +48,7 @@ struct Asked {
 pub(super) async fn upgrade(
     State(app): State<Arc<App>>,
     Extension(RequestId(id)): Extension<RequestId>,
+    Extension(Traced(span)): Extension<Traced>,
     mut request: Request,
 ) -> Response {
     if let Err(failure) = origin::check(request.headers(), &app.args.allowed_origins) {
@@ -69,6 +73,7 @@ pub(super) async fn upgrade(
         options: options::stream(request.uri()),
         admitted: app.auth.check_stream(request.headers()),
         protocol: if named { Protocol::Named } else { Protocol::Plain },
+        span,
     };
     let upgrade = hyper::upgrade::on(&mut request);
     // Held until the stream's last byte, so that the server does not end before it.
@@ -114,8 +119,11 @@ async fn serve(app: &Arc<App>, id: &str, asked: Asked, upgrade: OnUpgrade) {
     if let Some((mut running, _place)) = running {
         running.end(outcome, volume);
     }
+    trace::answered(&asked.span, StatusCode::SWITCHING_PROTOCOLS);
+    trace::ended(&asked.span, outcome, code, volume);
     tracing::info!(
         request_id = id,
+        trace_id = trace::id(&asked.span),
         method = "GET",
         path = "/ws",
         status = 101,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::StreamExt;
+use tracing::Span;
 
 use super::{
     allowance::Held,
@@ -55,9 +56,11 @@ pub(super) async fn answer(
 ) -> Result<Summary, Failure> {
     let options = Options { head: HeadPlace::Held, ..asked.resolve(&app.args)? };
     // It waits in line with the uploads, and holds its place as they do until the FLAC is made.
+    // The stream's own span is all that a trace has of it.
+    let untraced = Span::none();
     let place = tokio::select! {
         biased;
-        place = app.queue.enter() => place?,
+        place = app.place(&untraced) => place?,
         () = app.shutdown.reached(Phase::Over) => return Err(Failure::CutOff),
     };
     let mut encoder = Encoder::new(&options, Spool::new(&app.spools), &app.cores);
