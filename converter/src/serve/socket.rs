@@ -133,19 +133,34 @@ impl AsyncWrite for Socket {
     }
 }
 
-impl Drop for Socket {
-    fn drop(&mut self) {
+impl Socket {
+    /// Waits for the first byte that the peer sends, and leaves it there; none if the peer closes.
+    pub(super) async fn first_byte(&self) -> Option<u8> {
+        let mut first = [0];
+        let read = self.stream.as_ref()?.peek(&mut first).await.ok()?;
+        (read > 0).then_some(first[0])
+    }
+
+    /// Closes. The protocol above says its `last` word on the way, if the peer is still there.
+    pub(super) fn close(&mut self, last: Vec<u8>) {
         if let (Some(stream), true, Ok(runtime)) =
             (self.stream.take(), self.peer_sends, tokio::runtime::Handle::try_current())
         {
-            runtime.spawn(self.lingering.track_future(linger(stream)));
+            runtime.spawn(self.lingering.track_future(linger(stream, last)));
         }
     }
 }
 
+impl Drop for Socket {
+    fn drop(&mut self) {
+        self.close(Vec::new());
+    }
+}
+
 /// Ends our side and throws away what the peer still sends, until it ends its side too or pauses.
-async fn linger(mut stream: TcpStream) {
+async fn linger(mut stream: TcpStream, last: Vec<u8>) {
     let _ = timeout(LINGER, async {
+        stream.write_all(&last).await?;
         stream.shutdown().await?;
         let mut waste = vec![0; 64 * 1024];
         while let Ok(Ok(1..)) = timeout(PAUSE, stream.read(&mut waste)).await {}
