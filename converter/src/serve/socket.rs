@@ -59,6 +59,8 @@ pub(super) struct Socket {
     unread: Stall,
     /// Whether the peer can still send: it has neither closed its side nor broken the connection.
     peer_sends: bool,
+    /// Whether the peer was given up for taking nothing, and has taken nothing since.
+    stalled: bool,
     lingering: TaskTracker,
 }
 
@@ -68,7 +70,13 @@ impl Socket {
     pub(super) fn new(stream: TcpStream, patience: Duration, lingering: &TaskTracker) -> Self {
         // Frames of live streams are small and must not wait for the acknowledgement of earlier ones.
         let _ = stream.set_nodelay(true);
-        Self { stream: Some(stream), unread: Stall::new(patience), peer_sends: true, lingering: lingering.clone() }
+        Self {
+            stream: Some(stream),
+            unread: Stall::new(patience),
+            peer_sends: true,
+            stalled: false,
+            lingering: lingering.clone(),
+        }
     }
 
     fn poll_with<T>(
@@ -87,7 +95,7 @@ impl Socket {
                 ready!(self.unread.poll_over(cx));
                 // Whoever wants to say a last word has that much time again.
                 self.unread.progress();
-                self.peer_sends = false;
+                self.stalled = true;
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
         }
@@ -109,7 +117,9 @@ impl AsyncRead for Socket {
 
 impl AsyncWrite for Socket {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.poll_with(cx, |stream, cx| stream.poll_write(cx, bytes))
+        let written = ready!(self.poll_with(cx, |stream, cx| stream.poll_write(cx, bytes)));
+        self.stalled &= written.is_err();
+        Poll::Ready(written)
     }
 
     fn poll_write_vectored(
@@ -117,7 +127,9 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.poll_with(cx, |stream, cx| stream.poll_write_vectored(cx, bytes))
+        let written = ready!(self.poll_with(cx, |stream, cx| stream.poll_write_vectored(cx, bytes)));
+        self.stalled &= written.is_err();
+        Poll::Ready(written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -144,7 +156,7 @@ impl Socket {
     /// Closes. The protocol above says its `last` word on the way, if the peer is still there.
     pub(super) fn close(&mut self, last: Vec<u8>) {
         if let (Some(stream), true, Ok(runtime)) =
-            (self.stream.take(), self.peer_sends, tokio::runtime::Handle::try_current())
+            (self.stream.take(), self.peer_sends && !self.stalled, tokio::runtime::Handle::try_current())
         {
             runtime.spawn(self.lingering.track_future(linger(stream, last)));
         }

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// A client that saves what comes and goes on with it.
-struct Recorder {
+pub struct Recorder {
     path: String,
     input: Vec<u8>,
     flac: Vec<u8>,
@@ -26,18 +26,23 @@ struct Recorder {
 }
 
 impl Recorder {
-    fn new(path: &str, input: Vec<u8>) -> Self {
+    pub fn new(path: &str, input: Vec<u8>) -> Self {
         Self { path: path.to_owned(), input, flac: Vec::new(), checkpoint: None }
     }
 
     /// The first byte of the input that has to be sent now.
-    fn from(&self) -> usize {
+    pub fn from(&self) -> usize {
         self.checkpoint.as_ref().map_or(0, |last| last["bytes_in"].as_u64().unwrap() as usize)
     }
 
     /// Connects, and resumes if there is something to resume.
     async fn connect(&mut self, address: SocketAddr) -> Client {
-        let (mut client, _) = Client::connect_to(address, &self.path, &[]).await.unwrap();
+        let (client, _) = Client::connect_to(address, &self.path, &[]).await.unwrap();
+        self.go_on(client).await
+    }
+
+    /// The same over a connection that is there.
+    pub async fn go_on(&mut self, mut client: Client) -> Client {
         let kept = self.checkpoint.as_ref().map_or(0, |last| last["bytes_out"].as_u64().unwrap() as usize);
         self.flac.truncate(kept);
         if let Some(last) = &self.checkpoint {
@@ -73,7 +78,7 @@ impl Recorder {
     }
 
     /// Takes messages until a new checkpoint has come.
-    async fn until_checkpoint(&mut self, client: &mut Client) {
+    pub async fn until_checkpoint(&mut self, client: &mut Client) {
         let before = self.checkpoint.clone();
         while self.checkpoint == before {
             assert!(self.take(client).await, "the stream ended early: {:?}", client.said);
@@ -81,7 +86,7 @@ impl Recorder {
     }
 
     /// Sends the rest and fails unless all that came is this sound.
-    async fn finish(mut self, mut client: Client, sound: &Sound) {
+    pub async fn finish(mut self, mut client: Client, sound: &Sound) {
         for piece in self.input[self.from()..].to_vec().chunks(500_000) {
             client.binary(piece).await;
         }
