@@ -13,6 +13,7 @@ mod access;
 mod files;
 mod live;
 mod modules;
+mod secure;
 mod service;
 mod trouble;
 mod wire;

@@ -68,8 +68,8 @@ pub use tls::{FileFault, TlsError};
 
 use auth::Auth;
 use keys::{Content, SecretFile, Secrets};
-use spool::Pool;
 use problem::Failure;
+use spool::Pool;
 use state::App;
 use tls::Tls;
 

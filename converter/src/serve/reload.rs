@@ -154,7 +154,9 @@ mod tests {
 
     fn pair(folder: &Path) -> [PathBuf; 2] {
         let paths = [folder.join("one"), folder.join("other")];
-        paths.iter().for_each(|path| std::fs::write(path, "first").unwrap());
+        for path in &paths {
+            std::fs::write(path, "first").unwrap();
+        }
         paths
     }
 
@@ -187,7 +189,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let paths = pair(folder.path());
         let files = open(&paths, Duration::from_hours(1));
-        paths.iter().for_each(|path| std::fs::write(path, "second").unwrap());
+        for path in &paths {
+            std::fs::write(path, "second").unwrap();
+        }
         assert_eq!(files.current(), "first");
     }
 

@@ -100,8 +100,7 @@ struct Pair {
 
 impl Pair {
     fn certificates(pem: io::Result<Vec<u8>>) -> Result<Vec<CertificateDer<'static>>, FileFault> {
-        let chain: Vec<_> =
-            CertificateDer::pem_slice_iter(&pem?).collect::<Result<_, _>>().map_err(FileFault::Pem)?;
+        let chain: Vec<_> = CertificateDer::pem_slice_iter(&pem?).collect::<Result<_, _>>().map_err(FileFault::Pem)?;
         if chain.is_empty() { Err(FileFault::NoCertificate) } else { Ok(chain) }
     }
 

@@ -264,7 +264,9 @@ async fn files_that_cannot_be_used_are_named_at_the_start() {
 async fn a_client_that_speaks_plain_http_is_told_so() {
     let authority = Authority::new();
     let service = authority.serve(&[]).await;
-    for request in ["GET / HTTP/1.1\r\nHost: x\r\n\r\n", "POST /convert HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nRIFF"] {
+    for request in
+        ["GET / HTTP/1.1\r\nHost: x\r\n\r\n", "POST /convert HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nRIFF"]
+    {
         let mut client = Raw::connect(service.address).await;
         client.send(request.as_bytes()).await;
         let answer = String::from_utf8(client.rest().await).unwrap();

@@ -24,7 +24,7 @@ impl Pods {
     }
 
     fn addresses(&self) -> [SocketAddr; 2] {
-        self.servers.each_ref().map(|server| server.address())
+        self.servers.each_ref().map(Server::address)
     }
 
     /// A proxy that goes to one server and the other in turn, and cuts so each time; at last it does not.
