@@ -12,10 +12,10 @@ use crate::support::{browser::Browser, wait::STEP};
 use crate::wire::{Plan, Wire};
 
 /// What Chromium's fake microphone is, so that it plays the file's own samples.
-const MICROPHONE: Shape = Shape { channels: 2, rate: 44_100, bits: 16 };
+pub const MICROPHONE: Shape = Shape { channels: 2, rate: 44_100, bits: 16 };
 
 /// Chromium's flags for a microphone that plays this sound once.
-fn microphone(folder: &Path, audio: &Audio) -> Vec<String> {
+pub fn microphone(folder: &Path, audio: &Audio) -> Vec<String> {
     let wav = folder.join("microphone.wav");
     fs::write(&wav, audio.wav().unwrap()).unwrap();
     vec![
@@ -26,7 +26,7 @@ fn microphone(folder: &Path, audio: &Audio) -> Vec<String> {
 }
 
 /// Waits until so many seconds are recorded.
-async fn recorded(browser: &Browser, seconds: u32) {
+pub async fn recorded(browser: &Browser, seconds: u32) {
     let script = format!(
         "const [m, s] = document.getElementById('elapsed').textContent.split(':').map(Number); return m * 60 + s >= {seconds}"
     );
@@ -34,7 +34,7 @@ async fn recorded(browser: &Browser, seconds: u32) {
 }
 
 /// Saves the one recording, checks that it is a whole FLAC, and gives its samples.
-async fn save(browser: &Browser) -> Vec<u8> {
+pub async fn save(browser: &Browser) -> Vec<u8> {
     browser.shown("#recordings > li", STEP).await;
     browser.click("#recordings .download").await;
     let path = browser.only_download("flac", STEP).await;
@@ -48,7 +48,7 @@ async fn save(browser: &Browser) -> Vec<u8> {
 
 /// Whether the recording has long pieces that are the microphone's to the last bit. Not all of it has to be: Chromium's
 /// fake microphone skips when the machine is busy.
-fn heard(samples: &[u8], audio: &Audio) -> bool {
+pub fn heard(samples: &[u8], audio: &Audio) -> bool {
     let source = audio.pcm();
     samples.chunks_exact(4096).any(|piece| {
         piece.iter().any(|byte| *byte != 0) && source.windows(piece.len()).step_by(4).any(|window| window == piece)

@@ -14,6 +14,7 @@ mod cors;
 mod files;
 mod live;
 mod modules;
+mod secure;
 mod service;
 mod trouble;
 mod wire;

@@ -15,6 +15,7 @@ struct Cli {
 /// A running server. Ends with the test.
 pub struct Service {
     pub address: SocketAddr,
+    url: String,
     stop: Mutex<Option<oneshot::Sender<Stop>>>,
     ended: JoinHandle<()>,
 }
@@ -25,10 +26,10 @@ impl Service {
         let ports = ["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
         let cli = Cli::try_parse_from(ports.iter().chain(flags)).unwrap();
         let server = Server::bind(cli.args).await.unwrap();
-        let address = server.address();
+        let (address, url) = (server.address(), server.url());
         let (stop, stopped) = oneshot::channel();
         let ended = tokio::spawn(server.run(async { stopped.await.unwrap_or(Stop::Interrupt) }));
-        Self { address, stop: Mutex::new(Some(stop)), ended }
+        Self { address, url, stop: Mutex::new(Some(stop)), ended }
     }
 
     /// Tells the server to stop, as a pod is told.
@@ -37,7 +38,7 @@ impl Service {
     }
 
     pub fn url(&self) -> String {
-        format!("http://{}/", self.address)
+        self.url.clone()
     }
 }
 

@@ -129,7 +129,7 @@ async fn a_page_without_a_secure_connection_says_why_there_is_no_microphone() {
         let url = format!("http://flacship.test:{}/#record", service.address.port());
         browser.client().goto(&url).await.unwrap();
         let text = browser.shown("#insecure", STEP).await;
-        for word in ["encrypted", "certificate", "Ingress", "localhost", "converter stream"] {
+        for word in ["encrypted", "--tls-cert", "--tls-key", "proxy", "Ingress", "localhost", "converter stream"] {
             assert!(text.contains(word), "{word}: {text}");
         }
         assert!(!browser.is_shown("#desk").await);

@@ -21,6 +21,16 @@ pub struct Args {
     #[arg(long, env = "FLACSHIP_ADMIN_LISTEN", value_name = "ADDR:PORT", default_value = "0.0.0.0:9090")]
     pub admin_listen: SocketAddr,
 
+    /// Certificate by which the page, `/convert` and `/ws` are served over HTTPS, and over nothing else: a PEM file, the
+    /// server's own first, then the authorities between. It is read again when it changes, together with --tls-key; the
+    /// admin port stays as it is [default: plain HTTP].
+    #[arg(long, env = "FLACSHIP_TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+
+    /// The private key of --tls-cert: a PEM file without a password.
+    #[arg(long, env = "FLACSHIP_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+
     /// Compression level where a request names none: 0 (fastest) to 8 (smallest).
     #[arg(long, env = "FLACSHIP_LEVEL", value_name = "0-8", default_value = "5")]
     pub level: Level,

@@ -39,7 +39,7 @@ pub(super) struct Auth {
 impl Auth {
     /// A door for those who bring a token of this file, if there is one.
     pub(super) fn new(file: Option<&Path>) -> Result<Self, SecretError> {
-        let tokens = file.map(|path| SecretFile::open(path, Content::Tokens).map(Secrets::File)).transpose()?;
+        let tokens = file.map(|path| SecretFile::open([path], Content::Tokens).map(Secrets::File)).transpose()?;
         Ok(Self { tokens, blind: Secrets::generate()? })
     }
 

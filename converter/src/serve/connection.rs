@@ -1,5 +1,5 @@
-//! Accepting connections and running HTTP/1.1 on them. `axum::serve` would do, but it sets neither a time-out for a
-//! request's head nor bounds of the read buffer.
+//! Accepting connections and running HTTP/1.1 on them, encrypted where that is asked for. `axum::serve` would do, but it
+//! sets neither a time-out for a request's head nor bounds of the read buffer.
 
 use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
 
@@ -12,7 +12,14 @@ use tokio::{
 };
 use tower::ServiceExt;
 
-use super::{shutdown::Phase, socket::Socket, state::App};
+use super::{
+    https_only,
+    shutdown::Phase,
+    socket::Socket,
+    state::App,
+    tls::{Spoken, Tls},
+    transport::Transport,
+};
 
 /// Most of a request that is read ahead of its handler.
 const READ_BUFFER: usize = 256 * 1024;
@@ -22,10 +29,10 @@ const LAST_BYTES: Duration = Duration::from_secs(5);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Which listener a connection came through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) enum Port {
-    /// The page and conversions: a stopping server wants these connections gone.
-    Public,
+    /// The page and conversions: a stopping server wants these connections gone. Encrypted, if it can be.
+    Public(Option<Arc<Tls>>),
     /// Probes and metrics: asked until the end.
     Admin,
 }
@@ -35,7 +42,7 @@ pub(super) async fn serve(listener: TcpListener, port: Port, routes: Router, app
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                let connection = connection(stream, port, routes.clone(), Arc::clone(&app));
+                let connection = connection(stream, port.clone(), routes.clone(), Arc::clone(&app));
                 app.connections.spawn(connection);
             }
             Err(error) => {
@@ -56,14 +63,23 @@ pub(super) async fn finish(app: &App) {
 
 async fn connection(stream: TcpStream, port: Port, routes: Router, app: Arc<App>) {
     let socket = Socket::new(stream, app.args.idle_timeout, &app.connections);
+    let (transport, routes) = match &port {
+        // In a box, so that plain connections are no larger for it.
+        Port::Public(Some(tls)) => match Box::pin(accepted(tls, socket, &app)).await {
+            Some(Spoken::Tls(transport)) => (transport, routes),
+            Some(Spoken::Plain(socket)) => (Transport::Plain(socket), https_only(&app)),
+            None => return,
+        },
+        Port::Public(None) | Port::Admin => (Transport::Plain(socket), routes),
+    };
     let service = service_fn(move |request: Request<Incoming>| routes.clone().oneshot(request.map(Body::new)));
     // A connection that is made to a stopping server still gets its one answer, be it a refusal.
     let late = app.shutdown.phase() >= Phase::Draining;
-    let leaves_at = if late || port == Port::Admin { Phase::Over } else { Phase::Draining };
+    let leaves_at = if late || matches!(port, Port::Admin) { Phase::Over } else { Phase::Draining };
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(app.args.header_timeout);
     http.max_buf_size(READ_BUFFER);
-    let mut connection = pin!(http.serve_connection(TokioIo::new(socket), service).with_upgrades());
+    let mut connection = pin!(http.serve_connection(TokioIo::new(transport), service).with_upgrades());
     let served = tokio::select! {
         served = connection.as_mut() => served,
         () = app.shutdown.reached(leaves_at) => {
@@ -77,6 +93,25 @@ async fn connection(stream: TcpStream, port: Port, routes: Router, app: Arc<App>
     };
     if let Err(error) = served {
         tracing::debug!(%error, "a connection ended in an error");
+    }
+}
+
+/// Shakes hands within the time that a request's head has. A stopping server waits for nobody who does not.
+async fn accepted(tls: &Tls, socket: Socket, app: &App) -> Option<Spoken> {
+    let accepted = tokio::select! {
+        accepted = timeout(app.args.header_timeout, tls.accept(socket)) => accepted,
+        () = app.shutdown.reached(Phase::Over) => return None,
+    };
+    match accepted {
+        Ok(Ok(spoken)) => Some(spoken),
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "a TLS handshake failed");
+            None
+        }
+        Err(_) => {
+            tracing::debug!("a TLS handshake took too long");
+            None
+        }
     }
 }
 

@@ -1,20 +1,10 @@
 //! Secrets from a file that may be replaced while the server runs: the keys that sign stream tokens, and the bearer tokens
 //! that let clients in.
 //!
-//! The file is looked at when a secret is needed, at most once a second, and read again if it is not the one that was
-//! read before. A cluster swaps mounted Secrets by renaming a folder, so it is the file behind the path that is compared,
-//! not an open one. A file that has gone or cannot be understood changes nothing but the log: what was read last stays in
-//! force, so that a slip of the hand does not lock all clients out. To take a secret back, put another in its place.
+//! How the file is watched is [`super::reload`]'s. To take a secret back, put another in its place: a file that is empty or
+//! has gone changes nothing.
 
-use std::{
-    fmt,
-    fs::{File, Metadata},
-    io::{self, Read},
-    os::unix::fs::MetadataExt,
-    path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
-};
+use std::{fmt, io, sync::Arc};
 
 use base64::{
     Engine,
@@ -22,10 +12,8 @@ use base64::{
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
 
-/// How often the file is looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// Largest file that is read: hundreds of secrets.
-const MAX_FILE: u64 = 64 * 1024;
+use super::reload::{self, Reloaded};
+
 /// Shortest signing key, in bytes: 128 bits cannot be guessed.
 const MIN_KEY: usize = 16;
 /// A generated signing key, in bytes: as long as the hash (RFC 2104 §3).
@@ -66,9 +54,6 @@ pub enum SecretError {
     /// It cannot be read.
     #[error("it cannot be read: {0}")]
     Read(#[from] io::Error),
-    /// It is far too large.
-    #[error("it is larger than {MAX_FILE} bytes")]
-    TooLarge,
     /// There is nothing in it.
     #[error("it holds no secret")]
     Empty,
@@ -83,8 +68,24 @@ pub enum SecretError {
     NoToken(usize),
 }
 
+impl reload::Content<1> for Content {
+    type Value = Arc<[Secret]>;
+    type Error = SecretError;
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Keys => "keys of streams",
+            Self::Tokens => "bearer tokens",
+        }
+    }
+
+    fn parse(&self, [file]: [io::Result<Vec<u8>>; 1]) -> Result<Arc<[Secret]>, SecretError> {
+        self.secrets(&file?).map(Arc::from)
+    }
+}
+
 impl Content {
-    fn parse(self, bytes: &[u8]) -> Result<Vec<Secret>, SecretError> {
+    fn secrets(self, bytes: &[u8]) -> Result<Vec<Secret>, SecretError> {
         let secrets = match self {
             Self::Keys => keys(bytes)?,
             Self::Tokens => tokens(bytes)?,
@@ -142,27 +143,6 @@ fn decode(line: &str) -> Option<Vec<u8>> {
     [STANDARD, URL_SAFE].iter().find_map(|alphabet| GeneralPurpose::new(alphabet, lenient).decode(line).ok())
 }
 
-/// Tells one version of a file from another.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Stamp([i128; 6]);
-
-impl From<&Metadata> for Stamp {
-    fn from(file: &Metadata) -> Self {
-        // The time of the last change of any kind too: a copy may keep the time of the content.
-        let changed = [file.mtime(), file.mtime_nsec(), file.ctime(), file.ctime_nsec()];
-        let [a, b, c, d] = changed.map(i128::from);
-        Self([file.dev().into(), file.ino().into(), a, b, c, i128::from(file.size()) << 32 | d])
-    }
-}
-
-#[derive(Debug)]
-struct LastRead {
-    looked: Instant,
-    /// Of the file that was read or tried last.
-    stamp: Option<Stamp>,
-    secrets: Arc<[Secret]>,
-}
-
 /// The secrets in force.
 #[derive(Debug)]
 pub(super) enum Secrets {
@@ -190,77 +170,16 @@ impl Secrets {
 }
 
 /// A file of secrets and what was read from it last.
-#[derive(Debug)]
-pub(super) struct SecretFile {
-    path: PathBuf,
-    content: Content,
-    look_every: Duration,
-    last: Mutex<LastRead>,
-}
-
-impl SecretFile {
-    /// Reads the file for the first time, when every fault is an error.
-    pub(super) fn open(path: &Path, content: Content) -> Result<Self, SecretError> {
-        Self::open_looking(path, content, LOOK_EVERY)
-    }
-
-    fn open_looking(path: &Path, content: Content, look_every: Duration) -> Result<Self, SecretError> {
-        let (stamp, secrets) = read(path, content)?;
-        let last = Mutex::new(LastRead { looked: Instant::now(), stamp: Some(stamp), secrets: secrets?.into() });
-        Ok(Self { path: path.to_owned(), content, look_every, last })
-    }
-
-    fn current(&self) -> Arc<[Secret]> {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.looked.elapsed() >= self.look_every {
-            last.looked = Instant::now();
-            let now = std::fs::metadata(&self.path).ok().as_ref().map(Stamp::from);
-            if now != last.stamp {
-                self.reread(&mut last);
-            }
-        }
-        Arc::clone(&last.secrets)
-    }
-
-    fn reread(&self, last: &mut LastRead) {
-        let file = self.path.display();
-        let failed = |error: SecretError| tracing::error!(%file, %error, "the secrets that were read before stay");
-        match read(&self.path, self.content) {
-            Ok((stamp, secrets)) => {
-                last.stamp = Some(stamp);
-                match secrets {
-                    Ok(secrets) => {
-                        tracing::info!(%file, count = secrets.len(), "the secrets were read again");
-                        last.secrets = secrets.into();
-                    }
-                    Err(error) => failed(error),
-                }
-            }
-            Err(error) => {
-                last.stamp = None;
-                failed(error);
-            }
-        }
-    }
-}
-
-/// Reads the file and says which one that was, understood or not.
-fn read(path: &Path, content: Content) -> Result<(Stamp, Result<Vec<Secret>, SecretError>), SecretError> {
-    let file = File::open(path)?;
-    // Taken before the content: a change in between is then seen next time.
-    let stamp = Stamp::from(&file.metadata()?);
-    let mut bytes = Vec::new();
-    file.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
-    let secrets = if bytes.len() as u64 > MAX_FILE { Err(SecretError::TooLarge) } else { content.parse(&bytes) };
-    Ok((stamp, secrets))
-}
+pub(super) type SecretFile = Reloaded<Content, 1>;
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn parsed(content: Content, bytes: &[u8]) -> Result<Vec<Vec<u8>>, String> {
-        let secrets = content.parse(bytes).map_err(|error| error.to_string())?;
+        let secrets = content.secrets(bytes).map_err(|error| error.to_string())?;
         Ok(secrets.iter().map(|secret| secret.bytes().to_vec()).collect())
     }
 
@@ -315,7 +234,7 @@ mod tests {
             secrets.current().iter().map(|secret| String::from_utf8(secret.bytes().to_vec()).unwrap()).collect()
         };
         std::fs::write(&path, "one").unwrap();
-        let secrets = SecretFile::open_looking(&path, Content::Tokens, Duration::ZERO).unwrap();
+        let secrets = SecretFile::open_looking([&path], Content::Tokens, Duration::ZERO).unwrap();
         assert_eq!(current(&secrets), ["one"]);
         std::fs::write(&path, "three\none").unwrap();
         assert_eq!(current(&secrets), ["three", "one"]);
@@ -334,22 +253,10 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_looked_at_only_so_often() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("tokens");
-        std::fs::write(&path, "one").unwrap();
-        let secrets = SecretFile::open_looking(&path, Content::Tokens, Duration::from_hours(1)).unwrap();
-        std::fs::write(&path, "three").unwrap();
-        assert_eq!(secrets.current()[0].bytes(), b"one");
-    }
-
-    #[test]
     fn a_first_read_that_fails_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("keys");
-        assert!(matches!(SecretFile::open(&path, Content::Keys), Err(SecretError::Read(_))));
-        std::fs::write(&path, vec![b'a'; 70_000]).unwrap();
-        assert!(matches!(SecretFile::open(&path, Content::Keys), Err(SecretError::TooLarge)));
+        let missing = SecretFile::open([&folder.path().join("keys")], Content::Keys);
+        assert!(matches!(missing, Err(SecretError::Read(_))));
     }
 
     #[test]

@@ -29,6 +29,7 @@ mod problem;
 mod process;
 mod progressive;
 mod queue;
+mod reload;
 mod request;
 mod resume;
 mod shutdown;
@@ -37,8 +38,10 @@ mod spool;
 mod state;
 mod stream;
 mod talk;
+mod tls;
 mod token;
 mod trace;
+mod transport;
 mod upload;
 mod whole;
 mod wire;
@@ -55,6 +58,7 @@ use std::{
 
 use axum::{
     Router,
+    http::header,
     middleware::from_fn_with_state,
     routing::{get, post},
 };
@@ -71,12 +75,15 @@ pub use args::{Args, LogFormat, ValueError};
 pub use collector::{CollectorError, Endpoint, EndpointError};
 pub use keys::SecretError;
 pub use shutdown::Stop;
+pub use tls::{FileFault, TlsError};
 
 use auth::Auth;
 use collector::Traces;
 use keys::{Content, SecretFile, Secrets};
+use problem::Failure;
 use spool::Pool;
 use state::App;
+use tls::Tls;
 
 /// Why the service could not start.
 #[derive(Debug, thiserror::Error)]
@@ -110,6 +117,9 @@ pub enum Error {
     /// Traces cannot be sent as asked for.
     #[error("traces: {0}")]
     Traces(#[from] CollectorError),
+    /// The certificate or its key is missing or of no use.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The system gives no signals.
     #[error("cannot wait for signals: {0}")]
     Signals(#[source] io::Error),
@@ -155,6 +165,7 @@ pub async fn run(args: Args) -> Result<(), Error> {
 #[derive(Debug)]
 pub struct Server {
     app: Arc<App>,
+    tls: Option<Arc<Tls>>,
     public: TcpListener,
     admin: TcpListener,
     addresses: [SocketAddr; 2],
@@ -166,12 +177,14 @@ impl Server {
         let folder = args.spool_dir.clone().unwrap_or_else(std::env::temp_dir);
         let spools = Pool::new(args.spool_size.0, args.spool_memory.0, folder.clone())
             .map_err(|source| Error::Spool { folder, source })?;
+        let tls = Tls::open(args.tls_cert.as_deref(), args.tls_key.as_deref())?.map(Arc::new);
         let (public, public_address) = listen(args.listen).await?;
         let (admin, admin_address) = listen(args.admin_listen).await?;
         let auth = Auth::new(args.token_file.as_deref()).map_err(secrets("--token-file", args.token_file.as_ref()))?;
         let keys = stream_keys(args.stream_key_file.as_deref())
             .map_err(secrets("--stream-key-file", args.stream_key_file.as_ref()))?;
-        Ok(Self { app: App::new(args, spools, auth, keys), public, admin, addresses: [public_address, admin_address] })
+        let app = App::new(args, spools, auth, keys);
+        Ok(Self { app, tls, public, admin, addresses: [public_address, admin_address] })
     }
 
     /// Where the page is.
@@ -186,19 +199,20 @@ impl Server {
 
     /// The page's address as a browser on this machine takes it.
     pub fn url(&self) -> String {
-        let address = self.address();
+        let (scheme, address) = (if self.tls.is_some() { "https" } else { "http" }, self.address());
         if address.ip().is_unspecified() {
-            format!("http://localhost:{}/", address.port())
+            format!("{scheme}://localhost:{}/", address.port())
         } else {
-            format!("http://{address}/")
+            format!("{scheme}://{address}/")
         }
     }
 
     /// Answers until `stop` comes and the work under way is done or its time is over.
     pub async fn run(self, stop: impl Future<Output = Stop>) {
-        let Self { app, public, admin, .. } = self;
+        let Self { app, tls, public, admin, .. } = self;
+        let port = connection::Port::Public(tls);
         let ports = [
-            tokio::spawn(connection::serve(public, connection::Port::Public, public_routes(&app), Arc::clone(&app))),
+            tokio::spawn(connection::serve(public, port, public_routes(&app), Arc::clone(&app))),
             tokio::spawn(connection::serve(admin, connection::Port::Admin, admin_routes(&app), Arc::clone(&app))),
         ];
         let stop = stop.await;
@@ -227,7 +241,7 @@ fn secrets(flag: &'static str, path: Option<&PathBuf>) -> impl FnOnce(SecretErro
 /// The keys that sign the tokens of streams.
 fn stream_keys(file: Option<&Path>) -> Result<Secrets, SecretError> {
     if let Some(path) = file {
-        return SecretFile::open(path, Content::Keys).map(Secrets::File);
+        return SecretFile::open([path], Content::Keys).map(Secrets::File);
     }
     tracing::warn!(
         "no --stream-key-file: streams can be resumed only with this process; give all servers one file of random bytes \
@@ -261,6 +275,12 @@ fn admin_routes(app: &Arc<App>) -> Router {
         .route("/load", get(admin::load))
         .route("/metrics", get(admin::metrics));
     framed(routes, app)
+}
+
+/// What those are told who speak plain HTTP to an encrypted port.
+fn https_only(app: &Arc<App>) -> Router {
+    let refused = || async { ([(header::CONNECTION, "close")], Failure::HttpsOnly) };
+    framed(Router::new().fallback(refused), app)
 }
 
 /// The frame goes around the whole router, not each route: only there have refusals their `Allow` header.

@@ -120,6 +120,8 @@ pub(super) enum Failure {
     Protocol(String),
     #[error("the stream ended without its `end` message, so its last samples are missing")]
     NoEnd,
+    #[error("this port speaks HTTPS only: write https:// in the address, or wss:// for a stream")]
+    HttpsOnly,
     #[error("there is nothing at this address: the page is at /, conversion at POST /convert, streams at /ws")]
     NotFound,
     #[error("this address does not take {0}: the Allow header names what it takes")]
@@ -215,6 +217,7 @@ impl Failure {
             Self::MessageTooLarge { .. } | Self::NoRoom => ("message_too_large", S::PAYLOAD_TOO_LARGE, close::TOO_BIG),
             Self::Protocol(_) => ("protocol", S::BAD_REQUEST, close::PROTOCOL),
             Self::NoEnd => ("no_end", S::BAD_REQUEST, close::NORMAL),
+            Self::HttpsOnly => ("https_only", S::BAD_REQUEST, close::POLICY),
             Self::NotFound => ("not_found", S::NOT_FOUND, close::POLICY),
             Self::Method(_) => ("method", S::METHOD_NOT_ALLOWED, close::POLICY),
             Self::Internal(_) => ("internal", S::INTERNAL_SERVER_ERROR, close::INTERNAL),

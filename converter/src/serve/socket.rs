@@ -59,6 +59,8 @@ pub(super) struct Socket {
     unread: Stall,
     /// Whether the peer can still send: it has neither closed its side nor broken the connection.
     peer_sends: bool,
+    /// Whether the peer was given up for taking nothing, and has taken nothing since.
+    stalled: bool,
     lingering: TaskTracker,
 }
 
@@ -68,7 +70,13 @@ impl Socket {
     pub(super) fn new(stream: TcpStream, patience: Duration, lingering: &TaskTracker) -> Self {
         // Frames of live streams are small and must not wait for the acknowledgement of earlier ones.
         let _ = stream.set_nodelay(true);
-        Self { stream: Some(stream), unread: Stall::new(patience), peer_sends: true, lingering: lingering.clone() }
+        Self {
+            stream: Some(stream),
+            unread: Stall::new(patience),
+            peer_sends: true,
+            stalled: false,
+            lingering: lingering.clone(),
+        }
     }
 
     fn poll_with<T>(
@@ -87,7 +95,7 @@ impl Socket {
                 ready!(self.unread.poll_over(cx));
                 // Whoever wants to say a last word has that much time again.
                 self.unread.progress();
-                self.peer_sends = false;
+                self.stalled = true;
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
         }
@@ -109,7 +117,9 @@ impl AsyncRead for Socket {
 
 impl AsyncWrite for Socket {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.poll_with(cx, |stream, cx| stream.poll_write(cx, bytes))
+        let written = ready!(self.poll_with(cx, |stream, cx| stream.poll_write(cx, bytes)));
+        self.stalled &= written.is_err();
+        Poll::Ready(written)
     }
 
     fn poll_write_vectored(
@@ -117,7 +127,9 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.poll_with(cx, |stream, cx| stream.poll_write_vectored(cx, bytes))
+        let written = ready!(self.poll_with(cx, |stream, cx| stream.poll_write_vectored(cx, bytes)));
+        self.stalled &= written.is_err();
+        Poll::Ready(written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -133,19 +145,34 @@ impl AsyncWrite for Socket {
     }
 }
 
-impl Drop for Socket {
-    fn drop(&mut self) {
+impl Socket {
+    /// Waits for the first byte that the peer sends, and leaves it there; none if the peer closes.
+    pub(super) async fn first_byte(&self) -> Option<u8> {
+        let mut first = [0];
+        let read = self.stream.as_ref()?.peek(&mut first).await.ok()?;
+        (read > 0).then_some(first[0])
+    }
+
+    /// Closes. The protocol above says its `last` word on the way, if the peer is still there.
+    pub(super) fn close(&mut self, last: Vec<u8>) {
         if let (Some(stream), true, Ok(runtime)) =
-            (self.stream.take(), self.peer_sends, tokio::runtime::Handle::try_current())
+            (self.stream.take(), self.peer_sends && !self.stalled, tokio::runtime::Handle::try_current())
         {
-            runtime.spawn(self.lingering.track_future(linger(stream)));
+            runtime.spawn(self.lingering.track_future(linger(stream, last)));
         }
     }
 }
 
+impl Drop for Socket {
+    fn drop(&mut self) {
+        self.close(Vec::new());
+    }
+}
+
 /// Ends our side and throws away what the peer still sends, until it ends its side too or pauses.
-async fn linger(mut stream: TcpStream) {
+async fn linger(mut stream: TcpStream, last: Vec<u8>) {
     let _ = timeout(LINGER, async {
+        stream.write_all(&last).await?;
         stream.shutdown().await?;
         let mut waste = vec![0; 64 * 1024];
         while let Ok(Ok(1..)) = timeout(PAUSE, stream.read(&mut waste)).await {}

@@ -60,7 +60,7 @@ function explain(why) {
   const code = (text) => element("code", { textContent: text });
   $("insecure-ways").append(
     element("li", {}, "If the server runs on this machine, open ", element("a", { href: local.href, textContent: local.origin }), "."),
-    element("li", {}, "Put a proxy with a certificate before the server, and open the page by https."),
+    element("li", {}, "Give the server a certificate (", code("converter serve --tls-cert FILE --tls-key FILE"), "), or put a proxy with one before it, and open the page by https."),
     element("li", {}, "In Kubernetes, put an Ingress or a Gateway with TLS before the Service."),
     element("li", {}, "Converting files works here as it is; so does ", code("converter stream"), " from the command line."),
   );

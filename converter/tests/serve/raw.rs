@@ -3,16 +3,21 @@
 use std::net::SocketAddr;
 
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
 };
 
+/// Bytes both ways: TCP, or TLS over it.
+pub trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Duplex for T {}
+pub type Line = Box<dyn Duplex>;
+
 /// A connection.
-pub struct Raw(pub TcpStream);
+pub struct Raw(pub Line);
 
 impl Raw {
     pub async fn connect(address: SocketAddr) -> Self {
-        Self(TcpStream::connect(address).await.unwrap())
+        Self(Box::new(TcpStream::connect(address).await.unwrap()))
     }
 
     /// Sends the head of a request; `headers` are lines with `\r\n`.
@@ -22,6 +27,7 @@ impl Raw {
 
     pub async fn send(&mut self, bytes: &[u8]) {
         self.0.write_all(bytes).await.unwrap();
+        self.0.flush().await.unwrap();
     }
 
     /// Sends a piece of a chunked body; an empty one ends it.

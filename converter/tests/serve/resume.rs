@@ -42,7 +42,16 @@ impl Recorder {
 
     /// The same with a server that may be gone, or go meanwhile.
     pub async fn try_connect(&mut self, address: SocketAddr) -> Option<Client> {
-        let (mut client, _) = Client::connect_to(address, &self.path, &[]).await.ok()?;
+        let (client, _) = Client::connect_to(address, &self.path, &[]).await.ok()?;
+        self.try_to_go_on(client).await
+    }
+
+    /// Resumes over a connection that is there, if there is something to resume.
+    pub async fn go_on(&mut self, client: Client) -> Client {
+        self.try_to_go_on(client).await.unwrap()
+    }
+
+    async fn try_to_go_on(&mut self, mut client: Client) -> Option<Client> {
         let kept = self.checkpoint.as_ref().map_or(0, |last| last["bytes_out"].as_u64().unwrap() as usize);
         self.flac.truncate(kept);
         if let Some(last) = &self.checkpoint {
@@ -85,7 +94,7 @@ impl Recorder {
     }
 
     /// Takes messages until a new checkpoint has come.
-    async fn until_checkpoint(&mut self, client: &mut Client) {
+    pub async fn until_checkpoint(&mut self, client: &mut Client) {
         let before = self.checkpoint.clone();
         while self.checkpoint == before {
             assert!(self.take(client).await, "the stream ended early: {:?}", client.said);

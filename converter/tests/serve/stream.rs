@@ -5,21 +5,22 @@ use std::net::SocketAddr;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use futures::{SinkExt, StreamExt};
 use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_tungstenite::{
     WebSocketStream, client_async,
     tungstenite::{self, Message, client::IntoClientRequest, handshake::client::Response, http::HeaderValue},
 };
 
-use crate::{check::Sound, harness::Service, support::Random};
+use crate::{check::Sound, harness::Service, raw::Line, support::Random};
 
-const SUBPROTOCOL: (&str, &str) = ("sec-websocket-protocol", "flacship.v1");
+pub const SUBPROTOCOL: (&str, &str) = ("sec-websocket-protocol", "flacship.v1");
 /// Samples in every frame but the last.
 pub const BLOCK: usize = 4_096;
 
 /// A stream's client.
 pub struct Client {
-    socket: WebSocketStream<TcpStream>,
+    socket: WebSocketStream<Line>,
     /// Text messages so far, `ready` first.
     pub said: Vec<Value>,
     /// Binary messages so far: the head, then frames.
@@ -58,12 +59,20 @@ impl Client {
         path: &str,
         headers: &[(&'static str, &str)],
     ) -> tungstenite::Result<(Self, Response)> {
-        let mut request = format!("ws://{address}{path}").into_client_request().unwrap();
+        Self::over(Box::new(TcpStream::connect(address).await?), &format!("ws://{address}{path}"), headers).await
+    }
+
+    /// A client that names only these headers, over a connection that is there.
+    pub async fn over(
+        line: Line,
+        url: &str,
+        headers: &[(&'static str, &str)],
+    ) -> tungstenite::Result<(Self, Response)> {
+        let mut request = url.into_client_request().unwrap();
         for (name, value) in headers {
             request.headers_mut().insert(*name, HeaderValue::from_str(value).unwrap());
         }
-        let stream = TcpStream::connect(address).await?;
-        let (socket, response) = client_async(request, stream).await?;
+        let (socket, response) = client_async(request, line).await?;
         Ok((Self { socket, said: Vec::new(), frames: Vec::new(), pings: 0, pongs: 0, closed: None }, response))
     }
 
@@ -136,9 +145,15 @@ impl Client {
 
     /// Ends the TCP connection in the middle of a WebSocket frame.
     pub async fn cut_in_a_frame(mut self) {
-        use tokio::io::AsyncWriteExt;
         // A masked binary frame of 100 bytes (0x80 + 100), of which 3 come.
         self.socket.get_mut().write_all(&[0x82, 0xe4, 1, 2, 3, 4, 5, 6, 7]).await.unwrap();
+    }
+
+    /// What comes on the connection after the WebSocket's end. Fails if it is cut off, which TLS tells from its end.
+    pub async fn after(&mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        self.socket.get_mut().read_to_end(&mut rest).await.unwrap();
+        rest
     }
 
     pub fn message(&self, kind: &str) -> &Value {

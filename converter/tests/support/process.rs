@@ -33,7 +33,7 @@ impl Server {
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let url = line.trim().strip_prefix("Flacship is at ").unwrap().to_owned();
-        let address = url.trim_end_matches('/').strip_prefix("http://").unwrap().parse().unwrap();
+        let address = url.trim_end_matches('/').split_once("://").unwrap().1.parse().unwrap();
         Self { child, url, address }
     }
 

@@ -304,16 +304,19 @@ fn plain_kernels_make_the_same_frames() {
     }
 }
 
+fn pick<T: Copy>(random: &mut Random, choices: &[T]) -> T {
+    choices[random.bits() as usize % choices.len()]
+}
+
 /// Whoever used the buffers before, and for what, leaves no trace in a frame.
 #[test]
 fn borrowed_buffers_make_the_same_frames_as_own_ones() {
     let mut random = Random::new(9);
     for round in 0..400 {
-        let pick = |random: &mut Random, choices: &[u16]| choices[random.bits() as usize % choices.len()];
-        let channels = pick(&mut random, &[1, 2, 2, 3, 6, 8]) as u8;
-        let depth = pick(&mut random, &[8, 12, 16, 16, 24, 32]) as u8;
+        let channels = pick(&mut random, &[1, 2, 2, 3, 6, 8]);
+        let depth = pick(&mut random, &[8, 12, 16, 16, 24, 32]);
         let shape = shape(channels, depth, pick(&mut random, &[64, 576, 4096]));
-        let level = Level::new(pick(&mut random, &[0, 3, 5, 8]) as u8).unwrap();
+        let level = Level::new(pick(&mut random, &[0, 3, 5, 8])).unwrap();
         let kernels = if round % 3 == 0 { Kernels::portable() } else { Kernels::best() };
         let samples = music(shape.block_size.into(), channels.into(), depth.into(), round);
         let samples: Vec<i32> =
