@@ -92,6 +92,10 @@ pub struct Args {
     #[arg(long, env = "FLACSHIP_SPOOL_SIZE", value_name = "SIZE", default_value = "4Gi", value_parser = positive_size)]
     pub spool_size: ByteSize,
 
+    /// Largest head of a request: its line and headers.
+    #[arg(long, env = "FLACSHIP_MAX_HEAD_SIZE", value_name = "SIZE", default_value = "64Ki", value_parser = positive_size)]
+    pub max_head_size: ByteSize,
+
     /// How long a client may take for a request's head, and rest between requests.
     #[arg(long, env = "FLACSHIP_HEADER_TIMEOUT", value_name = "TIME", default_value = "30s", value_parser = positive_time)]
     pub header_timeout: Duration,

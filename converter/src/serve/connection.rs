@@ -21,7 +21,8 @@ use super::{
     transport::Transport,
 };
 
-/// Most of a request that is read ahead of its handler.
+/// Most of a request that is read at once, ahead of its handler. A head that does not fit in is refused by HTTP's own code,
+/// without words, so it is never less than a head may have.
 const READ_BUFFER: usize = 256 * 1024;
 /// How long connections have for the rest of their answers once all work is done.
 const LAST_BYTES: Duration = Duration::from_secs(5);
@@ -78,7 +79,7 @@ async fn connection(stream: TcpStream, port: Port, routes: Router, app: Arc<App>
     let leaves_at = if late || matches!(port, Port::Admin) { Phase::Over } else { Phase::Draining };
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(app.args.header_timeout);
-    http.max_buf_size(READ_BUFFER);
+    http.max_buf_size(READ_BUFFER.max(usize::try_from(app.args.max_head_size.0).unwrap_or(usize::MAX)));
     let mut connection = pin!(http.serve_connection(TokioIo::new(transport), service).with_upgrades());
     let served = tokio::select! {
         served = connection.as_mut() => served,

@@ -122,6 +122,8 @@ pub(super) enum Failure {
     NoEnd,
     #[error("this port speaks HTTPS only: write https:// in the address, or wss:// for a stream")]
     HttpsOnly,
+    #[error("the request's head is larger than {limit}: send shorter headers or a shorter address")]
+    HeadTooLarge { limit: ByteSize },
     #[error("there is nothing at this address: the page is at /, conversion at POST /convert, streams at /ws")]
     NotFound,
     #[error("this address does not take {0}: the Allow header names what it takes")]
@@ -218,6 +220,7 @@ impl Failure {
             Self::Protocol(_) => ("protocol", S::BAD_REQUEST, close::PROTOCOL),
             Self::NoEnd => ("no_end", S::BAD_REQUEST, close::NORMAL),
             Self::HttpsOnly => ("https_only", S::BAD_REQUEST, close::POLICY),
+            Self::HeadTooLarge { .. } => ("head_too_large", S::REQUEST_HEADER_FIELDS_TOO_LARGE, close::POLICY),
             Self::NotFound => ("not_found", S::NOT_FOUND, close::POLICY),
             Self::Method(_) => ("method", S::METHOD_NOT_ALLOWED, close::POLICY),
             Self::Internal(_) => ("internal", S::INTERNAL_SERVER_ERROR, close::INTERNAL),

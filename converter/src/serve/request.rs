@@ -17,6 +17,7 @@ use super::{
     shutdown::Phase,
     state::App,
     trace::{self, Traced},
+    upload::short,
 };
 
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -57,10 +58,15 @@ pub(super) async fn frame(State(app): State<Arc<App>>, mut request: Request, nex
     request.extensions_mut().insert(RequestId(id.clone()));
     request.extensions_mut().insert(Traced(span.clone()));
 
-    let mut response = AssertUnwindSafe(next.run(request))
-        .catch_unwind()
-        .await
-        .unwrap_or_else(|_| Failure::Internal(String::from("the handler panicked")).into_response());
+    let limit = app.args.max_head_size;
+    let mut response = if head_size(&request) > limit.0 {
+        Failure::HeadTooLarge { limit }.into_response()
+    } else {
+        AssertUnwindSafe(next.run(request))
+            .catch_unwind()
+            .await
+            .unwrap_or_else(|_| Failure::Internal(String::from("the handler panicked")).into_response())
+    };
     if response.status() == StatusCode::METHOD_NOT_ALLOWED {
         response = other_method(response, &method);
     }
@@ -131,7 +137,7 @@ fn access(method: &Method, path: &str, response: &Response, started: Instant, id
     tracing::info!(
         request_id = id,
         trace_id = trace::id(span),
-        %method,
+        method = short(method.as_str()),
         path,
         status = response.status().as_u16(),
         code,
@@ -147,7 +153,7 @@ fn access(method: &Method, path: &str, response: &Response, started: Instant, id
 fn stack_failure(status: StatusCode, method: &Method) -> Failure {
     match status {
         StatusCode::NOT_FOUND => Failure::NotFound,
-        StatusCode::METHOD_NOT_ALLOWED => Failure::Method(method.to_string()),
+        StatusCode::METHOD_NOT_ALLOWED => Failure::Method(short(method.as_str())),
         other => Failure::Http(other, other.canonical_reason().unwrap_or("the request was refused").to_owned()),
     }
 }
@@ -157,6 +163,14 @@ fn given_id(headers: &HeaderMap) -> Option<String> {
     let id = headers.get(REQUEST_ID)?.to_str().ok()?;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(&byte);
     (!id.is_empty() && id.len() <= MAX_ID && id.bytes().all(plain)).then(|| id.to_owned())
+}
+
+/// Bytes of a request's line and headers, but for what stands between them.
+fn head_size(request: &Request) -> u64 {
+    let fields = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len());
+    let uri = request.uri();
+    let address = uri.path().len() + uri.query().map_or(0, str::len);
+    (request.method().as_str().len() + address + fields.sum::<usize>()) as u64
 }
 
 fn has_body(headers: &HeaderMap) -> bool {

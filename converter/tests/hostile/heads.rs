@@ -68,14 +68,29 @@ fn sizes() -> Vec<Case> {
     vec![
         Case::bytes("10,000 headers", get("/status", &many(10_000)), Bare(431)),
         Case::bytes("101 headers", get("/status", &many(101)), Bare(431)),
-        Case::bytes("one header of 200 kB", get("/status", &format!("X-A: {}\r\n", "a".repeat(200_000))), Bare(431)),
+        Case::bytes(
+            "one header of 200 kB",
+            get("/status", &format!("X-A: {}\r\n", "a".repeat(200_000))),
+            Problem(431, "head_too_large"),
+        ),
+        Case::bytes("one header of 1 MB", get("/status", &format!("X-A: {}\r\n", "a".repeat(1_000_000))), Bare(431)),
+        Case::bytes(
+            "one header of 60 kB",
+            get("/status", &format!("X-A: {}\r\n", "a".repeat(60_000))),
+            Answer(200, "flacship"),
+        ),
         Case::bytes("a header's name of 70 kB", get("/status", &format!("{}: a\r\n", "a".repeat(70_000))), Bare(431)),
         Case::bytes("an address of 100 kB", get(&format!("/{}", "a".repeat(100_000)), ""), Bare(414)),
-        Case::bytes("an address of 200 kB", get(&format!("/{}", "a".repeat(200_000)), ""), Bare(431)),
+        Case::bytes("an address of 200 kB", get(&format!("/{}", "a".repeat(200_000)), ""), Bare(414)),
         Case::bytes("an address of 60 kB", get(&format!("/{}", "a".repeat(60_000)), ""), Problem(404, "not_found")),
-        Case::bytes("a method of 200 kB", format!("{} / HTTP/1.1\r\n\r\n", "A".repeat(200_000)), Bare(431)),
+        Case::bytes(
+            "a method of 200 kB",
+            format!("{} / HTTP/1.1\r\n\r\n", "A".repeat(200_000)),
+            Problem(431, "head_too_large"),
+        ),
+        Case::bytes("a method of 60 kB", format!("{} / HTTP/1.1\r\n\r\n", "A".repeat(60_000)), Problem(405, "method")),
         Case::bytes("an endless line", "A".repeat(1_000_000), Bare(431)),
-        Case::bytes("10,000 empty lines before a request", "\r\n".repeat(100_000), Bare(431)),
+        Case::bytes("200,000 empty lines before a request", "\r\n".repeat(200_000), Bare(431)),
         Case::bytes(
             "an id of 10 kB",
             get("/nowhere", &format!("X-Request-Id: {}\r\n", "x".repeat(10_000))),
