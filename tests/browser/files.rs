@@ -256,7 +256,12 @@ async fn a_phone_shows_the_page_without_scrolling_sideways_and_the_dark_is_dark(
         browser.screenshot("phone.png").await;
         let fits = "return document.documentElement.scrollWidth <= 360";
         assert_eq!(browser.run(fits).await, true);
-        let dark = json!({ "features": [{ "name": "prefers-color-scheme", "value": "dark" }] });
+        // Without motion, so that no colour is on its way when the picture is taken.
+        let feature = |name: &str, value: &str| json!({ "name": name, "value": value });
+        let dark = json!({ "features": [
+            feature("prefers-color-scheme", "dark"),
+            feature("prefers-reduced-motion", "reduce"),
+        ] });
         browser.devtools("Emulation.setEmulatedMedia", dark).await;
         browser.screenshot("phone-dark.png").await;
         let back = browser.run("return getComputedStyle(document.body).backgroundColor").await;

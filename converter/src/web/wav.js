@@ -75,13 +75,24 @@ export async function peaks(file, head, count, signal) {
   const stretch = head.frames / count;
   const all = head.frames * head.frameBytes <= ALL_OF;
   const most = Math.max(1, Math.floor((all ? SLICE : PIECE) / head.frameBytes));
+  // Of a file that is read whole, one slice serves many stretches: each read of a file takes its time.
+  let kept = null;
+  const read = async (at, frames) => {
+    if (kept === null || at + frames > kept.to) {
+      const ahead = all ? Math.min(most, head.frames - at) : frames;
+      const body = await view(file, head.start + at * head.frameBytes, ahead * head.frameBytes);
+      if (body === null) return null;
+      kept = { from: at, to: at + ahead, buffer: body.buffer };
+    }
+    return new DataView(kept.buffer, (at - kept.from) * head.frameBytes, frames * head.frameBytes);
+  };
   for (let n = 0; n < count; n += 1) {
     const from = Math.floor(n * stretch);
     const to = all ? Math.max(from + 1, Math.floor((n + 1) * stretch)) : from + Math.min(most, Math.ceil(stretch));
     for (let at = from; at < Math.min(to, head.frames); at += most) {
       signal?.throwIfAborted();
       const frames = Math.min(most, to - at, head.frames - at);
-      const body = await view(file, head.start + at * head.frameBytes, frames * head.frameBytes);
+      const body = await read(at, frames);
       if (body === null) return null;
       scan(body, head, n, low, high);
     }
