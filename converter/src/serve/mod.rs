@@ -136,6 +136,7 @@ impl Error {
 pub async fn run(args: Args) -> Result<(), Error> {
     let traces = Traces::start(args.otlp_endpoint.as_ref())?;
     log_to_stderr(args.log_format, traces.as_ref());
+    process::open_as_many_files_as_may_be(args.max_streams);
     let format = args.log_format;
     let server = Server::bind(args).await?;
     let url = server.url();

@@ -1,4 +1,4 @@
-//! What the kernel says of this process, under the names that Prometheus' own client libraries use
+//! What the kernel lets this process have, and what it says of it, under the names that Prometheus' own client libraries use
 //! (<https://prometheus.io/docs/instrumenting/writing_clientlibs/#process-metrics>). Read anew for each scrape; what cannot be
 //! read is left out.
 
@@ -9,7 +9,7 @@ use std::{
 };
 
 use nix::sys::{
-    resource::{Resource, UsageWho, getrlimit, getrusage},
+    resource::{Resource, UsageWho, getrlimit, getrusage, setrlimit},
     time::TimeValLike,
 };
 use prometheus_client::{
@@ -60,6 +60,26 @@ impl Collector for Process {
             tell("process_max_fds", "File descriptors that may be open", None, &ConstGauge::new(number(limit)))?;
         }
         Ok(())
+    }
+}
+
+/// Lets the process open as many files as it may: each connection is one, and the limit that most systems start programs with
+/// is there for those that use `select`, which we do not (setrlimit(2), select(2)).
+pub(super) fn open_as_many_files_as_may_be(max_streams: u32) {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(soft, hard)| {
+        if soft < hard {
+            setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
+        }
+        Ok(hard)
+    });
+    match raised {
+        Ok(limit) if limit <= max_streams.into() => tracing::warn!(
+            limit,
+            max_streams,
+            "this process may have fewer open files than streams: raise its hard limit (ulimit -H -n) or lower --max-streams"
+        ),
+        Ok(_) => {}
+        Err(error) => tracing::warn!(%error, "the limit of open files could not be raised"),
     }
 }
 

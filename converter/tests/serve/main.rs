@@ -24,7 +24,6 @@ mod cors;
 mod early;
 mod exposition;
 mod faults;
-mod flags;
 mod harness;
 mod kills;
 mod limits;

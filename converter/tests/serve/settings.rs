@@ -5,6 +5,8 @@ use std::process::{Command, Output, Stdio};
 use clap::{CommandFactory, Parser};
 use converter::serve::Args;
 
+use crate::{process::Server, raw::Raw};
+
 #[derive(Parser)]
 struct Serve {
     #[command(flatten)]
@@ -62,4 +64,25 @@ fn a_wrong_value_is_named_and_ends_the_server() {
         assert_eq!(ended.status.code(), Some(2), "{variable}={value}: {told}");
         assert!(told.contains(flag), "{variable}={value}: {told}");
     }
+}
+
+#[tokio::test]
+async fn a_low_limit_of_open_files_is_raised_and_one_that_cannot_be_is_told() {
+    let server = |limits: &str, flags: &[&str], log: Stdio| {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("{limits}; exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_converter")]);
+        Server::start_by(command, "127.0.0.1:0", flags, log)
+    };
+    let raised = server("ulimit -S -n 64", &["--max-streams", "100"], Stdio::null());
+    let mut connections = Vec::new();
+    for _ in 0..100 {
+        let mut connection = Raw::connect(raised.address).await;
+        connection.head("GET /healthz", "").await;
+        assert!(connection.answer().await.0.starts_with("HTTP/1.1 200"));
+        connections.push(connection);
+    }
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let _low = server("ulimit -n 64", &["--max-streams", "64"], log.reopen().unwrap().into());
+    let log = std::fs::read_to_string(log.path()).unwrap();
+    assert!(log.contains("fewer open files than streams"), "{log}");
 }

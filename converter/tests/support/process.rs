@@ -22,7 +22,12 @@ impl Server {
 
     /// The same with the page at this address, and the log going there.
     pub fn start_on(listen: &str, flags: &[&str], log: Stdio) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_converter"))
+        Self::start_by(Command::new(env!("CARGO_BIN_EXE_converter")), listen, flags, log)
+    }
+
+    /// The same by a command that only lacks the converter's arguments.
+    pub fn start_by(mut command: Command, listen: &str, flags: &[&str], log: Stdio) -> Self {
+        let mut child = command
             .args(["serve", "--listen", listen, "--admin-listen", "127.0.0.1:0"])
             .args(flags)
             .stdin(Stdio::null())
