@@ -2,11 +2,10 @@
 
 use std::future::poll_fn;
 use std::io::{self, Write};
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::{Sink, SinkExt as _, StreamExt as _};
+use futures::StreamExt as _;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_tungstenite::tungstenite::{self, Message, error::ProtocolError};
 
@@ -14,12 +13,13 @@ use super::connect::{Connections, Socket};
 use super::error::{StreamError, ended};
 use super::input::{Available, Input};
 use super::meant::{Meant, Sound};
-use super::messages::{Done, Start};
+use super::messages::Done;
+use super::outgoing::Outgoing;
 use super::output::Output;
-use super::plan::{Ending, Patience, Then, plan_after, plan_pause};
+use super::plan::{Ending, Then, plan_after, plan_pause};
 use super::session::{Fault, Heard, Session};
+use super::settings::{Event, Pace, Settings};
 use crate::convert::md5_text;
-use crate::wav::{PcmFormat, Rules};
 
 /// How long a service may say nothing at all. It pings idle connections every 20 s.
 const SILENCE: Duration = Duration::from_secs(90);
@@ -31,59 +31,6 @@ const LATE_CHECKPOINT: f64 = 10.0;
 const LIVE_MESSAGE: f64 = 0.05;
 /// Bytes of a message in real time before the format is known.
 const FIRST_MESSAGE: usize = 4096;
-
-/// How a stream is sent.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// What the service is asked.
-    pub start: Start,
-    /// The format of headerless audio; none: a WAV file.
-    pub pcm: Option<PcmFormat>,
-    /// How a WAV file is read where it leaves a choice; as `start` says it.
-    pub rules: Rules,
-    /// Most bytes of a message.
-    pub message_bytes: usize,
-    /// Most bytes of input that are kept to be sent again, where it cannot be read again.
-    pub buffer: u64,
-    /// How fast.
-    pub pace: Pace,
-    /// How long to try again.
-    pub patience: Patience,
-}
-
-/// How fast audio is sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pace {
-    /// As fast as the service takes it.
-    Free,
-    /// As fast as it would be recorded. After a lost connection what was recorded meanwhile goes at once.
-    RealTime,
-}
-
-/// Something on the way.
-#[derive(Debug)]
-pub enum Event {
-    /// So many bytes of the input were sent.
-    Sent(u64),
-    /// The connection is gone; after the pause it is tried again.
-    Lost {
-        /// Why.
-        why: String,
-        /// How long is waited.
-        pause: Duration,
-    },
-    /// The connection was closed since the input is silent; it is made again as soon as there is more.
-    Silent,
-    /// The service no longer takes what it gave; all is sent again.
-    FromTheStart,
-    /// No checkpoint comes: until one does, a lost connection ends the stream.
-    Unprotected,
-    /// The stream goes on over a new connection.
-    GoesOn {
-        /// Bytes of input that need not be sent again.
-        bytes_in: u64,
-    },
-}
 
 /// A whole stream.
 #[derive(Debug)]
@@ -406,41 +353,6 @@ impl<W: Write> Run<'_, W> {
             return Err(Fault("the service's final metadata do not fit where its first were".to_owned()).into());
         }
         Ok(sound)
-    }
-}
-
-/// What is on its way to the service.
-enum Outgoing {
-    Nothing,
-    Message(Message),
-    /// Handed over, but not all of it to the system.
-    Flush,
-    /// The connection takes nothing more.
-    Broken,
-}
-
-impl Outgoing {
-    fn is_nothing(&self) -> bool {
-        matches!(self, Self::Nothing)
-    }
-
-    fn is_something(&self) -> bool {
-        matches!(self, Self::Message(_) | Self::Flush)
-    }
-
-    /// Hands the message over. Can be dropped while it waits, and called again: nothing is lost or doubled.
-    fn poll_send(
-        &mut self,
-        sink: &mut (impl Sink<Message, Error = tungstenite::Error> + Unpin),
-        context: &mut Context<'_>,
-    ) -> Poll<tungstenite::Result<()>> {
-        if let Self::Message(_) = self {
-            ready!(sink.poll_ready_unpin(context))?;
-            if let Self::Message(message) = std::mem::replace(self, Self::Flush) {
-                sink.start_send_unpin(message)?;
-            }
-        }
-        sink.poll_flush_unpin(context)
     }
 }
 
