@@ -57,6 +57,24 @@ async fn a_converter_encodes_as_its_spec_says() {
     flac_of(rounded).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_config_map_holds_a_converter_s_settings() {
+    let namespace = Namespace::restricted("settings");
+    namespace.apply(&json!({
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": { "name": "house-rules" },
+        "data": { "FLACSHIP_MAX_STREAMS": "7", "FLACSHIP_MAX_HEAD_SIZE": "4Ki" },
+    }));
+    let spec = json!({ "podTemplate": { "envFrom": [{ "configMapRef": { "name": "house-rules" } }] } });
+    let url = converter::reachable(&namespace, "annex", spec).await;
+    let client = Client::new();
+    let status: Value = client.get(format!("{url}/status")).send().await.unwrap().json().await.unwrap();
+    assert_eq!(status["limits"]["streams"], 7, "{status}");
+    let large = client.get(format!("{url}/status")).header("x-note", "a".repeat(5000)).send().await.unwrap();
+    assert_eq!(large.status(), StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+}
+
 /// The body of an answer that is a FLAC file of a known length.
 async fn flac_of(answer: Response) -> Vec<u8> {
     assert_eq!(answer.status(), StatusCode::OK);
