@@ -69,7 +69,8 @@ async fn a_config_map_holds_a_converter_s_settings() {
     let spec = json!({ "podTemplate": { "envFrom": [{ "configMapRef": { "name": "house-rules" } }] } });
     let url = converter::reachable(&namespace, "annex", spec).await;
     let client = Client::new();
-    let status: Value = client.get(format!("{url}/status")).send().await.unwrap().json().await.unwrap();
+    let status = client.get(format!("{url}/status")).send().await.unwrap().text().await.unwrap();
+    let status: Value = serde_json::from_str(&status).unwrap();
     assert_eq!(status["limits"]["streams"], 7, "{status}");
     let large = client.get(format!("{url}/status")).header("x-note", "a".repeat(5000)).send().await.unwrap();
     assert_eq!(large.status(), StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
