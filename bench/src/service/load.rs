@@ -26,6 +26,8 @@ const MESSAGES_A_SECOND: u32 = 20;
 /// Bytes in a message.
 const MESSAGE: usize = STEP * (RATE / MESSAGES_A_SECOND) as usize;
 const PERIOD: Duration = Duration::from_millis(1000 / MESSAGES_A_SECOND as u64);
+/// The time over which the streams begin, one after the other: many messages and blocks.
+const STARTS: Duration = Duration::from_secs(1);
 /// How long after its last message a stream may end and still has kept up.
 const KEPT_UP: Duration = Duration::from_secs(1);
 /// When a stream is given up.
@@ -116,8 +118,8 @@ async fn run(load: Load, server: &Server, pcm: &Bytes) -> anyhow::Result<Outcome
     let window = (window, window + Duration::from_secs(load.seconds.into()));
     let messages = ((load.warm_up + load.seconds) * MESSAGES_A_SECOND + 1) as usize;
     let streams = sockets.into_iter().enumerate().map(|(number, socket)| {
-        // Spread over a message's time, as those of people are.
-        let phase = PERIOD * u32::try_from(number).unwrap_or(0) / u32::try_from(load.streams).unwrap_or(1);
+        // As those of people, they do not begin together: else all would complete their blocks together, too.
+        let phase = STARTS * u32::try_from(number).unwrap_or(0) / u32::try_from(load.streams).unwrap_or(1);
         let part = Part { pcm: pcm.clone(), at: start_of(number, pcm.len()), messages };
         tokio::spawn(stream(load.dialect, socket, part, begin + phase, window))
     });
