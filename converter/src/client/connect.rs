@@ -146,7 +146,10 @@ fn ending(error: tungstenite::Error) -> Ending {
                 response.body().as_deref().and_then(problem).unwrap_or_else(|| reason(status, response.headers()));
             Ending::Refused { status: status.as_u16(), detail }
         }
-        tungstenite::Error::Io(error) => Ending::Unreachable(error.to_string()),
+        tungstenite::Error::Io(error) => match error.get_ref().and_then(|inner| inner.downcast_ref()) {
+            Some(rustls::Error::InvalidCertificate(why)) => Ending::Untrusted(why.to_string()),
+            _ => Ending::Unreachable(error.to_string()),
+        },
         error => Ending::Unreachable(format!("{error}: is this the address of a Flacship service?")),
     }
 }

@@ -66,6 +66,10 @@ pub enum StreamError {
 pub(super) fn ended(ending: &Ending) -> String {
     match ending {
         Ending::Unreachable(cause) => format!("no connection: {cause}"),
+        Ending::Untrusted(cause) => format!(
+            "the server's certificate is not trusted: {cause}: see that it is for the name in the address, and give its \
+             authority's certificate with --ca-file"
+        ),
         Ending::Refused { status, detail } => format!("the service refused the stream with status {status}: {detail}"),
         Ending::Lost { error: Some(error), .. } => format!("the service ended the stream: {}", error.message),
         Ending::Lost { code: Some(code), error: None, cause } if !cause.is_empty() => {

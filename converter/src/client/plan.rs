@@ -9,6 +9,8 @@ use super::messages::ServiceError;
 pub enum Ending {
     /// No connection: no route, no name, nobody listens, TLS failed.
     Unreachable(String),
+    /// The server's certificate is not trusted.
+    Untrusted(String),
     /// The service, or a proxy before it, answered the handshake with something else.
     Refused {
         /// Its HTTP status.
@@ -32,6 +34,9 @@ pub enum Ending {
 pub enum Then {
     /// Connect again and go on.
     Again,
+    /// Connect again if audio was sent before: a proxy that has just started may show another certificate for a moment.
+    /// Give up at the beginning, where a setting is more likely wrong.
+    AgainOnceBegun,
     /// Connect again as soon as there is something to send: the input was silent for too long.
     WhenThereIsMore,
     /// Connect again and begin anew: the service does not take the token.
@@ -44,6 +49,7 @@ pub enum Then {
 pub fn plan_after(ending: &Ending) -> Then {
     match ending {
         Ending::Unreachable(_) => Then::Again,
+        Ending::Untrusted(_) => Then::AgainOnceBegun,
         // What a proxy answers while the pod behind it changes, and what the service answers when it is full.
         Ending::Refused { status, .. } => match status {
             408 | 425 | 429 | 500 | 502..=504 => Then::Again,
@@ -138,6 +144,7 @@ mod tests {
             assert_eq!(plan_after(&Ending::Refused { status, detail: String::new() }), then, "{status}");
         }
         assert_eq!(plan_after(&Ending::Unreachable(String::new())), Again);
+        assert_eq!(plan_after(&Ending::Untrusted(String::new())), Then::AgainOnceBegun);
     }
 
     #[test]

@@ -146,7 +146,8 @@ impl<W: Write> Run<'_, W> {
         let then = plan_after(ending);
         match then {
             Then::Again => {}
-            Then::GiveUp => return Err(StreamError::Ended(ending.clone())),
+            Then::AgainOnceBegun if self.began.is_some() => {}
+            Then::GiveUp | Then::AgainOnceBegun => return Err(StreamError::Ended(ending.clone())),
             Then::FromTheStart => {
                 self.session.forget();
                 self.head_bytes = None;
