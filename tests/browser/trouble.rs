@@ -44,12 +44,15 @@ async fn an_early_refusal_is_seen_while_the_upload_still_goes() {
                 const form = new FormData();
                 form.append('file', new Blob([new Uint8Array({megabytes} << 20)]), 'long.wav');
                 fetch('{path}', {{ method: 'POST', body: form }})
-                    .then(async (answer) => {{ window.seen = [answer.status, (await answer.json()).code]; }})
+                    .then(async (answer) => {{
+                        const {{ code, detail }} = await answer.json();
+                        window.seen = [answer.status, code, detail];
+                    }})
                     .catch((error) => {{ window.seen = [String(error)]; }});"
             );
             browser.run(&send).await;
             let seen = browser.until("return window.seen", STEP).await;
-            assert_eq!(seen, json!([status, code]), "{path}, {megabytes} MiB");
+            assert_eq!([&seen[0], &seen[1]], [&json!(status), &json!(code)], "{path}, {megabytes} MiB: {seen}");
         }
     })
     .await;
