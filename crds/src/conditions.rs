@@ -36,8 +36,10 @@ names! {
         Progressing,
         /// Something needs a person: the message says what to change.
         Degraded,
-        /// The HorizontalPodAutoscaler can read its metric and act; present while `spec.autoscaling` is set.
+        /// The autoscaler can read its metric and act; present while `spec.autoscaling` is set.
         ScalingActive,
+        /// `spec.paused` is set: children are left alone.
+        Paused,
     }
 }
 
@@ -66,14 +68,30 @@ names! {
         NameTaken,
         /// The apiserver refused a child.
         ChildRefused,
+        /// A kind that the spec asks for is not served by this cluster.
+        ApiNotFound,
+        /// A Secret that the spec names does not exist, or lacks the key.
+        SecretNotFound,
+        /// The operator was started with a flag that forbids what the spec asks for.
+        NotAllowed,
         /// Nothing is wrong.
         AsExpected,
         /// The spec contradicts itself.
         InvalidSpec,
+        /// `spec.paused` is true.
+        PausedBySpec,
+        /// `spec.paused` is false.
+        NotPaused,
         /// The autoscaler works.
         AutoscalerActive,
         /// The autoscaler has no metric to act on.
         MetricsUnavailable,
+        /// The operator follows the live streams.
+        StreamsFollowed,
+        /// Not every pod says how many streams it has: the count only ever rises meanwhile.
+        LoadUnknown,
+        /// An annotation keeps the count from rising or falling.
+        ScalingPaused,
     }
 }
 

@@ -8,6 +8,7 @@ pub mod audioconverter;
 pub mod bytesize;
 pub mod conditions;
 pub mod conversionjob;
+pub mod duration;
 pub mod manifest;
 pub mod podtemplate;
 pub mod schema;
@@ -16,6 +17,7 @@ pub mod shared;
 pub use audioconverter::{AudioConverter, AudioConverterSpec, AudioConverterStatus};
 pub use bytesize::ByteSize;
 pub use conversionjob::{ConversionJob, ConversionJobSpec, ConversionJobStatus};
+pub use duration::Time;
 
 /// The API group of both kinds, and the prefix of every label and annotation of ours.
 pub const GROUP: &str = "flacship.dev";

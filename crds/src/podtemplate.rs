@@ -56,13 +56,14 @@ pub struct PodTemplate {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::core::<Vec<EnvFromSource>>")]
     pub env_from: Vec<EnvFromSource>,
-    /// Volumes to add to the pods. The names `spool`, `source` and `destination` are the operator's.
+    /// Volumes to add to the pods. The names `spool`, `source`, `destination`, `stream-key`, `tokens` and `tls` are the
+    /// operator's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::core::<Vec<Volume>>", length(max = 50))]
     #[x_kube(
         merge_strategy = ListMerge::Map(vec!["name".into()]),
-        validation = Rule::new("!self.exists(v, v.name in ['spool', 'source', 'destination'])")
-            .message("podTemplate.volumes: the names spool, source and destination are the operator's own: choose another name")
+        validation = Rule::new("!self.exists(v, v.name in ['spool', 'source', 'destination', 'stream-key', 'tokens', 'tls'])")
+            .message("podTemplate.volumes: the names spool, source, destination, stream-key, tokens and tls are the operator's own: choose another name")
     )]
     pub volumes: Vec<Volume>,
     /// Where the container mounts the volumes.

@@ -82,7 +82,10 @@ fn names_columns_and_scale_are_there() {
     for crd in &crds {
         assert_eq!(crd["spec"]["names"]["categories"][0], "flacship");
     }
-    assert_eq!(columns(converter), ["Ready", "Replicas", "Endpoint", "Age", "Desired", "Image", "Reason"]);
+    assert_eq!(
+        columns(converter),
+        ["Ready", "Replicas", "Streams", "Endpoint", "Age", "Desired", "Draining", "Image", "Reason"]
+    );
     assert_eq!(columns(job), ["Stage", "Progress", "Failed", "Ratio", "Age", "Complete", "Report"]);
     let scale = &converter["spec"]["versions"][0]["subresources"]["scale"];
     assert_eq!(scale["specReplicasPath"], ".spec.replicas");

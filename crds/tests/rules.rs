@@ -30,6 +30,18 @@ fn sound_converters_pass() {
         "service: {type: LoadBalancer, nodePort: 30080}",
         "autoscaling: {minReplicas: 2, maxReplicas: 2, cpu: {averageUtilization: 70}}",
         "podTemplate: {volumes: [{name: scratch, emptyDir: {}}]}",
+        "service: {type: LoadBalancer, loadBalancerClass: inner, loadBalancerSourceRanges: [192.0.2.0/24]}",
+        "service: {type: NodePort, externalTrafficPolicy: Local}",
+        "autoscaling: {maxReplicas: 3, memory: {averageUtilization: 80}}",
+        "autoscaling: {maxReplicas: 3, streams: {freeSlots: 5}}",
+        "autoscaling: {maxReplicas: 3, streams: {targetPerReplica: 1000}}",
+        "{limits: {maxStreams: 7}, autoscaling: {maxReplicas: 3, streams: {targetPerReplica: 7}}}",
+        "limits: {maxStreamDuration: 1h30m, idleTimeout: 500ms}",
+        "disruptionBudget: {}",
+        "disruptionBudget: {minAvailable: 50%}",
+        "disruptionBudget: {maxUnavailable: 2}",
+        "{ingress: {host: flac.example}, tls: {secretRef: {name: pair}}}",
+        "gateway: {parentRefs: [{name: edge}]}",
     ] {
         assert_eq!(refusals(&converter(spec)), "", "{spec}");
     }
@@ -44,6 +56,27 @@ fn converters_that_contradict_themselves_are_told_what_to_change() {
             "lower the one or raise the other",
         ),
         ("podTemplate: {volumes: [{name: spool, emptyDir: {}}]}", "choose another name"),
+        ("podTemplate: {volumes: [{name: stream-key, emptyDir: {}}]}", "choose another name"),
+        ("service: {externalTrafficPolicy: Local}", "set the type or leave the policy out"),
+        ("service: {type: NodePort, loadBalancerClass: inner}", "set the type or leave the class out"),
+        ("service: {type: NodePort, loadBalancerSourceRanges: [192.0.2.0/24]}", "set the type or leave the ranges out"),
+        ("autoscaling: {maxReplicas: 4}", "exactly one of cpu, memory and streams"),
+        (
+            "autoscaling: {maxReplicas: 4, cpu: {averageUtilization: 70}, streams: {freeSlots: 1}}",
+            "exactly one of cpu, memory and streams",
+        ),
+        ("autoscaling: {maxReplicas: 4, streams: {}}", "exactly one of targetPerReplica and freeSlots"),
+        (
+            "autoscaling: {maxReplicas: 4, streams: {targetPerReplica: 2, freeSlots: 1}}",
+            "exactly one of targetPerReplica and freeSlots",
+        ),
+        ("autoscaling: {maxReplicas: 4, streams: {targetPerReplica: 1001}}", "above limits.maxStreams"),
+        (
+            "{limits: {maxStreams: 7}, autoscaling: {maxReplicas: 3, streams: {targetPerReplica: 8}}}",
+            "above limits.maxStreams",
+        ),
+        ("disruptionBudget: {minAvailable: 1, maxUnavailable: 1}", "leave the other out"),
+        ("{gateway: {parentRefs: [{name: edge}]}, tls: {secretRef: {name: pair}}}", "end TLS at the Gateway"),
     ] {
         let refusals = refusals(&converter(spec));
         assert!(refusals.contains(words), "{spec}: {refusals}");

@@ -21,7 +21,7 @@ fn claim() -> Value {
 fn contradictions() -> Vec<(Value, &'static str)> {
     let acv = |spec: Value| converter::manifest("refused", &spec);
     let one_volume = "a volume names exactly one of persistentVolumeClaim, csi, nfs and hostPath";
-    let own_volumes = "podTemplate.volumes: the names spool, source and destination are the operator's own: \
+    let own_volumes = "podTemplate.volumes: the names spool, source, destination, stream-key, tokens and tls are the operator's own: \
         choose another name";
     let source_path = "source.path is relative to the volume: leave out a leading / and ..";
     let destination_path = "destination.path is relative to the volume: leave out a leading / and ..";

@@ -38,10 +38,12 @@ pub fn plan_status(
         observed_generation: converter.metadata.generation,
         replicas: rollout.as_ref().map_or(0, |rollout| rollout.replicas),
         ready_replicas: rollout.as_ref().map_or(0, |rollout| rollout.ready),
+        desired_replicas: wanted_replicas,
         selector: Some(labels::selector_text(&selector)),
         endpoint: applied.service.as_ref().map(|live| endpoint(valid, live)),
         image: Some(valid.image.image.clone().unwrap_or_else(|| valid.default_image.clone())),
         conditions: merged(converter, plan_conditions(&facts)),
+        ..AudioConverterStatus::default()
     }
 }
 

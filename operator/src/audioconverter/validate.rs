@@ -3,10 +3,18 @@
 //! The schema's rules refuse most contradictions before anything is stored. They are checked again here, because an
 //! object may be older than a rule.
 
+use std::time::Duration;
+
 use crds::AudioConverter;
-use crds::audioconverter::{Autoscaling, ServiceSpec, ServiceType};
+use crds::audioconverter::ServiceEncoding;
+use crds::audioconverter::access::{Auth, Tls};
+use crds::audioconverter::autoscaling::Autoscaling;
+use crds::audioconverter::exposure::{GatewaySpec, IngressSpec};
+use crds::audioconverter::limits::Limits;
+use crds::audioconverter::policies::{DisruptionBudget, NetworkPolicy, ServiceMonitor};
+use crds::audioconverter::service::{ServiceSpec, ServiceType};
 use crds::podtemplate::PodTemplate;
-use crds::shared::{Encoding, ImageSource};
+use crds::shared::ImageSource;
 use kube::ResourceExt;
 
 use super::plan;
@@ -44,25 +52,59 @@ pub struct ValidatedConverter {
     /// Image where `image` names none.
     pub default_image: String,
     /// How the FLAC is made.
-    pub encoding: Encoding,
-    /// Largest upload in bytes.
-    pub max_upload_size: u64,
+    pub encoding: ServiceEncoding,
+    /// What a client may ask for at most.
+    pub limits: Limits,
     /// Room for results that wait for their clients, all requests of a pod together, in bytes.
     pub spool_size: u64,
     /// The Service in front of the pods.
     pub service: ServiceSpec,
-    /// The autoscaler, if asked for.
+    /// The Ingress, if asked for.
+    pub ingress: Option<IngressSpec>,
+    /// The HTTPRoute, if asked for.
+    pub gateway: Option<GatewaySpec>,
+    /// How the number of pods follows the load, if it does.
     pub autoscaling: Option<Autoscaling>,
+    /// The PodDisruptionBudget, if asked for.
+    pub disruption_budget: Option<DisruptionBudget>,
+    /// The NetworkPolicy, if asked for.
+    pub network_policy: Option<NetworkPolicy>,
+    /// The ServiceMonitor, if asked for.
+    pub service_monitor: Option<ServiceMonitor>,
+    /// Who may use the converter, if not everybody.
+    pub auth: Option<Auth>,
+    /// HTTPS from the pods, if asked for.
+    pub tls: Option<Tls>,
+    /// How long a stopping pod may finish what it has.
+    pub drain: Duration,
     /// What the user adds to the pods.
     pub pod_template: Option<PodTemplate>,
+    /// Whether children are to be left alone.
+    pub paused: bool,
 }
 
 /// Checks the spec and fills in what it leaves out.
 pub fn validate(converter: &AudioConverter, default_image: &str) -> Result<ValidatedConverter, InvalidSpec> {
     // Destructured without `..`, so that a new field of the API does not compile until it is taken up here.
     // `replicas` is a decision of its own: `plan::plan_replicas`.
-    let crds::AudioConverterSpec { image, replicas: _, encoding, limits, service, autoscaling, pod_template } =
-        &converter.spec;
+    let crds::AudioConverterSpec {
+        image,
+        replicas: _,
+        encoding,
+        limits,
+        service,
+        ingress,
+        gateway,
+        autoscaling,
+        disruption_budget,
+        network_policy,
+        service_monitor,
+        auth,
+        tls,
+        drain_seconds,
+        pod_template,
+        paused,
+    } = &converter.spec;
     if let Some(Autoscaling { min_replicas, max_replicas, .. }) = *autoscaling
         && min_replicas > max_replicas
     {
@@ -75,18 +117,26 @@ pub fn validate(converter: &AudioConverter, default_image: &str) -> Result<Valid
     if let Some(volume) = volumes.into_iter().find(|volume| volume.name == super::build::deployment::SPOOL) {
         return Err(InvalidSpec::VolumeName(volume.name.clone()));
     }
-    let max_upload_size = limits.max_upload_size.bytes();
     Ok(ValidatedConverter {
         name: converter.name_any(),
         namespace: converter.namespace().unwrap_or_default(),
         image: image.clone(),
         default_image: default_image.to_owned(),
         encoding: encoding.clone(),
-        max_upload_size,
-        spool_size: plan::plan_spool(max_upload_size),
+        limits: limits.clone(),
+        spool_size: plan::plan_spool(limits.max_upload_size.bytes()),
         service: service.clone(),
+        ingress: ingress.clone(),
+        gateway: gateway.clone(),
         autoscaling: autoscaling.clone(),
+        disruption_budget: disruption_budget.clone(),
+        network_policy: network_policy.clone(),
+        service_monitor: service_monitor.clone(),
+        auth: auth.clone(),
+        tls: tls.clone(),
+        drain: Duration::from_secs(u64::try_from(*drain_seconds).unwrap_or_default()),
         pod_template: pod_template.clone(),
+        paused: *paused,
     })
 }
 
@@ -100,8 +150,8 @@ mod tests {
         let valid = fixtures::valid("{}");
         assert_eq!(valid.name, "tape.archive-9");
         assert_eq!(valid.namespace, "reels");
-        assert_eq!(valid.encoding, Encoding::default());
-        assert_eq!(valid.max_upload_size, 2 << 30);
+        assert_eq!(valid.encoding, ServiceEncoding::default());
+        assert_eq!(valid.limits, Limits::default());
         assert_eq!(valid.spool_size, 4 << 30);
         assert_eq!(valid.default_image, fixtures::IMAGE);
     }

@@ -28,8 +28,6 @@ const HTTP_PORT: i32 = 8080;
 const ADMIN_PORT: i32 = 9090;
 const SPOOL_DIR: &str = "/spool";
 
-/// How long a stopping pod may finish what it has.
-const DRAIN_TIMEOUT: Duration = Duration::from_mins(5);
 /// What a stopping pod gets on top, to close its connections before it is killed.
 const DRAIN_SLACK: Duration = Duration::from_secs(30);
 /// How long a rollout may make no progress before it counts as stuck.
@@ -81,7 +79,7 @@ fn template(converter: &ValidatedConverter) -> PodTemplateSpec {
         }),
         spec: Some(PodSpec {
             service_account_name: Some(super::service_account::name(converter)),
-            termination_grace_period_seconds: Some(seconds(DRAIN_TIMEOUT + DRAIN_SLACK)),
+            termination_grace_period_seconds: Some(seconds(converter.drain + DRAIN_SLACK)),
             volumes: Some(vec![spool(converter), stream_key::volume(converter)]),
             ..pods::pod_spec(&converter.image, container(converter))
         }),
@@ -116,14 +114,14 @@ fn container(converter: &ValidatedConverter) -> Container {
 /// Every flag of `converter serve` is a variable too, so that a pod needs no arguments.
 fn env(converter: &ValidatedConverter) -> Vec<EnvVar> {
     let variable = |flag: &str| format!("FLACSHIP_{}", flag.to_uppercase().replace('-', "_"));
-    let settings = encoding::settings(&converter.encoding).into_iter();
+    let settings = encoding::settings(&converter.encoding.encoding).into_iter();
     let mut env: Vec<EnvVar> = settings.map(|(flag, value)| pods::env(&variable(flag), value)).collect();
     env.extend([
-        pods::env("FLACSHIP_MAX_UPLOAD_SIZE", converter.max_upload_size.to_string()),
+        pods::env("FLACSHIP_MAX_UPLOAD_SIZE", converter.limits.max_upload_size.bytes().to_string()),
         pods::env("FLACSHIP_STREAM_KEY_FILE", stream_key::file()),
         pods::env("FLACSHIP_SPOOL_DIR", SPOOL_DIR),
         pods::env("FLACSHIP_SPOOL_SIZE", converter.spool_size.to_string()),
-        pods::env("FLACSHIP_DRAIN_SECONDS", format!("{}s", DRAIN_TIMEOUT.as_secs())),
+        pods::env("FLACSHIP_DRAIN_SECONDS", format!("{}s", converter.drain.as_secs())),
     ]);
     env
 }

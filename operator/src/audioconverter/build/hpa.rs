@@ -15,9 +15,11 @@ pub fn name(converter: &ValidatedConverter) -> String {
     names::child(&converter.name, "", names::MAX_SUBDOMAIN)
 }
 
-/// None without `spec.autoscaling`.
+/// None without `spec.autoscaling`, and where the operator itself follows the streams.
 pub fn build(converter: &ValidatedConverter) -> Option<HorizontalPodAutoscaler> {
     let wanted = converter.autoscaling.as_ref()?;
+    let resource = wanted.cpu.as_ref().map(|target| ("cpu", target));
+    let (resource, target) = resource.or_else(|| wanted.memory.as_ref().map(|target| ("memory", target)))?;
     Some(HorizontalPodAutoscaler {
         metadata: super::meta(converter, name(converter)),
         spec: Some(HorizontalPodAutoscalerSpec {
@@ -31,10 +33,10 @@ pub fn build(converter: &ValidatedConverter) -> Option<HorizontalPodAutoscaler> 
             metrics: Some(vec![MetricSpec {
                 type_: "Resource".to_owned(),
                 resource: Some(ResourceMetricSource {
-                    name: "cpu".to_owned(),
+                    name: resource.to_owned(),
                     target: MetricTarget {
                         type_: "Utilization".to_owned(),
-                        average_utilization: Some(wanted.cpu.average_utilization),
+                        average_utilization: Some(target.average_utilization),
                         ..MetricTarget::default()
                     },
                 }),
