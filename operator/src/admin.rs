@@ -12,6 +12,7 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::leader::Gate;
 use crate::metrics::Metrics;
 
 /// How many parts the operator still waits for before it is ready.
@@ -44,20 +45,27 @@ impl Ready {
     }
 }
 
-#[derive(Clone)]
-struct Admin {
-    readiness: Arc<Readiness>,
-    metrics: Arc<Metrics>,
-    shutdown: CancellationToken,
+/// What the routes tell of.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    /// Whether all is there that reconciles need.
+    pub readiness: Arc<Readiness>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// Cancelled when the operator begins to stop.
+    pub shutdown: CancellationToken,
+    /// Whether this operator leads.
+    pub gate: Gate,
 }
 
-/// The routes. Not ready are an operator that has not seen all its objects yet, and one that is stopping.
-pub fn router(readiness: Arc<Readiness>, metrics: Arc<Metrics>, shutdown: CancellationToken) -> Router {
+/// The routes. Not ready are an operator that has not seen all its objects yet, and one that is stopping; one that stands by
+/// is, as it could lead at once.
+pub fn router(admin: Admin) -> Router {
     Router::new()
         .route("/livez", get(async || "ok\n"))
         .route("/readyz", get(readyz))
         .route("/metrics", get(text))
-        .with_state(Admin { readiness, metrics, shutdown })
+        .with_state(admin)
 }
 
 /// Serves the routes on `address` until `stop`.
@@ -79,6 +87,7 @@ async fn readyz(State(admin): State<Admin>) -> (StatusCode, &'static str) {
 
 async fn text(State(admin): State<Admin>) -> impl IntoResponse {
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    admin.metrics.set_leading(admin.gate.is_held());
     ([(header::CONTENT_TYPE, kind)], admin.metrics.text())
 }
 
@@ -90,8 +99,12 @@ mod tests {
     async fn readiness_follows_the_parts_and_the_shutdown() {
         let readiness = Arc::new(Readiness::default());
         let (first, second) = (readiness.part(), readiness.part());
-        let admin =
-            Admin { readiness: Arc::clone(&readiness), metrics: Arc::default(), shutdown: CancellationToken::new() };
+        let admin = Admin {
+            readiness: Arc::clone(&readiness),
+            metrics: Arc::default(),
+            shutdown: CancellationToken::new(),
+            gate: Gate::shut(),
+        };
         let code = async || readyz(State(admin.clone())).await.0.as_u16();
         assert_eq!(code().await, 503);
         first.mark();

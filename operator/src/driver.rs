@@ -18,7 +18,7 @@ use tracing::Instrument;
 
 use crate::admin::Ready;
 use crate::context::Context;
-use crate::errors::Categorised;
+use crate::errors::{Categorised, NOT_LEADING};
 use crate::{invalid, names};
 
 mod watches;
@@ -32,6 +32,9 @@ const RESYNC: Duration = Duration::from_mins(5);
 const RECONCILE_TIMEOUT: Duration = Duration::from_mins(2);
 /// Changes that come within this time of each other make one reconcile.
 const DEBOUNCE: Duration = Duration::from_millis(50);
+
+/// When an object is looked at again whose reconcile lost the right to write on its way.
+const AFTER_REFUSAL: Duration = Duration::from_secs(5);
 
 /// A kind of ours.
 pub trait Kind:
@@ -63,7 +66,8 @@ struct Failure {
 /// Runs `reconcile` for each object of `watches` that asks for it, until `shutdown`; what runs then runs to its
 /// end. `ready` is told when the first list of objects is there.
 ///
-/// Objects that are being deleted are left to the garbage collector: they are never reconciled.
+/// Objects that are being deleted are left to the garbage collector: they are never reconciled. While this operator does
+/// not lead, none is; when it begins to, all are.
 pub async fn drive<K, Run, Fut, E>(
     watches: Watches<K>,
     ctx: Arc<Context>,
@@ -87,6 +91,7 @@ pub async fn drive<K, Run, Fut, E>(
     let reconcile = Arc::new(reconcile);
     controller
         .with_config(settings)
+        .reconcile_all_on(ctx.gate.gains())
         .graceful_shutdown_on(shutdown.cancelled_owned())
         .run(
             move |object: Arc<DeserializeGuard<K>>, ctx: Arc<Context>| {
@@ -126,7 +131,8 @@ where
     Fut: Future<Output = Result<Action, E>>,
     E: Categorised,
 {
-    if object.meta().deletion_timestamp.is_some() {
+    // Who stands by does nothing; when it leads, it reconciles everything.
+    if object.meta().deletion_timestamp.is_some() || !ctx.gate.is_held() {
         return Ok(Action::await_change());
     }
     let start = Instant::now();
@@ -152,6 +158,11 @@ where
         Err(Failure { category: "timeout", message: format!("not done within {} s", RECONCILE_TIMEOUT.as_secs()) })
     });
     match &outcome {
+        // No fault of the object's. If the gate opens again before anybody notices, this is what is missing.
+        Err(error) if error.category == NOT_LEADING => {
+            tracing::debug!(kind = K::NAME, namespace = object.namespace(), resource = object.name_any(), "{error}");
+            return Ok(Action::requeue(AFTER_REFUSAL));
+        }
         Ok(_) => {
             ctx.backoff.succeeded(&key(object.as_ref()));
             ctx.metrics.reconciled(K::NAME, start.elapsed());

@@ -2,11 +2,16 @@
 
 use std::time::Duration;
 
+use crate::leader::NotLeading;
+
 /// An error of a reconcile.
 pub trait Categorised: std::error::Error {
     /// A word of a small, closed set, for a metric's label.
     fn category(&self) -> &'static str;
 }
+
+/// The category of a write that was refused because this operator does not lead.
+pub const NOT_LEADING: &str = "not_leading";
 
 /// Longest time that one request to the apiserver may take, retries of the client included.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(15);
@@ -85,6 +90,7 @@ fn kube_category(error: &kube::Error) -> &'static str {
         Some(429) => "throttled",
         Some(500..) => "apiserver",
         Some(_) => "other",
+        None if NotLeading::caused(error) => NOT_LEADING,
         None => "transport",
     }
 }

@@ -6,8 +6,10 @@
 
 pub mod admin;
 pub mod apply;
+pub mod args;
 pub mod audioconverter;
 pub mod backoff;
+pub mod client;
 pub mod conditions;
 pub mod context;
 pub mod conversionjob;
@@ -19,6 +21,7 @@ pub mod events;
 pub mod fields;
 pub mod invalid;
 pub mod labels;
+pub mod leader;
 pub mod metrics;
 pub mod names;
 pub mod pods;
@@ -26,3 +29,4 @@ pub mod quantity;
 pub mod run;
 pub mod status;
 pub mod telemetry;
+pub mod transport;

@@ -7,8 +7,11 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+
+use crate::transport::Call;
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Outcome {
@@ -31,6 +34,19 @@ struct Error {
 struct Write {
     kind: String,
     verb: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Request {
+    verb: &'static str,
+    resource: String,
+    code: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct RequestKind {
+    verb: &'static str,
+    resource: String,
 }
 
 /// A write to the apiserver.
@@ -64,6 +80,15 @@ pub struct Metrics {
     durations: Family<Kind, Histogram>,
     errors: Family<Error, Counter<u64, AtomicU64>>,
     writes: Family<Write, Counter>,
+    requests: Family<Request, Counter>,
+    request_durations: Family<RequestKind, Histogram>,
+    leader: Gauge,
+}
+
+impl std::fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
 }
 
 impl Default for Metrics {
@@ -75,11 +100,27 @@ impl Default for Metrics {
         });
         let errors = Family::default();
         let writes = Family::default();
+        let requests = Family::default();
+        let request_durations = Family::<RequestKind, Histogram>::new_with_constructor(|| {
+            Histogram::new([0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0])
+        });
+        let leader = Gauge::default();
         registry.register("reconciles", "Reconciles by kind and outcome", reconciles.clone());
         registry.register("reconcile_duration_seconds", "How long reconciles take, by kind", durations.clone());
         registry.register("errors", "Failed reconciles and watches by kind and category", errors.clone());
         registry.register("writes", "Writes to the apiserver by kind of object and verb", writes.clone());
-        Self { registry, reconciles, durations, errors, writes }
+        registry.register(
+            "requests",
+            "Requests to the apiserver by verb, resource and HTTP status; refused: not sent, as this operator does not lead",
+            requests.clone(),
+        );
+        registry.register(
+            "request_duration_seconds",
+            "How long the apiserver takes to begin its answers, by verb and resource",
+            request_durations.clone(),
+        );
+        registry.register("leader", "1 if this operator writes, 0 if it stands by", leader.clone());
+        Self { registry, reconciles, durations, errors, writes, requests, request_durations, leader }
     }
 }
 
@@ -105,6 +146,18 @@ impl Metrics {
     /// A write to an object of `kind` was taken by the apiserver.
     pub fn wrote(&self, kind: &str, verb: Verb) {
         self.writes.get_or_create(&Write { kind: kind.to_owned(), verb: verb.as_str() }).inc();
+    }
+
+    /// A request to the apiserver was answered with `code` after `took`, or not at all, which `code` then says in a word.
+    pub fn requested(&self, call: &Call, code: &str, took: Duration) {
+        let Call { verb, resource } = call.clone();
+        self.requests.get_or_create(&Request { verb, resource: resource.clone(), code: code.to_owned() }).inc();
+        self.request_durations.get_or_create(&RequestKind { verb, resource }).observe(took.as_secs_f64());
+    }
+
+    /// Whether this operator leads.
+    pub fn set_leading(&self, leads: bool) {
+        self.leader.set(i64::from(leads));
     }
 
     /// All of it as OpenMetrics text.

@@ -1,53 +1,35 @@
-//! `operator run`: both controllers and the admin port, from the first line to a clean end.
+//! `operator run`: both controllers, the election and the admin port, from the first line to a clean end.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::Args;
-use jiff::SignedDuration;
-use kube::Client;
+use kube::Api;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::admin::{self, Readiness};
-use crate::context::{Config, Context};
+use crate::admin::{self, Admin, Readiness};
+pub use crate::args::RunArgs;
+use crate::client::{ClientSettings, client};
+use crate::context::Context;
+use crate::leader::{Election, Gate};
 use crate::metrics::Metrics;
-use crate::telemetry::{self, LogFormat};
-use crate::{audioconverter, conversionjob};
+use crate::{audioconverter, conversionjob, telemetry};
 
-/// What `operator run` can be told.
-#[derive(Args, Clone, Debug)]
-pub struct RunArgs {
-    /// Image of the converter for resources that name none, for example registry.example/flacship/converter:1.0
-    #[arg(long, env = "FLACSHIP_CONVERTER_IMAGE", value_name = "IMAGE")]
-    pub converter_image: String,
-    /// Address of /livez, /readyz and /metrics
-    #[arg(long, env = "FLACSHIP_LISTEN", value_name = "ADDRESS", default_value = "0.0.0.0:8081")]
-    pub listen: SocketAddr,
-    /// How many objects of a kind are worked on at once
-    #[arg(long, env = "FLACSHIP_CONCURRENCY", value_name = "COUNT", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
-    pub concurrency: u16,
-    /// How long work under way may go on after SIGTERM; keep it below the pod's terminationGracePeriodSeconds
-    #[arg(long, env = "FLACSHIP_DRAIN_TIMEOUT", value_name = "DURATION", default_value = "20s", value_parser = duration)]
-    pub drain_timeout: Duration,
-    /// How log lines look; RUST_LOG chooses what is logged
-    #[arg(long, env = "FLACSHIP_LOG_FORMAT", value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
-    pub log_format: LogFormat,
-}
-
-/// Reads `20s`, `1m 30s` and the like.
-fn duration(text: &str) -> Result<Duration, String> {
-    let hint = || format!("{text:?} is no time: write a number with a unit, for example 20s or 2m");
-    let parsed: SignedDuration = text.parse().map_err(|_| hint())?;
-    Duration::try_from(parsed).map_err(|_| hint())
-}
+/// Longest time until an answer of the apiserver begins, tried again or not.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Why the operator could not start or had to end.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// No cluster to talk to.
+    /// Flags that contradict each other.
+    #[error("{0}")]
+    Settings(String),
+    /// No cluster is named.
     #[error("no cluster: {0}; inside a cluster the pod needs a ServiceAccount, outside one KUBECONFIG names a file")]
+    Config(#[source] Box<kube::config::InferConfigError>),
+    /// No cluster to talk to.
+    #[error("no client for the cluster: {0}")]
     Client(#[source] Box<kube::Error>),
     /// The admin port cannot be served.
     #[error("cannot serve on {address}: {source}")]
@@ -64,41 +46,75 @@ pub enum RunError {
 
 /// Runs the operator until SIGTERM or SIGINT.
 pub async fn run(args: RunArgs) -> Result<(), RunError> {
-    let RunArgs { converter_image, listen, concurrency, drain_timeout, log_format } = args;
-    telemetry::init(log_format);
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), converter_image, "Starting");
-    let client = Client::try_default().await.map_err(|error| RunError::Client(Box::new(error)))?;
+    telemetry::init(args.log_format);
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), converter_image = args.converter_image, "Starting");
+    let election = args.lease.settings().map_err(RunError::Settings)?;
+    let cluster = kube::Config::infer().await.map_err(|error| RunError::Config(Box::new(error)))?;
 
-    let shutdown = CancellationToken::new();
-    let stop_admin = CancellationToken::new();
     let metrics = Arc::new(Metrics::default());
-    let readiness = Arc::new(Readiness::default());
-    let config = Config { converter_image, concurrency };
-    let context = || Context::new(client.clone(), config.clone(), Arc::clone(&metrics));
+    let gate = if election.is_some() { Gate::shut() } else { Gate::open() };
+    let with_gate = |gate| {
+        let settings = ClientSettings { gate, metrics: Arc::clone(&metrics), timeout: ANSWER_TIMEOUT };
+        client(&cluster, settings).map_err(|error| RunError::Client(Box::new(error)))
+    };
+    let gated = with_gate(gate.clone())?;
+    // The Lease has a client and connections of its own: its writes make the gate, and must not queue behind others.
+    let election = match election {
+        Some(settings) => {
+            let namespace = args.lease.lease_namespace.as_deref().unwrap_or(&cluster.default_namespace);
+            let leases = Api::namespaced(with_gate(Gate::open())?, namespace);
+            Some(Election::new(leases, settings, gate.clone()))
+        }
+        None => None,
+    };
 
+    let (shutdown, resign, stop_admin) = (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
+    let readiness = Arc::new(Readiness::default());
+    let context = || Context::new(gated.clone(), args.config(), Arc::clone(&metrics), gate.clone());
     let controllers = async {
         tokio::join!(
             audioconverter::run(context(), readiness.part(), shutdown.clone()),
             conversionjob::run(context(), readiness.part(), shutdown.clone()),
         );
     };
-    let router = admin::router(Arc::clone(&readiness), Arc::clone(&metrics), shutdown.clone());
-    let admin = admin::serve(listen, router, stop_admin.clone());
-    let stopping = stop(&shutdown, drain_timeout);
+    let election = tokio::spawn({
+        let resign = resign.clone();
+        async move {
+            match election {
+                Some(election) => election.run(resign).await,
+                None => resign.cancelled().await,
+            }
+        }
+    });
+    let admin = Admin {
+        readiness: Arc::clone(&readiness),
+        metrics: Arc::clone(&metrics),
+        shutdown: shutdown.clone(),
+        gate: gate.clone(),
+    };
+    let admin = admin::serve(args.listen, admin::router(admin), stop_admin.clone());
+    let stopping = stop(&shutdown, args.drain_timeout);
 
     tokio::pin!(controllers, admin, stopping);
-    let mut outcome = Ok(());
-    tokio::select! {
-        () = &mut controllers => {}
+    let outcome = tokio::select! {
+        () = &mut controllers => Ok(()),
         result = &mut admin => {
             shutdown.cancel();
-            return result.map_err(|source| RunError::Listen { address: listen, source });
+            result.map_err(|source| RunError::Listen { address: args.listen, source })
         }
-        result = &mut stopping => outcome = result,
+        result = &mut stopping => result,
+    };
+    // Work that is still under way writes no more once another may lead.
+    gate.close();
+    resign.cancel();
+    if election.await.is_err() {
+        tracing::error!("The election ended in a panic");
     }
     stop_admin.cancel();
-    // Connections of /metrics that stay open must not keep the process.
-    let _ = tokio::time::timeout(Duration::from_secs(1), admin).await;
+    if outcome.is_ok() {
+        // Connections of /metrics that stay open must not keep the process.
+        let _ = tokio::time::timeout(Duration::from_secs(1), admin).await;
+    }
     outcome
 }
 
@@ -115,18 +131,4 @@ async fn stop(shutdown: &CancellationToken, drain_timeout: Duration) -> Result<(
     tokio::time::sleep(drain_timeout).await;
     tracing::warn!("Stopping now: work was still under way after the drain timeout");
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_time_has_a_unit() {
-        assert_eq!(duration("20s"), Ok(Duration::from_secs(20)));
-        assert_eq!(duration("1m 30s"), Ok(Duration::from_secs(90)));
-        for text in ["", "20", "-5s", "soon"] {
-            assert!(duration(text).unwrap_err().contains("for example 20s"), "{text}");
-        }
-    }
 }

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::validate::{ValidatedJob, validate};
 use crate::context::{Config, Context};
+use crate::leader::Gate;
 
 /// A job with odd names, so that a swapped name, instance or namespace fails a test. `spec` is YAML.
 pub fn job(spec: &str) -> ConversionJob {
@@ -82,8 +83,8 @@ impl FakeCluster {
             let (code, body) = fake.reply(&format!("{} {}", request.method(), request.uri()));
             std::future::ready(Response::builder().status(code).body(Body::from(body)))
         });
-        let config = Config { converter_image: "registry.example/converter:1".to_owned(), concurrency: 1 };
-        Context::new(Client::new(service, "default"), config, Arc::default())
+        let config = Config { concurrency: 1, ..Config::with_image("registry.example/converter:1") };
+        Context::new(Client::new(service, "default"), config, Arc::default(), Gate::open())
     }
 
     fn reply(&self, request: &str) -> (u16, Vec<u8>) {
