@@ -9,6 +9,7 @@ use jiff::SignedDuration;
 use crate::context::Config;
 use crate::leader::Settings;
 use crate::names::short_hash;
+use crate::scope::Scope;
 use crate::telemetry::LogFormat;
 
 /// What `operator run` can be told.
@@ -23,6 +24,17 @@ pub struct RunArgs {
     /// How many objects of a kind are worked on at once
     #[arg(long, env = "FLACSHIP_CONCURRENCY", value_name = "COUNT", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
     pub concurrency: u16,
+    /// Namespaces whose resources are looked after, with commas between; without, those of all namespaces. The operator
+    /// needs its rights in these namespaces only: see config/namespaced
+    #[arg(long, env = "FLACSHIP_NAMESPACES", value_name = "NAMES", value_delimiter = ',')]
+    pub namespaces: Vec<String>,
+    /// Label selector of the resources that are looked after, as kubectl -l takes it, for example shard=a; without, all
+    /// are. Operators that share out resources like this need a --lease-name each
+    #[arg(long, env = "FLACSHIP_SELECTOR", value_name = "SELECTOR")]
+    pub selector: Option<String>,
+    /// How often the cluster is asked whether it serves HTTPRoutes and ServiceMonitors
+    #[arg(long, env = "FLACSHIP_API_CHECK_PERIOD", value_name = "DURATION", default_value = "30s", value_parser = duration)]
+    pub api_check_period: Duration,
     /// How long work under way may go on after SIGTERM; keep it below the pod's terminationGracePeriodSeconds
     #[arg(long, env = "FLACSHIP_DRAIN_TIMEOUT", value_name = "DURATION", default_value = "20s", value_parser = duration)]
     pub drain_timeout: Duration,
@@ -47,6 +59,7 @@ impl RunArgs {
     pub fn config(&self) -> Config {
         Config {
             converter_image: self.converter_image.clone(),
+            scope: Scope::new(&self.namespaces, self.selector.as_deref()),
             concurrency: self.concurrency,
             allow_service_account_name: self.allow_service_account_name,
             allow_host_path: self.allow_host_path,
@@ -157,6 +170,13 @@ mod tests {
         let other = args(&[]).unwrap().lease.settings().unwrap().unwrap();
         assert_ne!(lease.identity, other.identity);
         assert!(args(&["--renew-deadline=10s"]).unwrap().lease.settings().is_err());
+    }
+
+    #[test]
+    fn namespaces_come_with_commas() {
+        let scope = args(&["--namespaces=night,attic", "--selector=shard=a"]).unwrap().config().scope;
+        assert_eq!(scope.namespaces(), ["attic", "night"]);
+        assert!(args(&[]).unwrap().config().scope.namespaces().is_empty());
     }
 
     #[test]

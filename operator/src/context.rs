@@ -4,16 +4,21 @@ use std::sync::Arc;
 
 use kube::Client;
 
+use crate::apis::Apis;
 use crate::backoff::Backoff;
+use crate::driver::Queue;
 use crate::events::Events;
 use crate::leader::Gate;
 use crate::metrics::Metrics;
+use crate::scope::Scope;
 
 /// What the operator was started with, as far as reconciles care.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Image of the converter where a resource names none: the one that this operator was released with.
     pub converter_image: String,
+    /// Which objects are this operator's.
+    pub scope: Scope,
     /// How many objects of a kind are worked on at once.
     pub concurrency: u16,
     /// Whether a podTemplate may name a ServiceAccount, whose rights the pods then have.
@@ -27,11 +32,27 @@ impl Config {
     pub fn with_image(converter_image: impl Into<String>) -> Self {
         Self {
             converter_image: converter_image.into(),
+            scope: Scope::default(),
             concurrency: 16,
             allow_service_account_name: true,
             allow_host_path: true,
         }
     }
+}
+
+/// What all controllers share.
+#[derive(Clone)]
+pub struct Shared {
+    /// The client, whose writes ask `gate`.
+    pub client: Client,
+    /// What the operator was started with.
+    pub config: Config,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// Whether this operator writes at this moment.
+    pub gate: Gate,
+    /// Which kinds the cluster serves, of those that not every one does.
+    pub apis: Arc<Apis>,
 }
 
 /// What every reconcile of one controller shares.
@@ -46,14 +67,28 @@ pub struct Context {
     pub metrics: Arc<Metrics>,
     /// Whether this operator writes at this moment. The client asks it before each write; reconciles do not begin without.
     pub gate: Gate,
+    /// Which kinds the cluster serves, of those that not every one does.
+    pub apis: Arc<Apis>,
     /// The pace of tries after errors, an entry an object.
     pub backoff: Backoff,
+    /// What waits for its reconcile.
+    pub queue: Arc<Queue>,
 }
 
 impl Context {
-    /// A context for the controller of one kind. `gate` is the one that `client` asks.
-    pub fn new(client: Client, config: Config, metrics: Arc<Metrics>, gate: Gate) -> Arc<Self> {
+    /// A context for the controller of one kind.
+    pub fn new(shared: Shared) -> Arc<Self> {
+        let Shared { client, config, metrics, gate, apis } = shared;
         let events = Events::new(client.clone());
-        Arc::new(Self { client, config, events, metrics, gate, backoff: Backoff::default() })
+        Arc::new(Self {
+            client,
+            config,
+            events,
+            metrics,
+            gate,
+            apis,
+            backoff: Backoff::default(),
+            queue: Arc::default(),
+        })
     }
 }

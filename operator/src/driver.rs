@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
+use futures::future::try_join_all;
 use k8s_openapi::NamespaceResourceScope;
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::{self, Action};
@@ -21,8 +22,11 @@ use crate::context::Context;
 use crate::errors::{Categorised, NOT_LEADING};
 use crate::{invalid, names};
 
+mod merge;
+mod queue;
 mod watches;
 
+pub use queue::Queue;
 use watches::describe_watch;
 pub use watches::{Watches, children, controller};
 
@@ -64,7 +68,7 @@ struct Failure {
 }
 
 /// Runs `reconcile` for each object of `watches` that asks for it, until `shutdown`; what runs then runs to its
-/// end. `ready` is told when the first list of objects is there.
+/// end. `ready` is told when the first lists of objects and of all that wakes them are there.
 ///
 /// Objects that are being deleted are left to the garbage collector: they are never reconciled. While this operator does
 /// not lead, none is; when it begins to, all are.
@@ -80,9 +84,9 @@ pub async fn drive<K, Run, Fut, E>(
     Fut: Future<Output = Result<Action, E>> + Send + 'static,
     E: Categorised + Send + 'static,
 {
-    let Watches { controller, listed } = watches;
+    let Watches { controller, listed, synced, .. } = watches;
     tokio::spawn(async move {
-        if let Ok(objects) = listed.await {
+        if let (Ok(objects), Ok(_)) = (listed.await, try_join_all(synced).await) {
             tracing::info!(kind = K::NAME, objects, "Watching");
             ready.mark();
         }
@@ -131,9 +135,14 @@ where
     Fut: Future<Output = Result<Action, E>>,
     E: Categorised,
 {
+    let (waited, queued) = ctx.queue.left(object.namespace().as_deref(), &object.name_any());
+    ctx.metrics.set_queued(K::NAME, queued);
     // Who stands by does nothing; when it leads, it reconciles everything.
     if object.meta().deletion_timestamp.is_some() || !ctx.gate.is_held() {
         return Ok(Action::await_change());
+    }
+    if let Some(waited) = waited {
+        ctx.metrics.waited(K::NAME, waited);
     }
     let start = Instant::now();
     let span = tracing::info_span!(
@@ -175,8 +184,12 @@ where
 /// Counts and logs what went wrong outside a reconcile; a failed reconcile has been reported by then.
 fn report<K: Kind>(ctx: &Context, error: Option<&controller::Error<Failure, watcher::Error>>) {
     match error {
-        // An object that is not found was deleted while its reconcile was waiting.
-        None | Some(controller::Error::ReconcilerFailed(..) | controller::Error::ObjectNotFound(_)) => {}
+        None | Some(controller::Error::ReconcilerFailed(..)) => {}
+        // It was deleted while its reconcile was waiting, or is another operator's.
+        Some(controller::Error::ObjectNotFound(object)) => {
+            let (_, queued) = ctx.queue.left(object.namespace.as_deref(), &object.name);
+            ctx.metrics.set_queued(K::NAME, queued);
+        }
         Some(controller::Error::QueueError(error)) => {
             ctx.metrics.error(K::NAME, "watch");
             tracing::warn!(kind = K::NAME, "A watch failed and is begun again: {}", describe_watch(error));

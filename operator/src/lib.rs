@@ -5,6 +5,7 @@
 //! Events, metrics, the loop around a reconcile) lives beside the folders, once.
 
 pub mod admin;
+pub mod apis;
 pub mod apply;
 pub mod args;
 pub mod audioconverter;
@@ -27,6 +28,7 @@ pub mod names;
 pub mod pods;
 pub mod quantity;
 pub mod run;
+pub mod scope;
 pub mod status;
 pub mod telemetry;
 pub mod transport;

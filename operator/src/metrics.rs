@@ -25,6 +25,11 @@ struct Kind {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Watched {
+    kind: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Error {
     kind: &'static str,
     category: &'static str,
@@ -83,6 +88,9 @@ pub struct Metrics {
     requests: Family<Request, Counter>,
     request_durations: Family<RequestKind, Histogram>,
     leader: Gauge,
+    queued: Family<Kind, Gauge>,
+    waits: Family<Kind, Histogram>,
+    lists_again: Family<Watched, Counter>,
 }
 
 impl std::fmt::Debug for Metrics {
@@ -105,6 +113,11 @@ impl Default for Metrics {
             Histogram::new([0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0])
         });
         let leader = Gauge::default();
+        let queued = Family::default();
+        let waits = Family::<Kind, Histogram>::new_with_constructor(|| {
+            Histogram::new([0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0])
+        });
+        let lists_again = Family::default();
         registry.register("reconciles", "Reconciles by kind and outcome", reconciles.clone());
         registry.register("reconcile_duration_seconds", "How long reconciles take, by kind", durations.clone());
         registry.register("errors", "Failed reconciles and watches by kind and category", errors.clone());
@@ -120,7 +133,26 @@ impl Default for Metrics {
             request_durations.clone(),
         );
         registry.register("leader", "1 if this operator writes, 0 if it stands by", leader.clone());
-        Self { registry, reconciles, durations, errors, writes, requests, request_durations, leader }
+        registry.register("queue_depth", "Objects that wait for their reconcile, by kind", queued.clone());
+        registry.register("queue_wait_seconds", "How long objects wait for their reconcile, by kind", waits.clone());
+        registry.register(
+            "watch_restarts",
+            "Watches that lost their place and listed everything again, by kind of the watched objects",
+            lists_again.clone(),
+        );
+        Self {
+            registry,
+            reconciles,
+            durations,
+            errors,
+            writes,
+            requests,
+            request_durations,
+            leader,
+            queued,
+            waits,
+            lists_again,
+        }
     }
 }
 
@@ -153,6 +185,21 @@ impl Metrics {
         let Call { verb, resource } = call.clone();
         self.requests.get_or_create(&Request { verb, resource: resource.clone(), code: code.to_owned() }).inc();
         self.request_durations.get_or_create(&RequestKind { verb, resource }).observe(took.as_secs_f64());
+    }
+
+    /// So many objects of `kind` wait for their reconcile.
+    pub fn set_queued(&self, kind: &'static str, count: usize) {
+        self.queued.get_or_create(&Kind { kind }).set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// An object of `kind` waited so long for its reconcile.
+    pub fn waited(&self, kind: &'static str, time: Duration) {
+        self.waits.get_or_create(&Kind { kind }).observe(time.as_secs_f64());
+    }
+
+    /// A watch on objects of `kind` lost its place.
+    pub fn listed_again(&self, kind: &str) {
+        self.lists_again.get_or_create(&Watched { kind: kind.to_owned() }).inc();
     }
 
     /// Whether this operator leads.

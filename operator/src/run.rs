@@ -9,9 +9,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::{self, Admin, Readiness};
+use crate::apis::Apis;
 pub use crate::args::RunArgs;
 use crate::client::{ClientSettings, client};
-use crate::context::Context;
+use crate::context::{Context, Shared};
 use crate::leader::{Election, Gate};
 use crate::metrics::Metrics;
 use crate::{audioconverter, conversionjob, telemetry};
@@ -70,11 +71,24 @@ pub async fn run(args: RunArgs) -> Result<(), RunError> {
 
     let (shutdown, resign, stop_admin) = (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
     let readiness = Arc::new(Readiness::default());
-    let context = || Context::new(gated.clone(), args.config(), Arc::clone(&metrics), gate.clone());
+    let apis = Arc::new(Apis::default());
+    let shared = Shared {
+        client: gated.clone(),
+        config: args.config(),
+        metrics: Arc::clone(&metrics),
+        gate: gate.clone(),
+        apis: Arc::clone(&apis),
+    };
+    let (converters_ready, jobs_ready) = (readiness.part(), readiness.part());
     let controllers = async {
+        tokio::select! {
+            () = apis.first(&gated) => {}
+            () = shutdown.cancelled() => return,
+        }
         tokio::join!(
-            audioconverter::run(context(), readiness.part(), shutdown.clone()),
-            conversionjob::run(context(), readiness.part(), shutdown.clone()),
+            audioconverter::run(Context::new(shared.clone()), converters_ready, shutdown.clone()),
+            conversionjob::run(Context::new(shared), jobs_ready, shutdown.clone()),
+            apis.follow(&gated, args.api_check_period, shutdown.clone()),
         );
     };
     let election = tokio::spawn({
@@ -86,12 +100,7 @@ pub async fn run(args: RunArgs) -> Result<(), RunError> {
             }
         }
     });
-    let admin = Admin {
-        readiness: Arc::clone(&readiness),
-        metrics: Arc::clone(&metrics),
-        shutdown: shutdown.clone(),
-        gate: gate.clone(),
-    };
+    let admin = Admin { readiness, metrics: Arc::clone(&metrics), shutdown: shutdown.clone(), gate: gate.clone() };
     let admin = admin::serve(args.listen, admin::router(admin), stop_admin.clone());
     let stopping = stop(&shutdown, args.drain_timeout);
 

@@ -76,19 +76,18 @@ impl Categorised for Error {
 
 /// Runs the controller until `shutdown`. Every child is watched, so that a change or deletion heals at once.
 pub async fn run(ctx: Arc<Context>, ready: Ready, shutdown: CancellationToken) {
-    let client = &ctx.client;
-    let (deployments, of_ours) = driver::children::<Deployment>(client);
-    let (services, _) = driver::children::<Service>(client);
-    let (accounts, _) = driver::children::<ServiceAccount>(client);
-    let (autoscalers, _) = driver::children::<HorizontalPodAutoscaler>(client);
-    let (pods, _) = driver::children::<Pod>(client);
-    let controller = driver::controller::<AudioConverter>(client)
-        .owns(deployments, of_ours.clone())
-        .owns(services, of_ours.clone())
-        .owns(accounts, of_ours.clone())
-        .owns(autoscalers, of_ours.clone())
+    let (deployments, of_ours) = driver::children::<Deployment>(&ctx);
+    let (services, _) = driver::children::<Service>(&ctx);
+    let (accounts, _) = driver::children::<ServiceAccount>(&ctx);
+    let (autoscalers, _) = driver::children::<HorizontalPodAutoscaler>(&ctx);
+    let (pods, _) = driver::children::<Pod>(&ctx);
+    let controller = driver::controller::<AudioConverter>(&ctx)
+        .owns(deployments, &of_ours)
+        .owns(services, &of_ours)
+        .owns(accounts, &of_ours)
+        .owns(autoscalers, &of_ours)
         // Pods belong to ReplicaSets; what keeps one from starting shows in the pod alone.
-        .watches(pods, of_ours, |pod| owner_of_pod(&pod));
+        .watches(pods, &of_ours, |pod| owner_of_pod(&pod));
     driver::drive(controller, ctx, ready, shutdown, reconcile).await;
 }
 

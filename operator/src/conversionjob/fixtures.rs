@@ -10,7 +10,7 @@ use kube::Client;
 use serde_json::{Value, json};
 
 use super::validate::{ValidatedJob, validate};
-use crate::context::{Config, Context};
+use crate::context::{Config, Context, Shared};
 use crate::leader::Gate;
 
 /// A job with odd names, so that a swapped name, instance or namespace fails a test. `spec` is YAML.
@@ -84,7 +84,13 @@ impl FakeCluster {
             std::future::ready(Response::builder().status(code).body(Body::from(body)))
         });
         let config = Config { concurrency: 1, ..Config::with_image("registry.example/converter:1") };
-        Context::new(Client::new(service, "default"), config, Arc::default(), Gate::open())
+        Context::new(Shared {
+            client: Client::new(service, "default"),
+            config,
+            metrics: Arc::default(),
+            gate: Gate::open(),
+            apis: Arc::default(),
+        })
     }
 
     fn reply(&self, request: &str) -> (u16, Vec<u8>) {

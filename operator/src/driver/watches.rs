@@ -4,62 +4,121 @@
 //! seven watches that fail together (an apiserver that restarts) take minutes to come back one after the other.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::TryStreamExt;
+use futures::stream::{self, Stream, StreamExt};
 use k8s_openapi::NamespaceResourceScope;
-use kube::api::PartialObjectMeta;
+use kube::api::{DynamicObject, PartialObjectMeta};
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::Controller;
 use kube::runtime::reflector::{self, ObjectRef};
 use kube::runtime::utils::Backoff;
+use kube::runtime::watcher::Event;
 use kube::runtime::{WatchStreamExt, watcher};
-use kube::{Api, Client, Resource};
+use kube::{Api, Resource, ResourceExt};
 use tokio::sync::oneshot;
 
 use super::Kind;
+use super::merge::merge;
+use super::queue::Queue;
+use crate::apis::OptionalKind;
+use crate::context::Context;
 use crate::errors::{describe, kube_code};
 use crate::labels;
+use crate::metrics::Metrics;
 
 /// The watches of one kind's controller, not running yet.
 pub struct Watches<K: Kind> {
     pub(super) controller: Controller<DeserializeGuard<K>>,
     /// Tells, once, how many objects the first list holds.
     pub(super) listed: oneshot::Receiver<usize>,
+    /// Each tells, once, that a watch on other objects has its first list.
+    pub(super) synced: Vec<oneshot::Receiver<()>>,
+    queue: Arc<Queue>,
+    metrics: Arc<Metrics>,
 }
 
-/// A watch on all objects of `K`, one that a malformed object does not stop.
-pub fn controller<K: Kind>(client: &Client) -> Watches<K> {
-    let (store, writer) = reflector::store();
+/// A watch on all objects of `K` that are this operator's, one that a malformed object does not stop.
+pub fn controller<K: Kind>(ctx: &Context) -> Watches<K> {
+    let (store, writer) = reflector::store::<DeserializeGuard<K>>();
     let (tell, listed) = oneshot::channel();
     let mut tell = Some(tell);
-    let count = store.clone();
+    let (count, known) = (store.clone(), store.clone());
+    let scope = &ctx.config.scope;
+    let watches = scope.apis(&ctx.client).into_iter().map(|api| {
+        let events = watcher(api, scope.settings()).default_backoff();
+        counted(events, K::NAME.to_owned(), Arc::clone(&ctx.metrics)).boxed()
+    });
+    let namespaces = scope.namespaces().to_vec();
+    let find = move |number: usize, name: &str| {
+        let object = known.get(&ObjectRef::new(name).within(namespaces.get(number)?))?;
+        Some(object.as_ref().clone())
+    };
     // `Store::wait_until_ready` would be simpler, but the controller waits on it too, and of two tasks that wait only
     // the last to look is woken (kube-runtime 5.0, `DelayedInit` polls one shared receiver).
-    let objects = watcher(Api::all(client.clone()), watcher::Config::default())
+    let (queue, metrics) = (Arc::clone(&ctx.queue), Arc::clone(&ctx.metrics));
+    let objects = merge(watches.collect(), find)
         .reflect(writer)
         .inspect_ok(move |event| {
-            if matches!(event, watcher::Event::InitDone)
+            if matches!(event, Event::InitDone)
                 && let Some(tell) = tell.take()
             {
                 // Nobody waits any more when the operator is stopping.
                 let _ = tell.send(count.len());
             }
         })
-        .default_backoff()
-        .applied_objects();
-    Watches { controller: Controller::for_stream(objects, store).trigger_backoff(NoDelay), listed }
+        .applied_objects()
+        .inspect_ok(move |object| {
+            metrics.set_queued(K::NAME, queue.woken(object.namespace().as_deref(), &object.name_any()));
+        });
+    let controller = Controller::for_stream(objects, store).trigger_backoff(NoDelay);
+    Watches { controller, listed, synced: Vec::new(), queue: Arc::clone(&ctx.queue), metrics: Arc::clone(&ctx.metrics) }
 }
 
 impl<K: Kind> Watches<K> {
     /// Wakes an object when a child of it (by owner reference) changes; see [`children`] for the arguments.
     #[must_use]
-    pub fn owns<C>(mut self, api: Api<PartialObjectMeta<C>>, settings: watcher::Config) -> Self
+    pub fn owns<C>(mut self, apis: Vec<Api<PartialObjectMeta<C>>>, settings: &watcher::Config) -> Self
     where
         C: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + 'static,
     {
-        let touched = watcher(api, settings).default_backoff().touched_objects();
+        let touched = self.touched(apis, settings, &C::kind(&()));
+        let touched = touched.inspect_ok(self.owner_waits());
         self.controller = self.controller.owns_stream(touched);
+        self
+    }
+
+    /// As [`Watches::owns`], of a kind that not every cluster has: the watch begins when it comes and ends when it goes,
+    /// and both wake all objects.
+    #[must_use]
+    pub fn owns_optional(mut self, ctx: &Context, kind: OptionalKind) -> Self {
+        let resource = kind.resource();
+        let (scope, client, metrics) = (ctx.config.scope.clone(), ctx.client.clone(), Arc::clone(&self.metrics));
+        let apis = Arc::clone(&ctx.apis);
+        let begin = {
+            let resource = resource.clone();
+            move || {
+                let settings = watcher::Config::default().labels(&labels::managed_by_us());
+                let watches =
+                    scope.apis_with::<PartialObjectMeta<DynamicObject>>(&client, &resource).into_iter().map(|api| {
+                        let events = watcher(api, settings.clone()).default_backoff();
+                        counted(events, kind.kind.to_owned(), Arc::clone(&metrics)).touched_objects().boxed()
+                    });
+                stream::select_all(watches)
+            }
+        };
+        let touched = ctx.apis.while_served(kind, begin).filter(move |item| {
+            // The kind has just gone: discovery will say so, and the watch will end.
+            let gone = matches!(item, Err(error) if answer(error).and_then(kube_code) == Some(404));
+            if gone {
+                apis.doubt();
+            }
+            std::future::ready(!gone)
+        });
+        let touched = touched.inspect_ok(self.owner_waits());
+        self.controller = self.controller.owns_stream_with(touched, resource).reconcile_all_on(ctx.apis.changes(kind));
         self
     }
 
@@ -67,8 +126,8 @@ impl<K: Kind> Watches<K> {
     #[must_use]
     pub fn watches<O, I>(
         mut self,
-        api: Api<PartialObjectMeta<O>>,
-        settings: watcher::Config,
+        apis: Vec<Api<PartialObjectMeta<O>>>,
+        settings: &watcher::Config,
         mapper: impl Fn(PartialObjectMeta<O>) -> I + Send + Sync + 'static,
     ) -> Self
     where
@@ -76,19 +135,84 @@ impl<K: Kind> Watches<K> {
         I: IntoIterator<Item = ObjectRef<DeserializeGuard<K>>> + 'static,
         I::IntoIter: Send,
     {
-        let touched = watcher(api, settings).default_backoff().touched_objects();
-        self.controller = self.controller.watches_stream(touched, mapper);
+        let touched = self.touched(apis, settings, &O::kind(&()));
+        let (queue, metrics) = (Arc::clone(&self.queue), Arc::clone(&self.metrics));
+        self.controller = self.controller.watches_stream(touched, move |object| {
+            let woken: Vec<_> = mapper(object).into_iter().collect();
+            for object in &woken {
+                metrics.set_queued(K::NAME, queue.woken(object.namespace.as_deref(), &object.name));
+            }
+            woken
+        });
         self
+    }
+
+    /// What changes of the objects of `apis`; readiness waits for their first lists.
+    fn touched<O>(
+        &mut self,
+        apis: Vec<Api<PartialObjectMeta<O>>>,
+        settings: &watcher::Config,
+        kind: &str,
+    ) -> impl Stream<Item = watcher::Result<PartialObjectMeta<O>>> + Send + use<O, K>
+    where
+        O: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + 'static,
+    {
+        let watches: Vec<_> = apis
+            .into_iter()
+            .map(|api| {
+                let (tell, synced) = oneshot::channel();
+                self.synced.push(synced);
+                let mut tell = Some(tell);
+                let events = watcher(api, settings.clone()).default_backoff();
+                counted(events, kind.to_owned(), Arc::clone(&self.metrics))
+                    .inspect_ok(move |event| {
+                        if matches!(event, Event::InitDone)
+                            && let Some(tell) = tell.take()
+                        {
+                            let _ = tell.send(());
+                        }
+                    })
+                    .touched_objects()
+                    .boxed()
+            })
+            .collect();
+        stream::select_all(watches)
+    }
+
+    /// Notes that a child's owner has been woken.
+    fn owner_waits<C: Resource>(&self) -> impl FnMut(&C) + Send + use<C, K> {
+        let (queue, metrics) = (Arc::clone(&self.queue), Arc::clone(&self.metrics));
+        move |child| {
+            let owners = child.meta().owner_references.iter().flatten();
+            for owner in owners.filter(|owner| owner.kind == K::NAME) {
+                metrics.set_queued(K::NAME, queue.woken(child.meta().namespace.as_deref(), &owner.name));
+            }
+        }
     }
 }
 
-/// The API and the settings of a watch on children: their metadata is all that the loop needs, and only those that
-/// carry our label come over the wire. A child that loses the label, is changed or is deleted wakes its owner.
-pub fn children<K>(client: &Client) -> (Api<PartialObjectMeta<K>>, watcher::Config)
+/// The APIs, one for each namespace of this operator, and the settings of a watch on children: their metadata is all that
+/// the loop needs, and only those that carry our label come over the wire. A child that loses the label, is changed or is
+/// deleted wakes its owner.
+pub fn children<K>(ctx: &Context) -> (Vec<Api<PartialObjectMeta<K>>>, watcher::Config)
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
 {
-    (Api::all(client.clone()), watcher::Config::default().labels(&labels::managed_by_us()))
+    (ctx.config.scope.apis(&ctx.client), watcher::Config::default().labels(&labels::managed_by_us()))
+}
+
+/// Counts the lists of a watch after its first: each means that it lost its place.
+fn counted<T, S>(events: S, kind: String, metrics: Arc<Metrics>) -> impl Stream<Item = watcher::Result<Event<T>>> + Send
+where
+    S: Stream<Item = watcher::Result<Event<T>>> + Send,
+    T: Send,
+{
+    let mut first = true;
+    events.inspect_ok(move |event| {
+        if matches!(event, Event::Init) && !std::mem::take(&mut first) {
+            metrics.listed_again(&kind);
+        }
+    })
 }
 
 /// No wait on top of those of the watches.
@@ -106,20 +230,25 @@ impl Backoff for NoDelay {
     fn reset(&mut self) {}
 }
 
-/// Says what a failed watch needs, where that is known.
-pub(super) fn describe_watch(error: &watcher::Error) -> String {
-    let answer = match error {
+/// The apiserver's answer, or what kept it from coming.
+fn answer(error: &watcher::Error) -> Option<&kube::Error> {
+    match error {
         watcher::Error::InitialListFailed(error)
         | watcher::Error::WatchStartFailed(error)
         | watcher::Error::WatchFailed(error) => Some(error),
         _ => None,
-    };
+    }
+}
+
+/// Says what a failed watch needs, where that is known.
+pub(super) fn describe_watch(error: &watcher::Error) -> String {
+    let answer = answer(error);
     match answer.and_then(kube_code) {
         Some(404) => {
             "the cluster does not know a kind of ours: install the CustomResourceDefinitions of config/crd".into()
         }
         Some(403) => format!(
-            "{}; the rights that the operator needs are in config/rbac",
+            "{}; the rights that the operator needs are in config/rbac, and in config/namespaced for some namespaces only",
             answer.map(describe).unwrap_or_default()
         ),
         _ => error.to_string(),

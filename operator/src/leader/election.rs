@@ -194,15 +194,12 @@ impl Election {
     /// Writes `spec` over the Lease as it was seen, or makes one.
     async fn write(&mut self, spec: LeaseSpec) -> Result<(), kube::Error> {
         let (name, params) = (&self.settings.name, PostParams::default());
-        let lease = match &self.seen {
-            Some(Seen { lease, .. }) => {
-                let lease = Lease { spec: Some(spec), ..lease.clone() };
-                self.api.replace(name, &params, &lease).await?
-            }
-            None => {
-                let metadata = ObjectMeta { name: Some(name.clone()), ..ObjectMeta::default() };
-                self.api.create(&params, &Lease { metadata, spec: Some(spec) }).await?
-            }
+        let lease = if let Some(Seen { lease, .. }) = &self.seen {
+            let lease = Lease { spec: Some(spec), ..lease.clone() };
+            self.api.replace(name, &params, &lease).await?
+        } else {
+            let metadata = ObjectMeta { name: Some(name.clone()), ..ObjectMeta::default() };
+            self.api.create(&params, &Lease { metadata, spec: Some(spec) }).await?
         };
         self.seen = Some(Seen { lease, since: self.gate.now() });
         Ok(())

@@ -24,13 +24,13 @@ struct Kept {
 
 impl Shelf {
     fn api(&self) -> Api<Lease> {
-        let shelf = self.clone();
+        let keeper = self.clone();
         let service = tower::service_fn(move |request: Request<kube::client::Body>| {
-            let shelf = shelf.clone();
+            let keeper = keeper.clone();
             async move {
                 let method = request.method().to_string();
                 let body = request.into_body().collect_bytes().await.unwrap();
-                let (code, body) = shelf.answer(&method, &body);
+                let (code, body) = keeper.answer(&method, &body);
                 Ok::<_, std::convert::Infallible>(Response::builder().status(code).body(Body::from(body)).unwrap())
             }
         });
