@@ -177,6 +177,40 @@ async fn a_recording_begins_while_all_places_are_taken_and_misses_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_recording_passes_by_a_reserved_server_at_its_start_and_when_it_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("key");
+    fs::write(&key, "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\n").unwrap();
+    let flags = ["--checkpoint-interval", "200ms", "--stream-key-file", key.to_str().unwrap()];
+    let (free, reserved) = (Service::start(&flags).await, Service::start(&flags).await);
+    reserved.reserve().await;
+    let wire = Wire::to(reserved.address, Plan::default()).await;
+    let flags = microphone(folder.path(), &Audio::music(MICROPHONE, 120.0, 18));
+    let is_turned_away =
+        "return document.getElementById('link-text').textContent.startsWith('This server takes nothing new')";
+    let is_open = "return document.getElementById('link').dataset.state === 'open'";
+    Browser::visit_with(&flags, async |browser| {
+        browser.client().goto(&format!("{}#record", wire.url())).await.unwrap();
+        browser.click("#record").await;
+        browser.until(is_turned_away, STEP).await;
+        browser.screenshot("reserved.png").await;
+        wire.lead_to(free.address);
+        wire.checkpoints(1).await;
+        wire.lead_to(reserved.address);
+        wire.cut_all();
+        browser.until(is_turned_away, STEP).await;
+        wire.lead_to(free.address);
+        browser.until(is_open, STEP).await;
+        browser.click("#record").await;
+        let samples = save(browser).await;
+        let card = browser.shown("#recordings > li", STEP).await;
+        assert!(card.contains("The connection was lost once; nothing is missing."), "{card}");
+        assert!(samples == wire.audio().0, "the FLAC has what the page sent");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_stops_hands_the_recording_over() {
     let folder = tempfile::tempdir().unwrap();
     let key = folder.path().join("key");

@@ -15,6 +15,7 @@ struct Cli {
 /// A running server. Ends with the test.
 pub struct Service {
     pub address: SocketAddr,
+    admin: SocketAddr,
     url: String,
     stop: Mutex<Option<oneshot::Sender<Stop>>>,
     ended: JoinHandle<()>,
@@ -26,10 +27,16 @@ impl Service {
         let ports = ["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
         let cli = Cli::try_parse_from(ports.iter().chain(flags)).unwrap();
         let server = Server::bind(cli.args).await.unwrap();
-        let (address, url) = (server.address(), server.url());
+        let (address, admin, url) = (server.address(), server.admin_address(), server.url());
         let (stop, stopped) = oneshot::channel();
         let ended = tokio::spawn(server.run(async { stopped.await.unwrap_or(Stop::Interrupt) }));
-        Self { address, url, stop: Mutex::new(Some(stop)), ended }
+        Self { address, admin, url, stop: Mutex::new(Some(stop)), ended }
+    }
+
+    /// Keeps new streams away for longer than any test takes.
+    pub async fn reserve(&self) {
+        let url = format!("http://{}/reserve?ttl=5m", self.admin);
+        assert_eq!(reqwest::Client::new().post(url).send().await.unwrap().status(), 200);
     }
 
     /// Tells the server to stop, as a pod is told.

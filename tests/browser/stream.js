@@ -96,7 +96,7 @@ same("incomplete", stream.error.code, "incomplete");
 
 // Which ends are for ever.
 for (const [code, close, verdict] of [
-  ["draining", 1012, "again"], ["too_many_streams", 1013, "again"], ["idle", 4408, "again"], ["unauthorized", 1008, "token"],
+  ["draining", 1012, "again"], ["too_many_streams", 1013, "again"], ["reserved", 1013, "again"], ["idle", 4408, "again"], ["unauthorized", 1008, "token"],
   ["token_expired", 1008, "over"], ["token_forged", 1008, "over"], ["stream_too_long", 1008, "over"], ["malformed_message", 1007, "over"],
 ]) {
   stream = fresh();

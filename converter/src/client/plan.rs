@@ -58,7 +58,7 @@ pub fn plan_after(ending: &Ending) -> Then {
         Ending::Lost { code, error, .. } => match error.as_ref().map(|error| error.code.as_str()) {
             Some("token_malformed" | "token_forged" | "token_expired" | "token_version") => Then::FromTheStart,
             Some("idle") => Then::WhenThereIsMore,
-            Some("draining" | "too_many_streams" | "spool_full" | "internal") => Then::Again,
+            Some("draining" | "too_many_streams" | "reserved" | "spool_full" | "internal") => Then::Again,
             error => by_code(*code, error.is_some()),
         },
     }
@@ -120,6 +120,8 @@ mod tests {
             (Some(1012), Some("draining"), Again),
             (Some(1012), None, Again),
             (Some(1013), Some("too_many_streams"), Again),
+            (Some(1013), Some("reserved"), Again),
+            (None, Some("reserved"), Again),
             (Some(1011), Some("internal"), Again),
             (None, Some("draining"), Again),
             (Some(4408), Some("idle"), WhenThereIsMore),

@@ -14,6 +14,7 @@ use serde::Serialize;
 use super::{
     metrics::{Kind, Levels, Outcome},
     problem::Failure,
+    seats::Occupancy,
     shutdown::Phase,
     state::App,
 };
@@ -35,7 +36,10 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> (StatusCode, &'static 
 
 /// `GET /metrics`.
 pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
+    let seats = app.seats.look();
     let levels = Levels {
+        streams: seats.taken,
+        reserved: seats.reserved.is_some(),
         conversions: app.queue.active(),
         queued: app.queue.waiting(),
         spool: app.spools.used(),
@@ -55,11 +59,15 @@ struct Load {
     streams: Streams,
     conversions: Conversions,
     draining: bool,
+    /// Whether new streams are refused for now. It says nothing of conversions.
+    reserved: bool,
+    /// 0 if there is no reservation.
+    reserved_seconds_left: f64,
 }
 
 #[derive(Serialize)]
 struct Streams {
-    active: i64,
+    active: u32,
     max: u32,
 }
 
@@ -72,10 +80,17 @@ struct Conversions {
 
 /// `GET /load`: how full the server is, for those who scale it.
 pub(super) async fn load(State(app): State<Arc<App>>) -> Response {
+    loaded(&app, app.seats.look())
+}
+
+/// How full the server is, with the seats as they were seen.
+pub(super) fn loaded(app: &App, seats: Occupancy) -> Response {
     let load = Load {
-        streams: Streams { active: app.metrics.streams().get(), max: app.args.max_streams },
+        streams: Streams { active: seats.taken, max: seats.most },
         conversions: Conversions { active: app.queue.active(), max: app.queue.most(), queued: app.queue.waiting() },
         draining: app.shutdown.phase() > Phase::Serving,
+        reserved: seats.reserved.is_some(),
+        reserved_seconds_left: seats.reserved.unwrap_or_default().as_secs_f64(),
     };
     ([(header::CACHE_CONTROL, "no-store")], Json(load)).into_response()
 }
@@ -96,7 +111,7 @@ pub(super) struct Status {
 struct Active {
     conversions: usize,
     queued: usize,
-    streams: i64,
+    streams: u32,
     spool_bytes: u64,
 }
 
@@ -149,7 +164,7 @@ pub(super) async fn status(State(app): State<Arc<App>>) -> Response {
         active: Active {
             conversions: app.queue.active(),
             queued: app.queue.waiting(),
-            streams: app.metrics.streams().get(),
+            streams: app.seats.look().taken,
             spool_bytes: app.spools.used(),
         },
         totals: Totals {

@@ -116,6 +116,10 @@ pub struct Args {
     #[arg(long, env = "FLACSHIP_MAX_STREAMS", value_name = "COUNT", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
     pub max_streams: u32,
 
+    /// Longest time that `POST /reserve` on the admin port may keep new live streams away.
+    #[arg(long, env = "FLACSHIP_MAX_RESERVATION", value_name = "TIME", default_value = "5m", value_parser = positive_time)]
+    pub max_reservation: Duration,
+
     /// How long a live stream may last, over all its connections.
     #[arg(long, env = "FLACSHIP_MAX_STREAM_DURATION", value_name = "TIME", default_value = "24h", value_parser = positive_time)]
     pub max_stream_duration: Duration,
@@ -205,7 +209,7 @@ fn positive_size(text: &str) -> Result<ByteSize, ValueError> {
     if size.0 == 0 { Err(ValueError::Zero) } else { Ok(size) }
 }
 
-fn time(text: &str) -> Result<Duration, ValueError> {
+pub(super) fn time(text: &str) -> Result<Duration, ValueError> {
     let error = || ValueError::Time(text.to_owned());
     if let Ok(seconds) = text.trim().parse::<u64>() {
         return Ok(Duration::from_secs(seconds));

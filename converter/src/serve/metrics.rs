@@ -15,7 +15,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use super::{process::Process, token::Refusal};
+use super::{problem::Failure, process::Process, token::Refusal};
 
 /// Which way in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,9 +104,13 @@ pub(super) struct Most {
     pub streams: u32,
 }
 
-/// How full it is, beside its streams.
+/// How full it is.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Levels {
+    /// Live streams.
+    pub streams: u32,
+    /// Whether more of them are refused for now.
+    pub reserved: bool,
     /// Places taken among those that convert.
     pub conversions: usize,
     /// Uploads that wait for one.
@@ -137,6 +141,7 @@ pub(super) struct Metrics {
     refused_tokens: Family<Code, Counter>,
     spool: Gauge,
     draining: Gauge,
+    reserved: Gauge,
 }
 
 impl Metrics {
@@ -163,6 +168,7 @@ impl Metrics {
             refused_tokens: Family::default(),
             spool: Gauge::default(),
             draining: Gauge::default(),
+            reserved: Gauge::default(),
             registry: Registry::default(),
         };
         registry.register("conversions", "Conversions that ended, by way in and outcome", metrics.conversions.clone());
@@ -210,6 +216,11 @@ impl Metrics {
         registry.register("refused_stream_tokens", "Tokens not honoured, by code", metrics.refused_tokens.clone());
         registry.register_with_unit("spool_used", "Results held", Unit::Bytes, metrics.spool.clone());
         registry.register("draining", "1 once the server is stopping", metrics.draining.clone());
+        registry.register(
+            "reserved",
+            "1 while a reservation keeps new streams away; those it turned away are errors of code reserved",
+            metrics.reserved.clone(),
+        );
         registry.register("build", "Which program this is", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         all.register_collector(Box::new(Process::new()));
         metrics.most_queued.set(gauged(most.queued));
@@ -217,20 +228,17 @@ impl Metrics {
         metrics.most.get_or_create(&Kind::Stream.label()).set(most.streams.into());
         for kind in Kind::ALL {
             // A series that is there from the start can be alerted on before its first event.
-            metrics.active.get_or_create(&kind.label()).set(0);
             for outcome in Outcome::ALL {
                 drop(metrics.conversions.get_or_create(&outcome.label(kind)));
             }
+        }
+        for refusal in [Failure::TooManyStreams { limit: most.streams }, Failure::Reserved] {
+            drop(metrics.errors.get_or_create(&Code { code: refusal.code() }));
         }
         for refusal in Refusal::ALL {
             drop(metrics.refused_tokens.get_or_create(&Code { code: refusal.code() }));
         }
         Self { registry: all, ..metrics }
-    }
-
-    /// Live streams under way. Uploads are counted by the queue.
-    pub(super) fn streams(&self) -> Gauge {
-        self.active.get_or_create_owned(&Kind::Stream.label())
     }
 
     /// An upload waited for its turn.
@@ -292,6 +300,8 @@ impl Metrics {
     /// The text that `/metrics` answers with.
     pub(super) fn render(&self, levels: Levels) -> Result<String, std::fmt::Error> {
         self.active.get_or_create(&Kind::Upload.label()).set(gauged(levels.conversions));
+        self.active.get_or_create(&Kind::Stream.label()).set(levels.streams.into());
+        self.reserved.set(i64::from(levels.reserved));
         self.queued.set(gauged(levels.queued));
         self.spool.set(i64::try_from(levels.spool).unwrap_or(i64::MAX));
         self.draining.set(i64::from(levels.draining));
@@ -312,12 +322,11 @@ mod tests {
     #[test]
     fn what_is_counted_shows() {
         let metrics = Metrics::new(Most { conversions: 3, queued: 4, streams: 5 });
-        metrics.streams().inc();
         metrics.waited(Duration::from_millis(2));
         let volume = Volume { bytes_in: 10, bytes_out: 7, audio_seconds: 0.5 };
         metrics.ended(Kind::Upload, Outcome::Converted, volume, 0.01);
         metrics.error("not_wav");
-        let levels = Levels { conversions: 2, queued: 1, spool: 42, draining: true };
+        let levels = Levels { streams: 1, reserved: true, conversions: 2, queued: 1, spool: 42, draining: true };
         let text = metrics.render(levels).unwrap();
         for line in [
             "flacship_converter_conversions_total{kind=\"upload\",outcome=\"converted\"} 1",
@@ -338,7 +347,9 @@ mod tests {
             concat!("flacship_converter_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
             "flacship_converter_errors_total{code=\"not_wav\"} 1",
             "flacship_converter_spool_used_bytes 42",
+            "flacship_converter_errors_total{code=\"reserved\"} 0",
             "flacship_converter_draining 1",
+            "flacship_converter_reserved 1",
             "# EOF",
         ] {
             assert!(text.lines().any(|got| got == line), "{line} is missing in\n{text}");

@@ -1,7 +1,7 @@
 //! The long-running service: the page, `POST /convert`, live streams, and an admin port with probes and metrics.
 //!
 //! [`run`] is all that the command line needs; [`Server`] is the same in two steps, for those who want to know the ports
-//! that were bound. One file a route group: [`page`], [`convert`], [`stream`], [`admin`]; around them what they share.
+//! that were bound. One file a route group: [`page`], [`convert`], [`stream`], [`admin`], [`reserve`]; around them what they share.
 
 mod admin;
 mod allowance;
@@ -31,7 +31,9 @@ mod progressive;
 mod queue;
 mod reload;
 mod request;
+mod reserve;
 mod resume;
+mod seats;
 mod shutdown;
 mod socket;
 mod spool;
@@ -274,6 +276,7 @@ fn admin_routes(app: &Arc<App>) -> Router {
         .route("/livez", get(admin::alive))
         .route("/readyz", get(admin::ready))
         .route("/load", get(admin::load))
+        .route("/reserve", post(reserve::reserve).delete(reserve::release))
         .route("/metrics", get(admin::metrics));
     framed(routes, app)
 }

@@ -242,7 +242,7 @@ impl StreamOptions {
 }
 
 /// All options in the address, each known and there only once.
-fn pairs(uri: &Uri, known: &[&str]) -> Result<Vec<(String, String)>, Failure> {
+pub(super) fn pairs(uri: &Uri, known: &[&str]) -> Result<Vec<(String, String)>, Failure> {
     let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri).map_err(|_| Failure::MalformedQuery)?;
     for (at, (name, _)) in pairs.iter().enumerate() {
         if !known.contains(&name.as_str()) {
@@ -287,7 +287,8 @@ fn number<T: FromStr>(name: &str, value: &str) -> Result<T, Failure> {
     value.parse().map_err(|_| invalid(name, value, "it is a whole number"))
 }
 
-fn invalid(name: &str, value: &str, wanted: impl Display) -> Failure {
+/// What is told of an option's value that cannot be.
+pub(super) fn invalid(name: &str, value: &str, wanted: impl Display) -> Failure {
     Failure::InvalidOption { name: name.to_owned(), value: short(value), wanted: wanted.to_string() }
 }
 

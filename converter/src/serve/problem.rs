@@ -106,6 +106,8 @@ pub(super) enum Failure {
     Unauthorized,
     #[error("the server has all {limit} streams that it takes: try again in a few seconds")]
     TooManyStreams { limit: u32 },
+    #[error("the server is set aside for a while and takes no new streams: try again, another one will answer")]
+    Reserved,
     #[error("the stream has lasted {seconds} s, the longest that this server lets one be: begin a new one")]
     StreamTooLong { seconds: u64 },
     #[error("{0}: begin a new stream")]
@@ -214,6 +216,7 @@ impl Failure {
             Self::LateStart => ("late_start", S::BAD_REQUEST, close::POLICY),
             Self::Unauthorized => ("unauthorized", S::UNAUTHORIZED, close::POLICY),
             Self::TooManyStreams { .. } => ("too_many_streams", S::SERVICE_UNAVAILABLE, close::TRY_LATER),
+            Self::Reserved => ("reserved", S::SERVICE_UNAVAILABLE, close::TRY_LATER),
             Self::StreamTooLong { .. } => ("stream_too_long", S::BAD_REQUEST, close::POLICY),
             Self::Token(refusal) => (refusal.code(), S::BAD_REQUEST, close::POLICY),
             Self::MessageTooLarge { .. } | Self::NoRoom => ("message_too_large", S::PAYLOAD_TOO_LARGE, close::TOO_BIG),
@@ -230,7 +233,7 @@ impl Failure {
 
     fn retry_after(&self) -> Option<u64> {
         match self {
-            Self::SpoolFull | Self::QueueFull | Self::TooManyStreams { .. } => Some(RETRY_AFTER),
+            Self::SpoolFull | Self::QueueFull | Self::TooManyStreams { .. } | Self::Reserved => Some(RETRY_AFTER),
             Self::Draining | Self::CutOff => Some(RETRY_AFTER_DRAIN),
             _ => None,
         }

@@ -19,6 +19,7 @@ use super::{
     metrics::{Kind, Metrics, Most, Outcome, Volume},
     problem::Failure,
     queue::{Place, Queue},
+    seats::Seats,
     shutdown::Shutdown,
     spool::Pool,
     trace,
@@ -36,8 +37,8 @@ pub(super) struct App {
     pub auth: Auth,
     /// What signs the tokens of streams.
     pub stream_keys: Secrets,
-    /// One permit a stream that may still begin.
-    pub streams: Arc<Semaphore>,
+    /// The live streams, and whether more may begin.
+    pub seats: Arc<Seats>,
     /// One permit a KiB of memory for messages that hold a whole WAV.
     pub whole: Arc<Semaphore>,
     /// One permit a core: as many encoding jobs run at once.
@@ -60,7 +61,7 @@ impl App {
         Arc::new(Self {
             auth,
             stream_keys,
-            streams: Arc::new(permits(args.max_streams.into())),
+            seats: Seats::new(args.max_streams),
             whole: Arc::new(permits(args.ws_whole_memory.0 / 1024)),
             queue,
             args,
@@ -86,9 +87,6 @@ impl App {
     pub(super) fn begin(self: &Arc<Self>, kind: Kind) -> Result<Running, Failure> {
         if !self.shutdown.begin() {
             return Err(Failure::Draining);
-        }
-        if kind == Kind::Stream {
-            self.metrics.streams().inc();
         }
         Ok(Running { app: Arc::clone(self), kind, started: Instant::now(), ended: false })
     }
@@ -126,9 +124,6 @@ impl Running {
     /// Counts how the conversion ended. The server still waits for it until the guard is dropped.
     pub(super) fn end(&mut self, outcome: Outcome, volume: Volume) {
         if !std::mem::replace(&mut self.ended, true) {
-            if self.kind == Kind::Stream {
-                self.app.metrics.streams().dec();
-            }
             self.app.metrics.ended(self.kind, outcome, volume, self.started.elapsed().as_secs_f64());
         }
     }
@@ -153,6 +148,7 @@ pub(super) fn outcome_of(failure: &Failure) -> Outcome {
         Failure::SpoolFull
         | Failure::QueueFull
         | Failure::TooManyStreams { .. }
+        | Failure::Reserved
         | Failure::Draining
         | Failure::CutOff
         | Failure::Internal(_) => Outcome::Failed,

@@ -12,7 +12,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use hyper::upgrade::OnUpgrade;
-use tokio::{sync::OwnedSemaphorePermit, time::Instant};
+use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
 use tracing::Span;
 
@@ -24,6 +24,7 @@ use super::{
     origin,
     problem::{Failure, close},
     request::RequestId,
+    seats::Seat,
     shutdown::Phase,
     state::{App, Running, outcome_of},
     talk::{Ended, Talk},
@@ -116,7 +117,7 @@ async fn serve(app: &Arc<App>, id: &str, asked: Asked, upgrade: OnUpgrade) {
         Err(failure) => (Some(Say::error(failure)), failure.close_code(), failure.code()),
     };
     let closed = wire.finish(last.as_ref(), close_code, reason, app.args.close_timeout).await;
-    if let Some((mut running, _place)) = running {
+    if let Some((mut running, _seat)) = running {
         running.end(outcome, volume);
     }
     trace::answered(&asked.span, StatusCode::SWITCHING_PROTOCOLS);
@@ -138,16 +139,14 @@ async fn serve(app: &Arc<App>, id: &str, asked: Asked, upgrade: OnUpgrade) {
     );
 }
 
-/// Takes a place among the streams, if there is one. A server that stops says so even if it is full: the client should go
+/// Takes a seat among the streams, if there is one. A server that stops says so even if it is full: the client should go
 /// elsewhere and not wait.
-fn begin(app: &Arc<App>) -> Result<(Running, OwnedSemaphorePermit), Failure> {
+fn begin(app: &Arc<App>) -> Result<(Running, Seat), Failure> {
     if app.shutdown.phase() >= Phase::Draining {
         return Err(Failure::Draining);
     }
-    let place = Arc::clone(&app.streams)
-        .try_acquire_owned()
-        .map_err(|_| Failure::TooManyStreams { limit: app.args.max_streams })?;
-    Ok((app.begin(Kind::Stream)?, place))
+    let seat = app.seats.take()?;
+    Ok((app.begin(Kind::Stream)?, seat))
 }
 
 fn volume(summary: &Summary) -> Volume {

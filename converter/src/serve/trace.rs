@@ -20,7 +20,7 @@ use super::{
 /// What tells our spans from all that libraries say.
 const TARGET: &str = "flacship_trace";
 /// The routes that are no part of the page.
-const ROUTES: [&str; 4] = ["/convert", "/ws", "/status", "/openapi.json"];
+const ROUTES: [&str; 5] = ["/convert", "/ws", "/status", "/openapi.json", "/reserve"];
 
 /// Whether this is a span of ours.
 pub(super) fn is_ours(metadata: &Metadata<'_>) -> bool {

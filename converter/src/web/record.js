@@ -23,6 +23,7 @@ const words = {
 /** Why there is no connection, where the server said it. */
 const reasons = {
   too_many_streams: "All places are taken",
+  reserved: "This server takes nothing new for now",
   draining: "The server is being changed for another",
   unauthorized: "The server asks for a token",
 };

@@ -15,7 +15,7 @@ const MOST_FAULTS = 5;
 const FIRST_TRIES = 6;
 
 /** Errors that pass: another try, perhaps at another server, can go on. The machine keeps all it needs for it. */
-const PASSING = new Set(["draining", "too_many_streams", "idle", "slow_reader", "internal"]);
+const PASSING = new Set(["draining", "too_many_streams", "reserved", "idle", "slow_reader", "internal"]);
 /** Close codes that say the same where no error came before them. */
 const PASSING_CLOSES = new Set([1001, 1005, 1006, 1011, 1012, 1013, 4408]);
 

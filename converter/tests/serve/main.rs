@@ -34,6 +34,7 @@ mod old_way;
 mod page;
 mod progressive;
 mod raw;
+mod reserve;
 mod resume;
 mod settings;
 mod stop;

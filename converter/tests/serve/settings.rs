@@ -49,6 +49,8 @@ fn a_wrong_value_is_named_and_ends_the_server() {
         ("FLACSHIP_FLOAT", "32", "--float"),
         ("FLACSHIP_MAX_UPLOAD_SIZE", "2 gigs", "--max-upload-size"),
         ("FLACSHIP_MAX_CONVERSIONS", "0", "--max-conversions"),
+        ("FLACSHIP_MAX_STREAMS", "0", "--max-streams"),
+        ("FLACSHIP_MAX_RESERVATION", "0s", "--max-reservation"),
         ("FLACSHIP_IDLE_TIMEOUT", "-5s", "--idle-timeout"),
         ("FLACSHIP_LOG_FORMAT", "xml", "--log-format"),
         ("FLACSHIP_OTLP_ENDPOINT", "collector:4318", "--otlp-endpoint"),

@@ -19,10 +19,11 @@ async fn load(service: &Service) -> Value {
 async fn a_full_server_tells_streams_to_try_later() {
     let service = Service::start(&["--max-streams", "2"]).await;
     let idle = json!({"active": 0, "max": 64, "queued": 0});
-    assert_eq!(
-        load(&service).await,
-        json!({"streams": {"active": 0, "max": 2}, "conversions": idle, "draining": false})
-    );
+    let whole = json!({
+        "streams": {"active": 0, "max": 2}, "conversions": idle,
+        "draining": false, "reserved": false, "reserved_seconds_left": 0.0,
+    });
+    assert_eq!(load(&service).await, whole);
     let mut taken = [Client::connect(service.address).await, Client::connect(service.address).await];
     for client in &mut taken {
         client.until_said("ready").await;

@@ -27,6 +27,17 @@ impl Server {
         Self(process::Server::start(&[checkpoints, flags].concat()))
     }
 
+    /// The same, with its admin port.
+    pub fn with_admin(flags: &[&str]) -> (Self, SocketAddr) {
+        let log = tempfile::NamedTempFile::new().unwrap();
+        let flags = [&["--checkpoint-interval", "0s"], flags].concat();
+        let server = process::Server::start_on("127.0.0.1:0", &flags, log.reopen().unwrap().into());
+        // It stands in the log before the server says where the page is.
+        let log = fs::read_to_string(log.path()).unwrap();
+        let admin = log.split_whitespace().find_map(|word| word.strip_prefix("admin=")).unwrap();
+        (Self(server), admin.parse().unwrap())
+    }
+
     pub fn address(&self) -> SocketAddr {
         self.0.address
     }

@@ -18,4 +18,5 @@ mod made_up;
 mod plain;
 mod proxy;
 mod refusals;
+mod reserved;
 mod stops;
