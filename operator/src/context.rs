@@ -5,6 +5,7 @@ use std::sync::Arc;
 use kube::Client;
 
 use crate::backoff::Backoff;
+use crate::children::Children;
 use crate::events::Events;
 use crate::metrics::Metrics;
 
@@ -29,12 +30,14 @@ pub struct Context {
     pub metrics: Arc<Metrics>,
     /// The pace of tries after errors, an entry an object.
     pub backoff: Backoff,
+    /// What is known of the children without asking.
+    pub children: Arc<Children>,
 }
 
 impl Context {
     /// A context for the controller of one kind.
     pub fn new(client: Client, config: Config, metrics: Arc<Metrics>) -> Arc<Self> {
         let events = Events::new(client.clone());
-        Arc::new(Self { client, config, events, metrics, backoff: Backoff::default() })
+        Arc::new(Self { client, config, events, metrics, backoff: Backoff::default(), children: Arc::default() })
     }
 }

@@ -76,7 +76,7 @@ pub async fn drive<K, Run, Fut, E>(
     Fut: Future<Output = Result<Action, E>> + Send + 'static,
     E: Categorised + Send + 'static,
 {
-    let Watches { controller, listed } = watches;
+    let Watches { controller, listed, children: _ } = watches;
     tokio::spawn(async move {
         if let Ok(objects) = listed.await {
             tracing::info!(kind = K::NAME, objects, "Watching");

@@ -8,6 +8,7 @@ pub mod admin;
 pub mod apply;
 pub mod audioconverter;
 pub mod backoff;
+pub mod children;
 pub mod conditions;
 pub mod context;
 pub mod conversionjob;

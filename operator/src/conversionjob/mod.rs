@@ -94,7 +94,7 @@ impl Categorised for Error {
 /// Runs the controller until `shutdown`.
 pub async fn run(ctx: Arc<Context>, ready: Ready, shutdown: CancellationToken) {
     let (jobs, watch) = driver::children::<Job>(&ctx.client);
-    let controller = driver::controller::<ConversionJob>(&ctx.client).owns(jobs, watch);
+    let controller = driver::controller::<ConversionJob>(&ctx).owns(jobs, watch);
     driver::drive(controller, ctx, ready, shutdown, reconcile).await;
 }
 

@@ -4,10 +4,13 @@
 //! seven watches that fail together (an apiserver that restarts) take minutes to come back one after the other.
 
 use std::fmt::Debug;
+use std::marker::PhantomData;
+use std::sync::Arc;
 use std::time::Duration;
 
-use futures::TryStreamExt;
+use futures::{Stream, StreamExt, TryStreamExt, stream};
 use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::api::PartialObjectMeta;
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::Controller;
@@ -18,6 +21,8 @@ use kube::{Api, Client, Resource};
 use tokio::sync::oneshot;
 
 use super::Kind;
+use crate::children::{Children, Feed, Vanished};
+use crate::context::Context;
 use crate::errors::{describe, kube_code};
 use crate::labels;
 
@@ -26,17 +31,19 @@ pub struct Watches<K: Kind> {
     pub(super) controller: Controller<DeserializeGuard<K>>,
     /// Tells, once, how many objects the first list holds.
     pub(super) listed: oneshot::Receiver<usize>,
+    /// What the watches on children feed.
+    pub(super) children: Arc<Children>,
 }
 
 /// A watch on all objects of `K`, one that a malformed object does not stop.
-pub fn controller<K: Kind>(client: &Client) -> Watches<K> {
+pub fn controller<K: Kind>(ctx: &Context) -> Watches<K> {
     let (store, writer) = reflector::store();
     let (tell, listed) = oneshot::channel();
     let mut tell = Some(tell);
     let count = store.clone();
     // `Store::wait_until_ready` would be simpler, but the controller waits on it too, and of two tasks that wait only
     // the last to look is woken (kube-runtime 5.0, `DelayedInit` polls one shared receiver).
-    let objects = watcher(Api::all(client.clone()), watcher::Config::default())
+    let objects = watcher(Api::all(ctx.client.clone()), watcher::Config::default())
         .reflect(writer)
         .inspect_ok(move |event| {
             if matches!(event, watcher::Event::InitDone)
@@ -48,18 +55,21 @@ pub fn controller<K: Kind>(client: &Client) -> Watches<K> {
         })
         .default_backoff()
         .applied_objects();
-    Watches { controller: Controller::for_stream(objects, store).trigger_backoff(NoDelay), listed }
+    let controller = Controller::for_stream(objects, store).trigger_backoff(NoDelay);
+    Watches { controller, listed, children: Arc::clone(&ctx.children) }
 }
 
 impl<K: Kind> Watches<K> {
-    /// Wakes an object when a child of it (by owner reference) changes; see [`children`] for the arguments.
+    /// Wakes an object when a child of it (by owner reference) changes, after [`Children`] has taken note; see
+    /// [`children`] for the arguments.
     #[must_use]
     pub fn owns<C>(mut self, api: Api<PartialObjectMeta<C>>, settings: watcher::Config) -> Self
     where
         C: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + 'static,
     {
-        let touched = watcher(api, settings).default_backoff().touched_objects();
-        self.controller = self.controller.owns_stream(touched);
+        let feed = self.children.feed::<C>();
+        let noted = watcher(api, settings).default_backoff().map(move |event| note::<K, C>(&feed, event));
+        self.controller = self.controller.owns_stream(noted.flatten());
         self
     }
 
@@ -89,6 +99,55 @@ where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
 {
     (Api::all(client.clone()), watcher::Config::default().labels(&labels::managed_by_us()))
+}
+
+/// Has `feed` take note of an event; gives the children of which the owners are to be woken.
+fn note<K: Kind, C>(
+    feed: &Feed,
+    event: watcher::Result<watcher::Event<PartialObjectMeta<C>>>,
+) -> impl Stream<Item = watcher::Result<PartialObjectMeta<C>>> + use<K, C> {
+    let touched = match event {
+        Ok(watcher::Event::Apply(child)) => {
+            feed.changed(&child.metadata);
+            vec![Ok(child)]
+        }
+        Ok(watcher::Event::Delete(child)) => {
+            feed.deleted(&child.metadata);
+            vec![Ok(child)]
+        }
+        Ok(watcher::Event::Init) => {
+            feed.list_begins();
+            vec![]
+        }
+        Ok(watcher::Event::InitApply(child)) => {
+            feed.listed(&child.metadata);
+            vec![Ok(child)]
+        }
+        // No event told of these.
+        Ok(watcher::Event::InitDone) => {
+            feed.list_ends().into_iter().map(|vanished| Ok(trace_of::<K, C>(vanished))).collect()
+        }
+        Err(error) => vec![Err(error)],
+    };
+    stream::iter(touched)
+}
+
+/// As much of a child that is gone as its owner is found by.
+fn trace_of<K: Kind, C>(Vanished { namespace, name, owner }: Vanished) -> PartialObjectMeta<C> {
+    let owner = OwnerReference {
+        api_version: K::api_version(&()).into_owned(),
+        kind: K::kind(&()).into_owned(),
+        name: owner,
+        controller: Some(true),
+        ..OwnerReference::default()
+    };
+    let metadata = ObjectMeta {
+        namespace: Some(namespace),
+        name: Some(name),
+        owner_references: Some(vec![owner]),
+        ..ObjectMeta::default()
+    };
+    PartialObjectMeta { types: None, metadata, _phantom: PhantomData }
 }
 
 /// No wait on top of those of the watches.
