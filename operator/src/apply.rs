@@ -1,27 +1,24 @@
 //! Writing and deleting children: server-side apply of what is ours, and never of what belongs to somebody else.
 
 use std::fmt::Debug;
+use std::time::Instant;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
-use kube::{Api, Resource, ResourceExt};
+use kube::{Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::context::Context;
-use crate::errors::{CallError, Categorised, call};
-use crate::labels::MANAGER;
-use crate::metrics::Verb;
-use crate::{diff, fields};
+use crate::diff;
+use crate::errors::{CallError, Categorised};
 
-/// HTTP status of an object that breaks a rule of its kind.
-const INVALID: u16 = 422;
-/// HTTP status of a write to an object that has changed since it was read.
-const CONFLICT: u16 = 409;
+mod target;
+
+use target::Target;
 
 /// A kind that can be a child.
 pub trait Child:
@@ -133,8 +130,11 @@ impl ApplyError {
 
 /// Makes the cluster hold `desired`, a child of `owner` (which stamps its owner reference, namespace and hash).
 ///
-/// The live object is read first: one without our owner reference is never taken over, and one that contains all of
-/// `desired` is not written.
+/// Nothing is asked where the watches and an earlier call prove that nothing is to do (see [`crate::children`]). Else the
+/// live object is read: one without our owner reference is never taken over, and one that contains all of `desired` is
+/// not written.
+///
+/// The object of an unchanged child may hold no more than what [`crate::children::digest`] keeps.
 pub fn apply_child<'a, K: Child>(
     ctx: &'a Context,
     owner: &impl Resource<DynamicType = ()>,
@@ -142,129 +142,65 @@ pub fn apply_child<'a, K: Child>(
 ) -> BoxFuture<'a, Result<Applied<K>, ApplyError>> {
     let owner = owner_reference(owner);
     // Boxed: it holds the child by value, twice.
-    async move { apply(ctx, &owner?, desired).await }.boxed()
+    async move {
+        let owner = owner?;
+        let name = desired.name_any();
+        let wanted = prepare(desired, &owner)?;
+        Target::<K>::new(ctx, &owner, &name).apply(wanted).await
+    }
+    .boxed()
 }
 
-async fn apply<K: Child>(ctx: &Context, owner: &Owner, desired: K) -> Result<Applied<K>, ApplyError> {
-    let kind = K::kind(&()).into_owned();
-    let name = desired.name_any();
-    let api: Api<K> = Api::namespaced(ctx.client.clone(), &owner.namespace);
-    let mut wanted = prepare(desired, owner)?;
-
-    let live = call(format!("get {kind} {name}"), api.get_opt(&name)).await?;
-    let change = match &live {
-        None => {
-            // Version 0 never matches an object, so the apply creates or conflicts; it cannot take over one that
-            // somebody made since we looked.
-            set_meta(&mut wanted, "resourceVersion", "0");
-            Change::Created
-        }
-        Some(live) => match standing(live.meta(), &owner.reference.uid) {
-            Standing::Foreign(whose) => return Err(ApplyError::NameTaken { kind, name, owner: whose }),
-            Standing::Terminating => return Ok(Applied { object: live.clone(), change: Change::Terminating }),
-            Standing::Ours => {
-                let found = to_json(live)?;
-                if !diff::needs_apply(&wanted, &found) {
-                    return Ok(Applied { object: live.clone(), change: Change::Unchanged });
-                }
-                // The uid makes the apply fail if another object has taken the name since we looked.
-                set_meta(&mut wanted, "uid", &live.uid().unwrap_or_default());
-                Change::Updated
-            }
-        },
-    };
-    let params = PatchParams::apply(MANAGER).force();
-    let patch = Patch::Apply(&wanted);
-    let write = || call(format!("apply {kind} {name}"), api.patch(&name, &params, &patch));
-    let mut answer = write().await;
-    let invalid = matches!(&answer, Err(error) if error.code() == Some(INVALID));
-    if invalid && change == Change::Updated && claim(&api, &name).await? {
-        answer = write().await;
-    }
-    let object = answer.map_err(|error| refusal(error, &kind, &name))?;
-    ctx.metrics.wrote(&kind, Verb::Apply);
-    Ok(Applied { object, change })
-}
-
-/// How often a claim is tried: the object's own controller may be writing its status at the same time.
-const CLAIMS: u32 = 5;
-
-/// Makes us the owner of all fields of the live object's spec, see [`fields`]; false if we are already.
-async fn claim<K: Child>(api: &Api<K>, name: &str) -> Result<bool, CallError> {
-    let kind = K::kind(&());
-    let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
-    let mut tries = 1;
-    loop {
-        let live = call(format!("get {kind} {name}"), api.get_metadata(name)).await?;
-        let Some(fields) = fields::claim_spec(live.managed_fields(), &K::api_version(&())) else { return Ok(false) };
-        let patch =
-            Patch::Merge(json!({"metadata": {"resourceVersion": live.resource_version(), "managedFields": fields}}));
-        match call(format!("claim {kind} {name}"), api.patch_metadata(name, &params, &patch)).await {
-            Ok(_) => {
-                tracing::info!("An edit of {kind} {name} was in the way of what is wanted and is undone");
-                return Ok(true);
-            }
-            Err(error) if error.code() == Some(CONFLICT) && tries < CLAIMS => tries += 1,
-            Err(error) => return Err(error),
-        }
-    }
+/// Whether a child that is made once is likely there, which decides how to look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expect {
+    /// Not: its owner is new.
+    Absent,
+    /// It is.
+    Present,
 }
 
 /// Makes a child that is made once and not written again: gives what was made, nothing if it is there. What it holds is
-/// not read; `make` is asked only where it is not there.
+/// not read; `make` is asked only where it is not there, or where that is expected. One that was seen within the last
+/// minute is not looked for.
 pub async fn make_child<K: Child>(
     ctx: &Context,
     owner: &impl Resource<DynamicType = ()>,
     name: &str,
+    expect: Expect,
     make: impl FnOnce() -> Result<K, ApplyError>,
 ) -> Result<Option<K>, ApplyError> {
-    let kind = K::kind(&()).into_owned();
     let owner = owner_reference(owner)?;
-    let api: Api<K> = Api::namespaced(ctx.client.clone(), &owner.namespace);
-    if let Some(live) = call(format!("get {kind} {name}"), api.get_metadata_opt(name)).await? {
-        return match standing(&live.metadata, &owner.reference.uid) {
-            Standing::Foreign(whose) => Err(ApplyError::NameTaken { kind, name: name.to_owned(), owner: whose }),
-            Standing::Ours | Standing::Terminating => Ok(None),
-        };
+    let now = Instant::now();
+    if ctx.children.was_seen::<K>(&owner.namespace, name, &owner.reference.uid, now) {
+        return Ok(None);
     }
-    let mut child = make()?;
-    let meta = child.meta_mut();
-    meta.namespace = Some(owner.namespace);
-    meta.owner_references = Some(vec![owner.reference]);
-    let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
-    let created = call(format!("create {kind} {name}"), api.create(&params, &child)).await;
-    let created = created.map_err(|error| refusal(error, &kind, name))?;
-    ctx.metrics.wrote(&kind, Verb::Apply);
-    Ok(Some(created))
+    let target = Target::<K>::new(ctx, &owner, name);
+    let child = if expect == Expect::Present && target.is_there().await? {
+        None
+    } else {
+        let mut new = make()?;
+        let meta = new.meta_mut();
+        meta.namespace = Some(owner.namespace.clone());
+        meta.owner_references = Some(vec![owner.reference.clone()]);
+        target.make(&new, expect).await?
+    };
+    ctx.children.saw::<K>(&owner.namespace, name, &owner.reference.uid, now);
+    Ok(child)
 }
 
-/// Deletes the child `name` of `owner`, if there is one and it is ours.
+/// Deletes the child `name` of `owner`, if there is one and it is ours. Where the watch carries none of that name,
+/// nothing is asked.
 pub async fn delete_child<K: Child>(
     ctx: &Context,
     owner: &impl Resource<DynamicType = ()>,
     name: &str,
 ) -> Result<Deletion, ApplyError> {
-    let kind = K::kind(&()).into_owned();
     let owner = owner_reference(owner)?;
-    let api: Api<K> = Api::namespaced(ctx.client.clone(), &owner.namespace);
-    let Some(live) = call(format!("get {kind} {name}"), api.get_metadata_opt(name)).await? else {
+    if ctx.children.is_absent::<K>(&owner.namespace, name) {
         return Ok(Deletion::Absent);
-    };
-    match standing(&live.metadata, &owner.reference.uid) {
-        Standing::Foreign(_) => return Ok(Deletion::NotOurs),
-        Standing::Terminating => return Ok(Deletion::Absent),
-        Standing::Ours => {}
     }
-    let preconditions = Preconditions { uid: live.metadata.uid.clone(), resource_version: None };
-    let params = DeleteParams::background().preconditions(preconditions);
-    match call(format!("delete {kind} {name}"), api.delete(name, &params)).await {
-        Ok(_) => {
-            ctx.metrics.wrote(&kind, Verb::Delete);
-            Ok(Deletion::Deleted)
-        }
-        Err(error) if error.code() == Some(404) => Ok(Deletion::Absent),
-        Err(error) => Err(error.into()),
-    }
+    Target::<K>::new(ctx, &owner, name).delete().await
 }
 
 /// The owner's reference and where its children live.
@@ -294,12 +230,6 @@ fn to_json(object: &impl Serialize) -> Result<Value, ApplyError> {
     serde_json::to_value(object).map_err(|error| ApplyError::Internal(error.to_string()))
 }
 
-fn set_meta(object: &mut Value, field: &str, value: &str) {
-    if let Some(meta) = object.get_mut("metadata").and_then(Value::as_object_mut) {
-        meta.insert(field.to_owned(), json!(value));
-    }
-}
-
 /// How a live object stands to the resource with the uid `owner`.
 #[derive(Debug, PartialEq, Eq)]
 enum Standing {
@@ -317,19 +247,6 @@ fn standing(live: &ObjectMeta, owner: &str) -> Standing {
         Some(other) => format!("belongs to {} {:?}", other.kind, other.name),
         None => "does not belong to this resource".to_owned(),
     })
-}
-
-/// Tells an answer that stays the same apart from one that may pass.
-fn refusal(error: CallError, kind: &str, name: &str) -> ApplyError {
-    match (&error, error.code()) {
-        (CallError::Kube { source, .. }, Some(400 | 403 | INVALID)) => match source.as_ref() {
-            kube::Error::Api(status) => {
-                ApplyError::Refused { kind: kind.to_owned(), name: name.to_owned(), message: status.message.clone() }
-            }
-            _ => ApplyError::Call(error),
-        },
-        _ => ApplyError::Call(error),
-    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use kube::Client;
 
 use crate::apis::Apis;
 use crate::backoff::Backoff;
+use crate::children::Children;
 use crate::driver::Queue;
 use crate::events::Events;
 use crate::leader::Gate;
@@ -73,6 +74,8 @@ pub struct Context {
     pub backoff: Backoff,
     /// What waits for its reconcile.
     pub queue: Arc<Queue>,
+    /// What is known of the children without asking.
+    pub children: Arc<Children>,
 }
 
 impl Context {
@@ -89,6 +92,7 @@ impl Context {
             apis,
             backoff: Backoff::default(),
             queue: Arc::default(),
+            children: Arc::default(),
         })
     }
 }

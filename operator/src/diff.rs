@@ -58,6 +58,11 @@ pub fn stamp(desired: &mut Value) {
     }
 }
 
+/// The hash that [`stamp`] put into `desired`, as a number.
+pub fn stamped(desired: &Value) -> Option<u64> {
+    u64::from_str_radix(desired.get("metadata")?.get("annotations")?.get(labels::APPLIED_HASH)?.as_str()?, 16).ok()
+}
+
 /// Whether `live`, under the field `key`, holds all that `want` says.
 fn contains(key: &str, want: &Value, live: &Value) -> bool {
     match (want, live) {
@@ -272,5 +277,7 @@ mod tests {
         let mut bare = json!({});
         stamp(&mut bare);
         assert!(bare["metadata"]["annotations"][labels::APPLIED_HASH].is_string());
+        assert!(stamped(&after).is_some() && stamped(&after) != stamped(&before));
+        assert_eq!(stamped(&json!({})), None);
     }
 }

@@ -10,6 +10,7 @@ pub mod apply;
 pub mod args;
 pub mod audioconverter;
 pub mod backoff;
+pub mod children;
 pub mod client;
 pub mod conditions;
 pub mod context;

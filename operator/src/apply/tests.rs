@@ -1,8 +1,11 @@
 //! What an apply and a deletion ask of an apiserver, against canned answers.
 
+use super::target::set_meta;
 use super::*;
+use crate::context::Context;
 use crate::conversionjob::fixtures::{FakeCluster, failure};
 use k8s_openapi::api::core::v1::ServiceAccount;
+use serde_json::json;
 
 fn meta(yaml: &str) -> ObjectMeta {
     serde_yaml::from_str(yaml).unwrap()
@@ -66,7 +69,7 @@ fn account() -> ServiceAccount {
 /// What the cluster holds after an apply, as JSON.
 fn stored() -> Value {
     let mut json = prepare(account(), &owner_reference(&owner()).unwrap()).unwrap();
-    set_meta(&mut json, "uid", "u-100");
+    set_meta(&mut json, "uid", Some("u-100"));
     json
 }
 
@@ -120,7 +123,7 @@ async fn what_belongs_to_another_or_is_going_is_not_touched() {
     assert!(matches!(outcome, Err(ApplyError::NameTaken { .. })));
     assert_eq!(writes(&asked), Vec::<&String>::new());
     let mut going = stored();
-    set_meta(&mut going, "deletionTimestamp", "2026-01-01T00:00:00Z");
+    set_meta(&mut going, "deletionTimestamp", Some("2026-01-01T00:00:00Z"));
     let (outcome, asked) = applied_to(Some(&going), 200).await;
     assert_eq!(outcome.unwrap(), Change::Terminating);
     assert_eq!(writes(&asked), Vec::<&String>::new());
@@ -162,7 +165,7 @@ fn an_owner_that_is_not_in_the_cluster_is_an_error() {
 
 /// Makes the account once in a cluster that holds `live` (and says `code` to a write): whether it was made, and what was
 /// asked.
-async fn made_once(live: Option<&Value>, code: u16) -> (Result<bool, ApplyError>, Vec<String>) {
+async fn made_once(expect: Expect, live: Option<&Value>, code: u16) -> (Result<bool, ApplyError>, Vec<String>) {
     const ALL: &str = "/api/v1/namespaces/reels/serviceaccounts";
     let body = if code == 201 { stored().to_string().into_bytes() } else { failure(code) };
     let mut cluster = FakeCluster::default().answer(&format!("POST {ALL}"), code, body);
@@ -170,27 +173,167 @@ async fn made_once(live: Option<&Value>, code: u16) -> (Result<bool, ApplyError>
         cluster = cluster.json(&format!("GET {PATH}"), live);
     }
     let ctx = cluster.context();
-    let made = make_child(&ctx, &owner(), "tape", || Ok(account())).await.map(|made| made.is_some());
+    let made = make_child(&ctx, &owner(), "tape", expect, || Ok(account())).await.map(|made| made.is_some());
     (made, cluster.asked())
 }
 
 #[tokio::test]
 async fn what_is_made_once_is_not_looked_into_again() {
-    let (made, asked) = made_once(None, 201).await;
+    let (made, asked) = made_once(Expect::Present, None, 201).await;
     assert!(made.unwrap());
     assert_eq!(writes(&asked).len(), 1);
     let mut edited = stored();
     edited["automountServiceAccountToken"] = json!(true);
     let mut going = stored();
-    set_meta(&mut going, "deletionTimestamp", "2026-01-01T00:00:00Z");
+    set_meta(&mut going, "deletionTimestamp", Some("2026-01-01T00:00:00Z"));
     for live in [edited, going] {
-        let (made, asked) = made_once(Some(&live), 201).await;
+        let (made, asked) = made_once(Expect::Present, Some(&live), 201).await;
         assert!(!made.unwrap());
         assert_eq!(writes(&asked), Vec::<&String>::new());
+        let (made, asked) = made_once(Expect::Absent, Some(&live), 409).await;
+        assert!(!made.unwrap());
+        assert_eq!(asked.len(), 2, "{asked:?}");
     }
     let mut foreign = stored();
     foreign["metadata"]["ownerReferences"] = json!([]);
-    assert!(matches!(made_once(Some(&foreign), 201).await.0, Err(ApplyError::NameTaken { .. })));
-    assert!(made_once(None, 403).await.0.unwrap_err().needs_a_person());
-    assert!(!made_once(None, 409).await.0.unwrap_err().needs_a_person(), "somebody made it at the same time");
+    for (expect, code) in [(Expect::Present, 201), (Expect::Absent, 409)] {
+        assert!(matches!(made_once(expect, Some(&foreign), code).await.0, Err(ApplyError::NameTaken { .. })));
+    }
+    assert!(made_once(Expect::Present, None, 403).await.0.unwrap_err().needs_a_person());
+    let conflict = made_once(Expect::Present, None, 409).await.0.unwrap_err();
+    assert!(!conflict.needs_a_person(), "somebody made it at the same time");
+}
+
+#[tokio::test]
+async fn what_a_new_owner_lacks_is_made_without_a_look_and_not_looked_for_soon_after() {
+    let (made, asked) = made_once(Expect::Absent, None, 201).await;
+    assert!(made.unwrap());
+    assert_eq!(asked.len(), 1, "{asked:?}");
+    let cluster = FakeCluster::default().json(&format!("GET {PATH}"), &stored());
+    let ctx = cluster.context();
+    for _ in 0..2 {
+        let made = make_child(&ctx, &owner(), "tape", Expect::Present, || Ok(account())).await.unwrap();
+        assert!(made.is_none());
+    }
+    assert_eq!(cluster.asked().len(), 1);
+}
+
+/// The account as it is stored at a version.
+fn at(version: u64) -> Value {
+    let mut json = stored();
+    set_meta(&mut json, "resourceVersion", Some(&version.to_string()));
+    json
+}
+
+/// A context in which accounts are watched, and the watch has told of `live`.
+fn watching(cluster: &FakeCluster, live: &[Value]) -> (std::sync::Arc<Context>, crate::children::Feed) {
+    let ctx = cluster.context();
+    let feed = ctx.children.feed::<ServiceAccount>();
+    feed.list_begins();
+    for object in live {
+        feed.listed(&serde_json::from_value(object["metadata"].clone()).unwrap());
+    }
+    feed.list_ends();
+    (ctx, feed)
+}
+
+fn methods(asked: &[String]) -> Vec<&str> {
+    asked.iter().filter_map(|request| request.split_once(' ')).map(|(method, _)| method).collect()
+}
+
+#[tokio::test]
+async fn each_way_to_a_child_asks_for_no_more_than_it_must() {
+    let mut foreign = at(5);
+    foreign["metadata"]["ownerReferences"] = json!([]);
+    let mut edited = at(5);
+    edited["automountServiceAccountToken"] = json!(true);
+    let (get, patch) = (format!("GET {PATH}"), format!("PATCH {PATH}"));
+    let taken = || FakeCluster::default().answer(&patch, 409, failure(409));
+    for (what, cluster, told, outcome, asks) in [
+        ("known to be absent", FakeCluster::default().json(&patch, &at(5)), vec![], Ok(Change::Created), vec!["PATCH"]),
+        ("there, without our label", taken().json(&get, &at(5)), vec![], Ok(Change::Unchanged), vec!["PATCH", "GET"]),
+        ("somebody else's", taken().json(&get, &foreign), vec![], Err("name_taken"), vec!["PATCH", "GET"]),
+        (
+            "seen, never compared",
+            FakeCluster::default().json(&get, &at(5)),
+            vec![at(5)],
+            Ok(Change::Unchanged),
+            vec!["GET"],
+        ),
+        (
+            "seen and edited",
+            FakeCluster::default().json(&get, &edited).json(&patch, &at(6)),
+            vec![edited.clone()],
+            Ok(Change::Updated),
+            vec!["GET", "PATCH"],
+        ),
+        (
+            "seen and gone since",
+            FakeCluster::default().json(&patch, &at(6)),
+            vec![at(5)],
+            Ok(Change::Created),
+            vec!["GET", "PATCH"],
+        ),
+    ] {
+        let (ctx, _) = watching(&cluster, &told);
+        let done = apply_child(&ctx, &owner(), account()).await;
+        let done = done.map(|applied| applied.change).map_err(|error| error.category());
+        assert_eq!(done, outcome, "{what}");
+        assert_eq!(methods(&cluster.asked()), asks, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_proven_is_not_asked_for_until_something_changes() {
+    let cluster = FakeCluster::default().json(&format!("GET {PATH}"), &at(7)).json(&format!("PATCH {PATH}"), &at(5));
+    let (ctx, feed) = watching(&cluster, &[]);
+    let apply = async |child| apply_child(&ctx, &owner(), child).await.unwrap().change;
+    let meta = |version| serde_json::from_value::<ObjectMeta>(at(version)["metadata"].clone()).unwrap();
+    assert_eq!(apply(account()).await, Change::Created);
+    for _ in 0..2 {
+        let again = apply_child(&ctx, &owner(), account()).await.unwrap();
+        assert_eq!((again.change, again.object.metadata.name.as_deref()), (Change::Unchanged, Some("tape")));
+        // The event of our own write.
+        feed.changed(&meta(5));
+    }
+    assert_eq!(methods(&cluster.asked()), ["PATCH"]);
+    feed.changed(&meta(7));
+    assert_eq!(apply(account()).await, Change::Unchanged);
+    assert_eq!(apply(account()).await, Change::Unchanged);
+    assert_eq!(methods(&cluster.asked()), ["PATCH", "GET"]);
+    let mut other = account();
+    other.automount_service_account_token = Some(true);
+    assert_eq!(apply(other).await, Change::Updated);
+    assert_eq!(methods(&cluster.asked()), ["PATCH", "GET", "GET", "PATCH"]);
+    feed.deleted(&meta(8));
+    assert_eq!(apply(account()).await, Change::Created);
+    assert_eq!(methods(&cluster.asked()), ["PATCH", "GET", "GET", "PATCH", "PATCH"]);
+}
+
+#[tokio::test]
+async fn somebody_elses_object_costs_one_refused_write() {
+    let mut foreign = at(5);
+    foreign["metadata"]["ownerReferences"] = json!([]);
+    let cluster = FakeCluster::default().json(&format!("GET {PATH}"), &foreign).answer(
+        &format!("PATCH {PATH}"),
+        409,
+        failure(409),
+    );
+    let (ctx, _) = watching(&cluster, &[]);
+    for _ in 0..3 {
+        assert!(matches!(apply_child(&ctx, &owner(), account()).await, Err(ApplyError::NameTaken { .. })));
+    }
+    assert_eq!(methods(&cluster.asked()), ["PATCH", "GET", "GET", "GET"]);
+}
+
+#[tokio::test]
+async fn what_the_watch_does_not_carry_is_not_asked_for_to_delete_it() {
+    let nothing = FakeCluster::default();
+    let (ctx, _) = watching(&nothing, &[]);
+    let done = delete_child::<ServiceAccount>(&ctx, &owner(), "tape").await.unwrap();
+    assert_eq!((done, nothing.asked().len()), (Deletion::Absent, 0));
+    let there = FakeCluster::default().json(&format!("GET {PATH}"), &at(5)).json(&format!("DELETE {PATH}"), &at(6));
+    let (ctx, _) = watching(&there, &[at(5)]);
+    let done = delete_child::<ServiceAccount>(&ctx, &owner(), "tape").await.unwrap();
+    assert_eq!((done, methods(&there.asked())), (Deletion::Deleted, vec!["GET", "DELETE"]));
 }

@@ -4,18 +4,18 @@ use crds::AudioConverter;
 use crds::conditions::ConverterReason;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
-use k8s_openapi::api::core::v1::{ObjectReference, Secret, Service};
+use k8s_openapi::api::core::v1::{Secret, Service};
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Resource, ResourceExt};
 use serde_json::json;
 
 use super::build::{Children, hpa, stream_key};
+use super::changes::Changes;
 use super::validate::ValidatedConverter;
-use crate::apply::{self, ApplyError, Change, Child, Deletion};
+use crate::apply::{self, ApplyError, Change, Child, Deletion, Expect};
 use crate::context::Context;
 use crate::driver::Kind;
 use crate::errors::{CallError, call};
-use crate::events::Note;
 use crate::labels::SCALE_MANAGER;
 use crate::metrics::Verb;
 
@@ -30,6 +30,8 @@ pub struct AppliedChildren {
     pub hpa: Option<HorizontalPodAutoscaler>,
     /// Children that are not as they should be until somebody changes something.
     pub refusals: Vec<Refusal>,
+    /// What was done to the children.
+    pub changes: Changes,
 }
 
 /// A child that could not be made or changed, and that trying again does not help.
@@ -42,27 +44,43 @@ pub struct Refusal {
 }
 
 /// Applies all children. A refused one does not keep the others from being applied; an error that may pass ends the
-/// step.
+/// step. What was done is told either way.
 pub async fn apply(
     ctx: &Context,
     converter: &AudioConverter,
     valid: &ValidatedConverter,
     children: Children,
 ) -> Result<AppliedChildren, ApplyError> {
+    let mut applied = AppliedChildren::default();
+    // Boxed: it holds every child by value.
+    let outcome = Box::pin(apply_all(ctx, converter, valid, children, &mut applied)).await;
+    for note in applied.changes.notes() {
+        tracing::info!("{}", note.message);
+        ctx.events.publish(&converter.object_ref(&()), note).await;
+    }
+    outcome.map(|()| applied)
+}
+
+async fn apply_all(
+    ctx: &Context,
+    converter: &AudioConverter,
+    valid: &ValidatedConverter,
+    children: Children,
+    applied: &mut AppliedChildren,
+) -> Result<(), ApplyError> {
     // Destructured without `..`, so that a new child does not compile until it is applied here.
     let Children { service_account, deployment, service, hpa } = children;
-    let mut applied = AppliedChildren::default();
     // In the order of need: the Deployment's pods run as the ServiceAccount and mount the key, the autoscaler reads the
     // pods.
-    one(ctx, converter, service_account, &mut applied.refusals).await?;
-    key(ctx, converter, valid, &mut applied.refusals).await?;
-    applied.deployment = one(ctx, converter, deployment, &mut applied.refusals).await?;
-    applied.service = one(ctx, converter, service, &mut applied.refusals).await?;
+    one(ctx, converter, service_account, applied).await?;
+    key(ctx, converter, valid, applied).await?;
+    applied.deployment = one(ctx, converter, deployment, applied).await?;
+    applied.service = one(ctx, converter, service, applied).await?;
     match hpa {
-        Some(hpa) => applied.hpa = one(ctx, converter, hpa, &mut applied.refusals).await?,
-        None => gone::<HorizontalPodAutoscaler>(ctx, converter, &hpa::name(valid)).await?,
+        Some(hpa) => applied.hpa = one(ctx, converter, hpa, applied).await?,
+        None => gone::<HorizontalPodAutoscaler>(ctx, converter, &hpa::name(valid), applied).await?,
     }
-    Ok(applied)
+    Ok(())
 }
 
 /// Writes `count` into `spec.replicas` through the scale subresource, unless the resource has changed since it was read.
@@ -84,16 +102,16 @@ async fn one<K: Child>(
     ctx: &Context,
     converter: &AudioConverter,
     child: K,
-    refusals: &mut Vec<Refusal>,
+    applied: &mut AppliedChildren,
 ) -> Result<Option<K>, ApplyError> {
     match apply::apply_child(ctx, converter, child).await {
-        Ok(applied) => {
-            tell(ctx, converter, &applied.object, applied.change).await;
-            Ok(Some(applied.object))
+        Ok(outcome) => {
+            applied.changes.note(&outcome.object, outcome.change);
+            Ok(Some(outcome.object))
         }
         Err(error) => match refusal(&error) {
             Some(refusal) => {
-                refusals.push(refusal);
+                applied.refusals.push(refusal);
                 Ok(None)
             }
             None => Err(error),
@@ -106,18 +124,20 @@ async fn key(
     ctx: &Context,
     converter: &AudioConverter,
     valid: &ValidatedConverter,
-    refusals: &mut Vec<Refusal>,
+    applied: &mut AppliedChildren,
 ) -> Result<(), ApplyError> {
     let make = || {
         let mut key = [0; stream_key::KEY_BYTES];
         getrandom::fill(&mut key).map_err(|error| ApplyError::Internal(format!("no random numbers: {error}")))?;
         Ok(stream_key::build(valid, key))
     };
-    match apply::make_child::<Secret>(ctx, converter, &stream_key::name(valid), make).await {
-        Ok(Some(secret)) => tell(ctx, converter, &secret, Change::Created).await,
+    // Without a status, the converter has not been here before.
+    let expect = if converter.status.is_none() { Expect::Absent } else { Expect::Present };
+    match apply::make_child::<Secret>(ctx, converter, &stream_key::name(valid), expect, make).await {
+        Ok(Some(secret)) => applied.changes.note(&secret, Change::Created),
         Ok(None) => {}
         Err(error) => match refusal(&error) {
-            Some(refusal) => refusals.push(refusal),
+            Some(refusal) => applied.refusals.push(refusal),
             None => return Err(error),
         },
     }
@@ -133,30 +153,14 @@ fn refusal(error: &ApplyError) -> Option<Refusal> {
     Some(Refusal { reason, message: error.to_string() })
 }
 
-async fn gone<K: Child>(ctx: &Context, converter: &AudioConverter, name: &str) -> Result<(), ApplyError> {
+async fn gone<K: Child>(
+    ctx: &Context,
+    converter: &AudioConverter,
+    name: &str,
+    applied: &mut AppliedChildren,
+) -> Result<(), ApplyError> {
     if apply::delete_child::<K>(ctx, converter, name).await? == Deletion::Deleted {
-        let note = Note::normal("Deleted", "Apply", format!("Deleted {} {name}", K::kind(&())));
-        let reference = ObjectReference {
-            api_version: Some(K::api_version(&()).into_owned()),
-            kind: Some(K::kind(&()).into_owned()),
-            name: Some(name.to_owned()),
-            namespace: converter.namespace(),
-            ..ObjectReference::default()
-        };
-        ctx.events.publish(&converter.object_ref(&()), note.about(reference)).await;
+        applied.changes.note_deleted::<K>(converter.namespace(), name);
     }
     Ok(())
-}
-
-async fn tell<K: Child>(ctx: &Context, converter: &AudioConverter, child: &K, change: Change) {
-    let done = match change {
-        Change::Created => "Created",
-        Change::Updated => "Updated",
-        Change::Unchanged | Change::Terminating => return,
-    };
-    let message = format!("{done} {} {}", K::kind(&()), child.name_any());
-    tracing::info!("{message}");
-    // The version differs from one change to the next and would keep repeated Events from being counted as one.
-    let reference = ObjectReference { resource_version: None, ..child.object_ref(&()) };
-    ctx.events.publish(&converter.object_ref(&()), Note::normal(done, "Apply", message).about(reference)).await;
 }

@@ -5,6 +5,7 @@
 
 pub mod apply;
 pub mod build;
+pub mod changes;
 pub mod conditions;
 #[cfg(test)]
 mod fixtures;
@@ -117,10 +118,11 @@ async fn reconcile(converter: Arc<AudioConverter>, ctx: Arc<Context>) -> Result<
         }
     };
     let children = build::build(&valid, replicas);
-    // Boxed: it holds every child by value.
-    let applied = Box::pin(apply::apply(&ctx, &converter, &valid, children)).await?;
-    let settled = applied.deployment.as_ref().is_some_and(|live| Rollout::from(live).is_done(replicas));
-    let trouble = if settled { None } else { observe::trouble(&ctx, &valid).await.map_err(Error::Observe)? };
+    let applied = apply::apply(&ctx, &converter, &valid, children).await?;
+    let rollout = applied.deployment.as_ref().map(Rollout::from);
+    // Where no pod exists there is none to be in trouble; the first that comes shows in the Deployment.
+    let looks = rollout.is_some_and(|rollout| rollout.replicas > 0 && !rollout.is_done(replicas));
+    let trouble = if looks { observe::trouble(&ctx, &valid).await.map_err(Error::Observe)? } else { None };
     let status = status::plan_status(&converter, &valid, replicas, &applied, trouble);
     status::write(&ctx, &converter, &status).await.map_err(Error::Status)?;
     Ok(if applied.refusals.is_empty() { driver::at_rest(converter.as_ref()) } else { Action::requeue(REFUSED_AGAIN) })

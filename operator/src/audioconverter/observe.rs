@@ -22,6 +22,9 @@ pub async fn running_replicas(
     valid: &ValidatedConverter,
 ) -> Result<Option<i32>, CallError> {
     let name = deployment::name(valid);
+    if ctx.children.is_absent::<Deployment>(&valid.namespace, &name) {
+        return Ok(None);
+    }
     let api: Api<Deployment> = Api::namespaced(ctx.client.clone(), &valid.namespace);
     let live = call(format!("get Deployment {name}"), api.get_opt(&name)).await?;
     let ours = live

@@ -4,12 +4,14 @@
 //! seven watches that fail together (an apiserver that restarts) take minutes to come back one after the other.
 
 use std::fmt::Debug;
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::TryStreamExt;
-use futures::stream::{self, Stream, StreamExt};
+use futures::stream::{self, BoxStream, Stream, StreamExt};
 use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::api::{DynamicObject, PartialObjectMeta};
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::Controller;
@@ -24,6 +26,7 @@ use super::Kind;
 use super::merge::merge;
 use super::queue::Queue;
 use crate::apis::OptionalKind;
+use crate::children::{Children, Feed, Vanished};
 use crate::context::Context;
 use crate::errors::{describe, kube_code};
 use crate::labels;
@@ -38,6 +41,8 @@ pub struct Watches<K: Kind> {
     pub(super) synced: Vec<oneshot::Receiver<()>>,
     queue: Arc<Queue>,
     metrics: Arc<Metrics>,
+    /// What the watches on children feed.
+    children: Arc<Children>,
 }
 
 /// A watch on all objects of `K` that are this operator's, one that a malformed object does not stop.
@@ -74,18 +79,32 @@ pub fn controller<K: Kind>(ctx: &Context) -> Watches<K> {
             metrics.set_queued(K::NAME, queue.woken(object.namespace().as_deref(), &object.name_any()));
         });
     let controller = Controller::for_stream(objects, store).trigger_backoff(NoDelay);
-    Watches { controller, listed, synced: Vec::new(), queue: Arc::clone(&ctx.queue), metrics: Arc::clone(&ctx.metrics) }
+    Watches {
+        controller,
+        listed,
+        synced: Vec::new(),
+        queue: Arc::clone(&ctx.queue),
+        metrics: Arc::clone(&ctx.metrics),
+        children: Arc::clone(&ctx.children),
+    }
 }
 
+/// The events of one watch.
+type Events<O> = BoxStream<'static, watcher::Result<Event<PartialObjectMeta<O>>>>;
+
 impl<K: Kind> Watches<K> {
-    /// Wakes an object when a child of it (by owner reference) changes; see [`children`] for the arguments.
+    /// Wakes an object when a child of it (by owner reference) changes, after [`Children`] has taken note; see
+    /// [`children`] for the arguments.
     #[must_use]
     pub fn owns<C>(mut self, apis: Vec<Api<PartialObjectMeta<C>>>, settings: &watcher::Config) -> Self
     where
         C: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + 'static,
     {
-        let touched = self.touched(apis, settings, &C::kind(&()));
-        let touched = touched.inspect_ok(self.owner_waits());
+        let noted = self.events(apis, settings, &C::kind(&())).into_iter().map(|events| {
+            let feed = self.children.feed::<C>();
+            events.map(move |event| note::<K, C>(&feed, event)).flatten().boxed()
+        });
+        let touched = stream::select_all(noted.collect::<Vec<_>>()).inspect_ok(self.owner_waits());
         self.controller = self.controller.owns_stream(touched);
         self
     }
@@ -147,7 +166,7 @@ impl<K: Kind> Watches<K> {
         self
     }
 
-    /// What changes of the objects of `apis`; readiness waits for their first lists.
+    /// What changes of the objects of `apis`.
     fn touched<O>(
         &mut self,
         apis: Vec<Api<PartialObjectMeta<O>>>,
@@ -157,8 +176,21 @@ impl<K: Kind> Watches<K> {
     where
         O: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + 'static,
     {
-        let watches: Vec<_> = apis
-            .into_iter()
+        let watches = self.events(apis, settings, kind).into_iter();
+        stream::select_all(watches.map(|events| events.touched_objects().boxed()).collect::<Vec<_>>())
+    }
+
+    /// The events of a watch on each of `apis`; readiness waits for their first lists.
+    fn events<O>(
+        &mut self,
+        apis: Vec<Api<PartialObjectMeta<O>>>,
+        settings: &watcher::Config,
+        kind: &str,
+    ) -> Vec<Events<O>>
+    where
+        O: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + 'static,
+    {
+        apis.into_iter()
             .map(|api| {
                 let (tell, synced) = oneshot::channel();
                 self.synced.push(synced);
@@ -172,11 +204,9 @@ impl<K: Kind> Watches<K> {
                             let _ = tell.send(());
                         }
                     })
-                    .touched_objects()
                     .boxed()
             })
-            .collect();
-        stream::select_all(watches)
+            .collect()
     }
 
     /// Notes that a child's owner has been woken.
@@ -213,6 +243,55 @@ where
             metrics.listed_again(&kind);
         }
     })
+}
+
+/// Has `feed` take note of an event; gives the children of which the owners are to be woken.
+fn note<K: Kind, C>(
+    feed: &Feed,
+    event: watcher::Result<watcher::Event<PartialObjectMeta<C>>>,
+) -> impl Stream<Item = watcher::Result<PartialObjectMeta<C>>> + use<K, C> {
+    let touched = match event {
+        Ok(watcher::Event::Apply(child)) => {
+            feed.changed(&child.metadata);
+            vec![Ok(child)]
+        }
+        Ok(watcher::Event::Delete(child)) => {
+            feed.deleted(&child.metadata);
+            vec![Ok(child)]
+        }
+        Ok(watcher::Event::Init) => {
+            feed.list_begins();
+            vec![]
+        }
+        Ok(watcher::Event::InitApply(child)) => {
+            feed.listed(&child.metadata);
+            vec![Ok(child)]
+        }
+        // No event told of these.
+        Ok(watcher::Event::InitDone) => {
+            feed.list_ends().into_iter().map(|vanished| Ok(trace_of::<K, C>(vanished))).collect()
+        }
+        Err(error) => vec![Err(error)],
+    };
+    stream::iter(touched)
+}
+
+/// As much of a child that is gone as its owner is found by.
+fn trace_of<K: Kind, C>(Vanished { namespace, name, owner }: Vanished) -> PartialObjectMeta<C> {
+    let owner = OwnerReference {
+        api_version: K::api_version(&()).into_owned(),
+        kind: K::kind(&()).into_owned(),
+        name: owner,
+        controller: Some(true),
+        ..OwnerReference::default()
+    };
+    let metadata = ObjectMeta {
+        namespace: Some(namespace),
+        name: Some(name),
+        owner_references: Some(vec![owner]),
+        ..ObjectMeta::default()
+    };
+    PartialObjectMeta { types: None, metadata, _phantom: PhantomData }
 }
 
 /// No wait on top of those of the watches.

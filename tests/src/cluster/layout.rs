@@ -91,6 +91,11 @@ impl Layout {
         self.state(&format!("logs/{process}.log"))
     }
 
+    /// Audit log of the API server, one JSON object a line; there if `cluster up` was given a policy.
+    pub fn audit_log(&self) -> PathBuf {
+        self.state("logs/audit.jsonl")
+    }
+
     pub(super) fn containerd_socket(&self) -> String {
         self.run_dir.join("containerd.sock").display().to_string()
     }
