@@ -5,10 +5,10 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use super::collector::Endpoint;
 use crate::bytesize::{ByteSize, ByteSizeError};
 use crate::convert::{Engine, Float, Level, Metadata};
 use crate::flac::BLOCK_SIZE;
+use otlp::Endpoint;
 
 /// Flags of `converter serve`.
 #[derive(Debug, Clone, clap::Args)]

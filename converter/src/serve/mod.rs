@@ -9,7 +9,6 @@ mod answer;
 mod args;
 mod auth;
 mod backlog;
-mod collector;
 mod connection;
 mod convert;
 mod cors;
@@ -74,14 +73,14 @@ use tracing_subscriber::{
 };
 
 pub use args::{Args, LogFormat, ValueError};
-pub use collector::{CollectorError, Endpoint, EndpointError};
 pub use keys::SecretError;
+pub use otlp::{CollectorError, Endpoint, EndpointError};
 pub use shutdown::Stop;
 pub use tls::{FileFault, TlsError};
 
 use auth::Auth;
-use collector::Traces;
 use keys::{Content, SecretFile, Secrets};
+use otlp::Traces;
 use problem::Failure;
 use spool::Pool;
 use state::App;
@@ -136,7 +135,7 @@ impl Error {
 
 /// Runs the service until a signal stops it, and prints the page's address.
 pub async fn run(args: Args) -> Result<(), Error> {
-    let traces = Traces::start(args.otlp_endpoint.as_ref())?;
+    let traces = Traces::start(args.otlp_endpoint.as_ref(), trace::SOURCE)?;
     log_to_stderr(args.log_format, traces.as_ref());
     process::open_as_many_files_as_may_be(args.max_streams);
     let format = args.log_format;
@@ -302,6 +301,7 @@ fn log_to_stderr(format: LogFormat, traces: Option<&Traces>) {
         LogFormat::Text => logs.boxed(),
         LogFormat::Json => logs.json().flatten_event(true).boxed(),
     };
-    let logs = logs.with_filter(filter.and(filter_fn(collector::is_for_the_log)));
+    let logs =
+        logs.with_filter(filter.and(filter_fn(|metadata| !trace::is_ours(metadata) && !otlp::is_noise(metadata))));
     let _ = tracing_subscriber::registry().with(logs).with(traces.map(Traces::layer)).try_init();
 }

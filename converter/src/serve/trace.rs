@@ -1,7 +1,7 @@
 //! The spans of traces: one a request, which for a live stream lasts as long as the stream, and below it one for a wait in
 //! the queue and one for the conversion. Names follow OpenTelemetry's semantic conventions for HTTP, and `flacship.…`.
 //!
-//! Without a collector ([`super::collector`]) no span is ever made: asking costs as much as a log line that is switched off.
+//! Without a collector (see [`otlp`]) no span is ever made: asking costs as much as a log line that is switched off.
 //! Spans are held and never entered, so that polling a task costs nothing with a collector either, and no message of a
 //! stream has one. Nothing that could be secret stands in them: no query, token or file's name.
 
@@ -21,6 +21,10 @@ use super::{
 const TARGET: &str = "flacship_trace";
 /// The routes that are no part of the page.
 const ROUTES: [&str; 5] = ["/convert", "/ws", "/status", "/openapi.json", "/reserve"];
+
+/// Whose traces they are.
+pub(super) const SOURCE: otlp::Source =
+    otlp::Source { name: "flacship-converter", version: env!("CARGO_PKG_VERSION"), is_ours };
 
 /// Whether this is a span of ours.
 pub(super) fn is_ours(metadata: &Metadata<'_>) -> bool {

@@ -1,7 +1,8 @@
-//! Where traces go: a collector that takes OTLP as protobuf over HTTP. What is in them is [`super::trace`]'s.
+//! Where traces go: a collector that takes OTLP as protobuf over HTTP. What is in them is the program's own; it says with a
+//! [`Source`] which spans they are.
 //!
-//! Spans are put in a bounded queue and sent by a thread of the SDK's own, so a collector that is slow or away costs no
-//! request anything: what finds no room in the queue is dropped and counted.
+//! Spans are put in a bounded queue and sent by a thread of the SDK's own, so a collector that is slow or away costs the
+//! program nothing: what finds no room in the queue is dropped and counted.
 
 use std::{
     io,
@@ -13,10 +14,9 @@ use std::{
     time::Duration,
 };
 
-use axum::{
-    body::{self, Body, Bytes},
-    http::{Request, Response, Uri},
-};
+use bytes::Bytes;
+use http::{Request, Response, Uri};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::{
     client::legacy::{
@@ -37,18 +37,25 @@ use tokio::{runtime::Handle, time::timeout};
 use tracing::{Metadata, Subscriber, level_filters::LevelFilter};
 use tracing_subscriber::{Layer, filter::filter_fn, registry::LookupSpan};
 
-use super::trace;
-
 /// How long the collector may take for one batch (the OTLP exporter's default).
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long the server's end may wait for the last spans.
+/// How long the program's end may wait for the last spans.
 const LAST_SPANS: Duration = Duration::from_secs(5);
 /// Most of an answer that is read: it holds two short fields.
 const MAX_ANSWER: usize = 64 * 1024;
 /// Where a collector takes traces, below its address (OTLP specification, "OTLP/HTTP Request").
 const PATH: &str = "/v1/traces";
-/// The service's name where neither `OTEL_SERVICE_NAME` nor `OTEL_RESOURCE_ATTRIBUTES` gives one.
-const SERVICE: &str = "flacship-converter";
+
+/// Whose traces they are.
+#[derive(Clone, Copy, Debug)]
+pub struct Source {
+    /// The service's name where neither `OTEL_SERVICE_NAME` nor `OTEL_RESOURCE_ATTRIBUTES` gives one.
+    pub name: &'static str,
+    /// Its version.
+    pub version: &'static str,
+    /// Whether a span is one for the traces.
+    pub is_ours: fn(&Metadata<'_>) -> bool,
+}
 
 /// Why traces cannot be sent.
 #[derive(Debug, thiserror::Error)]
@@ -154,13 +161,14 @@ fn configured(
 
 /// What sends the traces, while there is a collector.
 #[derive(Debug)]
-pub(super) struct Traces {
+pub struct Traces {
     provider: SdkTracerProvider,
+    source: Source,
 }
 
 impl Traces {
     /// Sets out to send traces, if a collector is configured. Wants the runtime of the caller, which carries what is sent.
-    pub(super) fn start(flag: Option<&Endpoint>) -> Result<Option<Self>, CollectorError> {
+    pub fn start(flag: Option<&Endpoint>, source: Source) -> Result<Option<Self>, CollectorError> {
         let Some(endpoint) = configured(flag, |name| std::env::var(name).ok())? else { return Ok(None) };
         let exporter = opentelemetry_otlp::SpanExporter::builder()
             .with_http()
@@ -176,18 +184,20 @@ impl Traces {
             exporter.with_http_client(Carrier::new(HttpConnector::new()))
         };
         let exporter = Reporting { exporter: exporter.build()?, lost: AtomicU64::new(0) };
-        let provider = SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource()).build();
-        Ok(Some(Self { provider }))
+        let provider =
+            SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource(source)).build();
+        Ok(Some(Self { provider, source }))
     }
 
     /// What takes this program's spans, and nothing else, from `tracing`.
-    pub(super) fn layer<S>(&self) -> impl Layer<S> + use<S>
+    pub fn layer<S>(&self) -> impl Layer<S> + use<S>
     where
         S: Subscriber + for<'span> LookupSpan<'span>,
     {
-        let ours = filter_fn(|metadata| metadata.is_span() && trace::is_ours(metadata));
+        let Source { name, is_ours, .. } = self.source;
+        let ours = filter_fn(move |metadata: &Metadata<'_>| metadata.is_span() && is_ours(metadata));
         tracing_opentelemetry::layer()
-            .with_tracer(self.provider.tracer(SERVICE))
+            .with_tracer(self.provider.tracer(name))
             .with_location(false)
             .with_threads(false)
             .with_target(false)
@@ -198,7 +208,7 @@ impl Traces {
     }
 
     /// Sends what is left, for a while.
-    pub(super) async fn finish(self) {
+    pub async fn finish(self) {
         let sent = tokio::task::spawn_blocking(move || self.provider.shutdown_with_timeout(LAST_SPANS)).await;
         if !matches!(sent, Ok(Ok(()))) {
             tracing::warn!("the last traces did not reach their collector");
@@ -206,19 +216,18 @@ impl Traces {
     }
 }
 
-/// Whether a log line is worth writing: not those of the SDK that come with each batch ([`Reporting`] tells it once) or,
-/// after its end, with each span; nor our spans.
-pub(super) fn is_for_the_log(metadata: &Metadata<'_>) -> bool {
-    const TOO_MANY: [&str; 2] = ["BatchSpanProcessor.ExportError", "BatchSpanProcessor.OnEnd.AfterShutdown"];
-    !trace::is_ours(metadata) && !TOO_MANY.contains(&metadata.name())
+/// Whether a log line comes too often to be written: those of the SDK that come with each batch ([`Reporting`] tells it
+/// once) or, after its end, with each span.
+pub fn is_noise(metadata: &Metadata<'_>) -> bool {
+    ["BatchSpanProcessor.ExportError", "BatchSpanProcessor.OnEnd.AfterShutdown"].contains(&metadata.name())
 }
 
 /// Who sends the traces: what the environment says, else our own name.
-fn resource() -> Resource {
+fn resource(source: Source) -> Resource {
     let said = Resource::builder().build();
     let named = said.get(&"service.name".into()).is_some_and(|name| !name.as_str().starts_with("unknown_service"));
-    let resource = Resource::builder().with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")));
-    if named { resource.build() } else { resource.with_service_name(SERVICE).build() }
+    let resource = Resource::builder().with_attribute(KeyValue::new("service.version", source.version));
+    if named { resource.build() } else { resource.with_service_name(source.name).build() }
 }
 
 /// An exporter that tells when traces no longer arrive and when they do again: a line each time, not one a batch.
@@ -258,10 +267,10 @@ impl<E: SpanExporter> SpanExporter for Reporting<E> {
     }
 }
 
-/// Carries batches over HTTP/1.1 on the server's runtime: the SDK's thread has none.
+/// Carries batches over HTTP/1.1 on the program's runtime: the SDK's thread has none.
 #[derive(Debug)]
 struct Carrier<C> {
-    client: Arc<Client<C, Body>>,
+    client: Arc<Client<C, Full<Bytes>>>,
     runtime: Handle,
 }
 
@@ -277,8 +286,8 @@ impl<C: Connect + Clone + Send + Sync + std::fmt::Debug + 'static> HttpClient fo
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let client = Arc::clone(&self.client);
         let exchange = async move {
-            let (parts, answer) = client.request(request.map(Body::from)).await?.into_parts();
-            let answer = body::to_bytes(Body::new(answer), MAX_ANSWER).await?;
+            let (parts, answer) = client.request(request.map(Full::from)).await?.into_parts();
+            let answer = Limited::new(answer, MAX_ANSWER).collect().await?.to_bytes();
             Ok(Response::from_parts(parts, answer))
         };
         // The timer, too, wants the runtime.
