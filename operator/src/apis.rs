@@ -222,7 +222,7 @@ mod tests {
         apis.refresh(&cluster.context().client).await.unwrap_err();
         assert!(apis.has(HTTP_ROUTE) && apis.has(SERVICE_MONITOR));
 
-        let cluster = cluster.json(ROUTES, &resources(&["Gateway"])).answer(MONITORS, 404, "{}");
+        let cluster = cluster.json(ROUTES, &resources(&["Gateway"])).answer(MONITORS, 404, "404 page not found\n");
         apis.refresh(&cluster.context().client).await.unwrap();
         assert!(!apis.has(HTTP_ROUTE) && !apis.has(SERVICE_MONITOR));
     }

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args};
 use jiff::SignedDuration;
+use otlp::Endpoint;
 
+use crate::backoff::Pace;
 use crate::context::Config;
 use crate::leader::Settings;
 use crate::names::short_hash;
@@ -33,14 +35,31 @@ pub struct RunArgs {
     #[arg(long, env = "FLACSHIP_SELECTOR", value_name = "SELECTOR")]
     pub selector: Option<String>,
     /// How often the cluster is asked whether it serves HTTPRoutes and ServiceMonitors
-    #[arg(long, env = "FLACSHIP_API_CHECK_PERIOD", value_name = "DURATION", default_value = "30s", value_parser = duration)]
+    #[arg(long, env = "FLACSHIP_API_CHECK_PERIOD", value_name = "DURATION", default_value = "30s", value_parser = positive)]
     pub api_check_period: Duration,
+    /// How long one request to the apiserver may take, tries again included
+    #[arg(long, env = "FLACSHIP_CALL_TIMEOUT", value_name = "DURATION", default_value = "15s", value_parser = positive)]
+    pub call_timeout: Duration,
+    /// How long the work on one object may take
+    #[arg(long, env = "FLACSHIP_RECONCILE_TIMEOUT", value_name = "DURATION", default_value = "2m", value_parser = positive)]
+    pub reconcile_timeout: Duration,
+    /// How long an object waits after its first error; it doubles with each further one
+    #[arg(long, env = "FLACSHIP_RETRY_FIRST", value_name = "DURATION", default_value = "1s", value_parser = positive)]
+    pub retry_first: Duration,
+    /// How long an object waits at most after an error
+    #[arg(long, env = "FLACSHIP_RETRY_LONGEST", value_name = "DURATION", default_value = "5m", value_parser = positive)]
+    pub retry_longest: Duration,
     /// How long work under way may go on after SIGTERM; keep it below the pod's terminationGracePeriodSeconds
     #[arg(long, env = "FLACSHIP_DRAIN_TIMEOUT", value_name = "DURATION", default_value = "20s", value_parser = duration)]
     pub drain_timeout: Duration,
     /// How log lines look; RUST_LOG chooses what is logged
     #[arg(long, env = "FLACSHIP_LOG_FORMAT", value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
+    /// Collector of OpenTelemetry that traces are sent to, by OTLP over HTTP, such as http://collector:4318. The usual
+    /// variables are honoured too: `OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_SERVICE_NAME`, `OTEL_TRACES_SAMPLER` and their kin
+    /// [default: no traces]
+    #[arg(long, env = "FLACSHIP_OTLP_ENDPOINT", value_name = "URL")]
+    pub otlp_endpoint: Option<Endpoint>,
     /// Whether a podTemplate may name a serviceAccountName: pods then have its rights
     #[arg(long, env = "FLACSHIP_ALLOW_SERVICE_ACCOUNT_NAME", value_name = "BOOL", default_value_t = true,
           num_args = 0..=1, require_equals = true, default_missing_value = "true", action = ArgAction::Set)]
@@ -61,6 +80,8 @@ impl RunArgs {
             converter_image: self.converter_image.clone(),
             scope: Scope::new(&self.namespaces, self.selector.as_deref()),
             concurrency: self.concurrency,
+            reconcile_timeout: self.reconcile_timeout,
+            pace: Pace { first: self.retry_first, longest: self.retry_longest },
             allow_service_account_name: self.allow_service_account_name,
             allow_host_path: self.allow_host_path,
         }
@@ -126,6 +147,12 @@ fn duration(text: &str) -> Result<Duration, String> {
     Duration::try_from(parsed).map_err(|_| hint())
 }
 
+/// As [`duration`], of a time that cannot be nothing.
+fn positive(text: &str) -> Result<Duration, String> {
+    let parsed = duration(text)?;
+    if parsed.is_zero() { Err("a time above zero is needed".to_owned()) } else { Ok(parsed) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -170,6 +197,15 @@ mod tests {
         let other = args(&[]).unwrap().lease.settings().unwrap().unwrap();
         assert_ne!(lease.identity, other.identity);
         assert!(args(&["--renew-deadline=10s"]).unwrap().lease.settings().is_err());
+    }
+
+    #[test]
+    fn waits_that_would_make_a_hot_loop_are_refused() {
+        for flag in ["--retry-first=0s", "--retry-longest=0s", "--call-timeout=0s", "--api-check-period=0s"] {
+            assert!(args(&[flag]).unwrap_err().to_string().contains("above zero"), "{flag}");
+        }
+        let pace = args(&["--retry-first=2s"]).unwrap().config().pace;
+        assert_eq!((pace.first.as_secs(), pace.longest.as_secs()), (2, 300));
     }
 
     #[test]

@@ -1,13 +1,33 @@
-//! The pace of tries after errors: each object has its own, doubling from a second to five minutes.
+//! The pace of tries after errors: each object has its own, doubling, from a second to five minutes unless told otherwise.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-const FIRST: Duration = Duration::from_secs(1);
-const LONGEST: Duration = Duration::from_mins(5);
-/// An entry that nobody has touched for so long belongs to an object that is gone.
+/// An entry that nobody has touched for so long, beyond the longest wait, belongs to an object that is gone.
 const FORGET_AFTER: Duration = Duration::from_hours(1);
+
+/// The waits between tries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// The first.
+    pub first: Duration,
+    /// The longest.
+    pub longest: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { first: Duration::from_secs(1), longest: Duration::from_mins(5) }
+    }
+}
+
+impl Pace {
+    /// The wait after `failures` earlier failures in a row.
+    fn plan_delay(self, failures: u32) -> Duration {
+        self.first.saturating_mul(1_u32.checked_shl(failures).unwrap_or(u32::MAX)).min(self.longest)
+    }
+}
 
 #[derive(Debug)]
 struct Entry {
@@ -18,17 +38,23 @@ struct Entry {
 /// How often each object has failed in a row.
 #[derive(Debug, Default)]
 pub struct Backoff {
+    pace: Pace,
     entries: Mutex<HashMap<String, Entry>>,
 }
 
 impl Backoff {
+    /// At this pace.
+    pub fn new(pace: Pace) -> Self {
+        Self { pace, entries: Mutex::default() }
+    }
+
     /// Notes a failure of the object `key` and says how long to wait before the next try.
     pub fn failed(&self, key: &str) -> Duration {
         let now = Instant::now();
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        entries.retain(|_, entry| now.duration_since(entry.last) < FORGET_AFTER);
+        entries.retain(|_, entry| now.duration_since(entry.last) < FORGET_AFTER + self.pace.longest);
         let entry = entries.entry(key.to_owned()).or_insert(Entry { failures: 0, last: now });
-        let delay = plan_delay(entry.failures);
+        let delay = self.pace.plan_delay(entry.failures);
         entry.failures = entry.failures.saturating_add(1);
         entry.last = now;
         delay
@@ -40,18 +66,14 @@ impl Backoff {
     }
 }
 
-/// The wait after `failures` earlier failures in a row.
-fn plan_delay(failures: u32) -> Duration {
-    FIRST.saturating_mul(1_u32.checked_shl(failures).unwrap_or(u32::MAX)).min(LONGEST)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_wait_doubles_up_to_its_bound() {
-        let seconds: Vec<u64> = [0, 1, 2, 8, 9, 31, 32, u32::MAX].map(|n| plan_delay(n).as_secs()).into();
+        let pace = Pace::default();
+        let seconds: Vec<u64> = [0, 1, 2, 8, 9, 31, 32, u32::MAX].map(|n| pace.plan_delay(n).as_secs()).into();
         assert_eq!(seconds, [1, 2, 4, 256, 300, 300, 300, 300]);
     }
 

@@ -57,10 +57,8 @@ pub fn client(config: &Config, settings: ClientSettings) -> Result<Client, kube:
         .pool_idle_timeout(IDLE)
         .pool_timer(TokioTimer::new())
         .build::<_, Guarded>(connector);
-    let policy = RetryPolicy::new(RETRY_FIRST, RETRY_LONGEST, RETRIES, true)
-        .map_err(|error| kube::Error::Service(error.into()))?;
     let service = ServiceBuilder::new()
-        .layer(RetryLayer::new(policy))
+        .layer(retries()?)
         .option_layer(config.auth_layer()?)
         .layer(config.extra_headers_layer()?)
         .map_err(BoxError::from)
@@ -68,4 +66,10 @@ pub fn client(config: &Config, settings: ClientSettings) -> Result<Client, kube:
         .layer(config.base_uri_layer())
         .service(http);
     Ok(Client::new(service, config.default_namespace.clone()))
+}
+
+/// What tries again where the apiserver asks for it.
+pub fn retries() -> Result<RetryLayer<RetryPolicy>, kube::Error> {
+    let policy = RetryPolicy::new(RETRY_FIRST, RETRY_LONGEST, RETRIES, true);
+    Ok(RetryLayer::new(policy.map_err(|error| kube::Error::Service(error.into()))?))
 }

@@ -1,11 +1,13 @@
 //! What every reconcile of one controller shares.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use kube::Client;
 
 use crate::apis::Apis;
-use crate::backoff::Backoff;
+use crate::backoff::{Backoff, Pace};
 use crate::children::Children;
 use crate::driver::Queue;
 use crate::events::Events;
@@ -22,6 +24,10 @@ pub struct Config {
     pub scope: Scope,
     /// How many objects of a kind are worked on at once.
     pub concurrency: u16,
+    /// Longest time that one reconcile may take.
+    pub reconcile_timeout: Duration,
+    /// The waits between tries after errors.
+    pub pace: Pace,
     /// Whether a podTemplate may name a ServiceAccount, whose rights the pods then have.
     pub allow_service_account_name: bool,
     /// Whether a podTemplate or a source may mount folders of a node.
@@ -35,6 +41,8 @@ impl Config {
             converter_image: converter_image.into(),
             scope: Scope::default(),
             concurrency: 16,
+            reconcile_timeout: Duration::from_mins(2),
+            pace: Pace::default(),
             allow_service_account_name: true,
             allow_host_path: true,
         }
@@ -76,13 +84,15 @@ pub struct Context {
     pub queue: Arc<Queue>,
     /// What is known of the children without asking.
     pub children: Arc<Children>,
+    /// How many reconciles have begun.
+    reconciles: AtomicU64,
 }
 
 impl Context {
     /// A context for the controller of one kind.
     pub fn new(shared: Shared) -> Arc<Self> {
         let Shared { client, config, metrics, gate, apis } = shared;
-        let events = Events::new(client.clone());
+        let (events, backoff) = (Events::new(client.clone()), Backoff::new(config.pace));
         Arc::new(Self {
             client,
             config,
@@ -90,9 +100,15 @@ impl Context {
             metrics,
             gate,
             apis,
-            backoff: Backoff::default(),
+            backoff,
             queue: Arc::default(),
             children: Arc::default(),
+            reconciles: AtomicU64::new(0),
         })
+    }
+
+    /// The number of the reconcile that begins: with the object's kind it tells its log lines from all others of this process.
+    pub fn next_reconcile(&self) -> u64 {
+        self.reconciles.fetch_add(1, Ordering::Relaxed) + 1
     }
 }

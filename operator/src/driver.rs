@@ -16,10 +16,12 @@ use kube::{Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
+use tracing::field::Empty;
 
 use crate::admin::Ready;
 use crate::context::Context;
 use crate::errors::{Categorised, NOT_LEADING};
+use crate::metrics::ConverterFigures;
 use crate::{invalid, names};
 
 mod merge;
@@ -32,8 +34,6 @@ pub use watches::{Watches, children, controller};
 
 /// How long an object at rest is left alone at least: a safety net below the watches.
 const RESYNC: Duration = Duration::from_mins(5);
-/// Longest time that one reconcile may take.
-const RECONCILE_TIMEOUT: Duration = Duration::from_mins(2);
 /// Changes that come within this time of each other make one reconcile.
 const DEBOUNCE: Duration = Duration::from_millis(50);
 
@@ -47,8 +47,16 @@ pub trait Kind:
     /// The kind's name, for logs and metrics.
     const NAME: &'static str;
 
+    /// Whether objects of this kind have figures of their own.
+    const HAS_FIGURES: bool = false;
+
     /// The conditions of an object that cannot be read, with `message` saying why.
     fn unreadable(message: String) -> Vec<crate::conditions::Wanted>;
+
+    /// The object's figures, for metrics, if it has any.
+    fn figures(&self) -> Option<ConverterFigures> {
+        None
+    }
 }
 
 /// The action of a reconcile that has nothing more to do: to look again in five to six minutes, objects that came at
@@ -150,7 +158,10 @@ where
         kind = K::NAME,
         namespace = object.namespace(),
         resource = object.name_any(),
-        generation = object.meta().generation
+        generation = object.meta().generation,
+        reconcile = ctx.next_reconcile(),
+        error.type = Empty,
+        otel.status_code = Empty,
     );
     let work = async {
         match &object.0 {
@@ -163,8 +174,9 @@ where
                 .map_err(|error| Failure { category: error.category(), message: error.to_string() }),
         }
     };
-    let outcome = tokio::time::timeout(RECONCILE_TIMEOUT, work.instrument(span)).await.unwrap_or_else(|_| {
-        Err(Failure { category: "timeout", message: format!("not done within {} s", RECONCILE_TIMEOUT.as_secs()) })
+    let limit = ctx.config.reconcile_timeout;
+    let outcome = tokio::time::timeout(limit, work.instrument(span.clone())).await.unwrap_or_else(|_| {
+        Err(Failure { category: "timeout", message: format!("not done within {} s", limit.as_secs()) })
     });
     match &outcome {
         // No fault of the object's. If the gate opens again before anybody notices, this is what is missing.
@@ -176,7 +188,11 @@ where
             ctx.backoff.succeeded(&key(object.as_ref()));
             ctx.metrics.reconciled(K::NAME, start.elapsed());
         }
-        Err(error) => ctx.metrics.failed(K::NAME, error.category, start.elapsed()),
+        Err(error) => {
+            span.record("error.type", error.category);
+            span.record("otel.status_code", "ERROR");
+            ctx.metrics.failed(K::NAME, error.category, start.elapsed());
+        }
     }
     outcome
 }
@@ -204,3 +220,6 @@ fn report<K: Kind>(ctx: &Context, error: Option<&controller::Error<Failure, watc
 fn key<K: Kind>(object: &DeserializeGuard<K>) -> String {
     format!("{}/{}", object.namespace().unwrap_or_default(), object.name_any())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
 //! What an error is called in metrics, and whether it is worth another try.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use crate::leader::NotLeading;
@@ -13,8 +14,21 @@ pub trait Categorised: std::error::Error {
 /// The category of a write that was refused because this operator does not lead.
 pub const NOT_LEADING: &str = "not_leading";
 
-/// Longest time that one request to the apiserver may take, retries of the client included.
+/// Longest time that one request to the apiserver may take, retries of the client included, unless told otherwise.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// The time that the process was told. Of the process and not of a context, as no call may be without one.
+static TOLD: OnceLock<Duration> = OnceLock::new();
+
+/// Sets the longest time of a request, once, before the first.
+pub fn set_call_timeout(limit: Duration) {
+    // A second one would be another operator in the same process, which there is in tests only.
+    let _ = TOLD.set(limit);
+}
+
+fn call_timeout() -> Duration {
+    TOLD.get().copied().unwrap_or(CALL_TIMEOUT)
+}
 
 /// A request to the apiserver that brought no answer one can use.
 #[derive(Debug, thiserror::Error)]
@@ -29,7 +43,7 @@ pub enum CallError {
         source: Box<kube::Error>,
     },
     /// No answer came in time.
-    #[error("{what}: no answer within {} s", CALL_TIMEOUT.as_secs())]
+    #[error("{what}: no answer within {} s", call_timeout().as_secs())]
     Timeout {
         /// What was asked.
         what: String,
@@ -55,7 +69,7 @@ impl CallError {
     }
 }
 
-/// Runs one request under [`CALL_TIMEOUT`]; `what` says what is asked, as `get Deployment x`.
+/// Runs one request under the time-out of calls; `what` says what is asked, as `get Deployment x`.
 pub fn call<T>(
     what: impl Into<String>,
     request: impl Future<Output = Result<T, kube::Error>> + Send,
@@ -64,7 +78,7 @@ pub fn call<T>(
     // Boxed at once: the futures of a client's requests are kilobytes each, and a reconcile makes many.
     let request = Box::pin(request);
     async move {
-        match tokio::time::timeout(CALL_TIMEOUT, request).await {
+        match tokio::time::timeout(call_timeout(), request).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(source)) => Err(CallError::Kube { what, source: Box::new(source) }),
             Err(_) => Err(CallError::Timeout { what }),

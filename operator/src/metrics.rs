@@ -13,6 +13,10 @@ use prometheus_client::registry::Registry;
 
 use crate::transport::Call;
 
+mod converters;
+
+pub use converters::{ConverterFigures, Converters};
+
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Outcome {
     kind: &'static str,
@@ -54,6 +58,33 @@ struct RequestKind {
     resource: String,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Scaled {
+    direction: &'static str,
+    reason: &'static str,
+}
+
+/// Where a scaling decision goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// More pods.
+    Out,
+    /// Fewer pods.
+    In,
+    /// As many: something kept it from being changed.
+    Hold,
+}
+
+impl Direction {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Out => "out",
+            Self::In => "in",
+            Self::Hold => "hold",
+        }
+    }
+}
+
 /// A write to the apiserver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verb {
@@ -78,7 +109,8 @@ impl Verb {
     }
 }
 
-/// Everything the operator counts. No label holds a name, so the number of series is bounded.
+/// Everything the operator counts. But for the figures of AudioConverters no label holds a name, so the number of series is
+/// bounded.
 pub struct Metrics {
     registry: Registry,
     reconciles: Family<Outcome, Counter>,
@@ -91,6 +123,9 @@ pub struct Metrics {
     queued: Family<Kind, Gauge>,
     waits: Family<Kind, Histogram>,
     lists_again: Family<Watched, Counter>,
+    decisions: Family<Scaled, Counter>,
+    /// The figures of each AudioConverter.
+    pub converters: Converters,
 }
 
 impl std::fmt::Debug for Metrics {
@@ -118,6 +153,8 @@ impl Default for Metrics {
             Histogram::new([0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0])
         });
         let lists_again = Family::default();
+        let decisions = Family::default();
+        let converters = Converters::default();
         registry.register("reconciles", "Reconciles by kind and outcome", reconciles.clone());
         registry.register("reconcile_duration_seconds", "How long reconciles take, by kind", durations.clone());
         registry.register("errors", "Failed reconciles and watches by kind and category", errors.clone());
@@ -140,6 +177,8 @@ impl Default for Metrics {
             "Watches that lost their place and listed everything again, by kind of the watched objects",
             lists_again.clone(),
         );
+        registry.register("scaling_decisions", "Scaling decisions by direction and reason", decisions.clone());
+        registry.register_collector(Box::new(converters.clone()));
         Self {
             registry,
             reconciles,
@@ -152,6 +191,8 @@ impl Default for Metrics {
             queued,
             waits,
             lists_again,
+            decisions,
+            converters,
         }
     }
 }
@@ -202,6 +243,11 @@ impl Metrics {
         self.lists_again.get_or_create(&Watched { kind: kind.to_owned() }).inc();
     }
 
+    /// It was decided to scale an AudioConverter, or not to; `reason` is a word of a small, closed set.
+    pub fn scaled(&self, direction: Direction, reason: &'static str) {
+        self.decisions.get_or_create(&Scaled { direction: direction.as_str(), reason }).inc();
+    }
+
     /// Whether this operator leads.
     pub fn set_leading(&self, leads: bool) {
         self.leader.set(i64::from(leads));
@@ -226,8 +272,31 @@ mod tests {
         metrics.reconciled("AudioConverter", Duration::from_millis(3));
         metrics.failed("ConversionJob", "timeout", Duration::from_secs(15));
         metrics.wrote("Deployment", Verb::Apply);
+        metrics.scaled(Direction::In, "quiet");
+        metrics.set_queued("AudioConverter", 7);
+        metrics.listed_again("Deployment");
+        metrics.requested(&Call::of(&"GET".parse().unwrap(), &"/api/v1/pods".parse().unwrap()), "200", Duration::ZERO);
+        metrics.converters.read_from(|| {
+            let (namespace, name) = ("attic".to_owned(), "tape".to_owned());
+            vec![ConverterFigures {
+                namespace,
+                name,
+                desired: 3,
+                ready: 2,
+                draining: 1,
+                streams: Some(9),
+                capacity: None,
+            }]
+        });
         let text = metrics.text();
+        assert!(!text.contains("converter_streams_capacity{"), "{text}");
         for line in [
+            r#"flacship_operator_scaling_decisions_total{direction="in",reason="quiet"} 1"#,
+            r#"flacship_operator_queue_depth{kind="AudioConverter"} 7"#,
+            r#"flacship_operator_watch_restarts_total{kind="Deployment"} 1"#,
+            r#"flacship_operator_requests_total{verb="list",resource="pods",code="200"} 1"#,
+            r#"flacship_operator_converter_replicas_ready{namespace="attic",name="tape"} 2"#,
+            r#"flacship_operator_converter_streams_active{namespace="attic",name="tape"} 9"#,
             r#"flacship_operator_reconciles_total{kind="AudioConverter",outcome="ok"} 1"#,
             r#"flacship_operator_reconciles_total{kind="ConversionJob",outcome="error"} 1"#,
             r#"flacship_operator_errors_total{kind="ConversionJob",category="timeout"} 1"#,

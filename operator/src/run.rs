@@ -13,12 +13,10 @@ use crate::apis::Apis;
 pub use crate::args::RunArgs;
 use crate::client::{ClientSettings, client};
 use crate::context::{Context, Shared};
+use crate::errors::set_call_timeout;
 use crate::leader::{Election, Gate};
 use crate::metrics::Metrics;
 use crate::{audioconverter, conversionjob, telemetry};
-
-/// Longest time until an answer of the apiserver begins, tried again or not.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Why the operator could not start or had to end.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +24,9 @@ pub enum RunError {
     /// Flags that contradict each other.
     #[error("{0}")]
     Settings(String),
+    /// Traces cannot be sent as asked for.
+    #[error("traces: {0}")]
+    Traces(#[from] otlp::CollectorError),
     /// No cluster is named.
     #[error("no cluster: {0}; inside a cluster the pod needs a ServiceAccount, outside one KUBECONFIG names a file")]
     Config(#[source] Box<kube::config::InferConfigError>),
@@ -47,15 +48,24 @@ pub enum RunError {
 
 /// Runs the operator until SIGTERM or SIGINT.
 pub async fn run(args: RunArgs) -> Result<(), RunError> {
-    telemetry::init(args.log_format);
+    let traces = telemetry::init(args.log_format, args.otlp_endpoint.as_ref())?;
+    let outcome = work(args).await;
+    if let Some(traces) = traces {
+        traces.finish().await;
+    }
+    outcome
+}
+
+async fn work(args: RunArgs) -> Result<(), RunError> {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), converter_image = args.converter_image, "Starting");
+    set_call_timeout(args.call_timeout);
     let election = args.lease.settings().map_err(RunError::Settings)?;
     let cluster = kube::Config::infer().await.map_err(|error| RunError::Config(Box::new(error)))?;
 
     let metrics = Arc::new(Metrics::default());
     let gate = if election.is_some() { Gate::shut() } else { Gate::open() };
     let with_gate = |gate| {
-        let settings = ClientSettings { gate, metrics: Arc::clone(&metrics), timeout: ANSWER_TIMEOUT };
+        let settings = ClientSettings { gate, metrics: Arc::clone(&metrics), timeout: args.call_timeout };
         client(&cluster, settings).map_err(|error| RunError::Client(Box::new(error)))
     };
     let gated = with_gate(gate.clone())?;

@@ -10,10 +10,13 @@ use axum::body::{Bytes, HttpBody};
 use axum::http::{Method, Request, Response, Uri};
 use futures::future::BoxFuture;
 use kube::client::Body;
+use tokio::time::{Sleep, sleep};
 use tower::{BoxError, Layer, Service};
+use tracing::{Span, field::Empty};
 
 use crate::leader::{Gate, NotLeading};
 use crate::metrics::Metrics;
+use crate::telemetry::TRACE;
 
 /// What a request asks of the apiserver, in the words of RBAC.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -75,10 +78,14 @@ fn is_watch(uri: &Uri) -> bool {
     uri.query().is_some_and(|query| query.split('&').any(|pair| matches!(pair, "watch=true" | "watch=1")))
 }
 
-/// No answer began in time.
+/// No answer came in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the apiserver did not begin to answer within {} s", .0.as_secs())]
+#[error("the apiserver did not answer within {} s", .0.as_secs())]
 pub struct NoAnswer(pub Duration);
+
+/// How much longer than until its first byte an answer may take as a whole. Our own calls end earlier; this is for the lists
+/// of watches, whose next page would else be waited for until the connection is given up.
+const WHOLE_ANSWER: u32 = 4;
 
 /// Puts [`Transport`] around a service.
 #[derive(Clone, Debug)]
@@ -87,7 +94,7 @@ pub struct TransportLayer {
     pub gate: Gate,
     /// Counts each request, tries again included.
     pub metrics: Arc<Metrics>,
-    /// Longest time until an answer begins.
+    /// Longest time until an answer begins; a whole one that is no watch may take four times as long.
     pub timeout: Duration,
 }
 
@@ -113,9 +120,9 @@ where
     S::Future: Send + 'static,
     B: Send + 'static,
 {
-    type Response = Response<B>;
+    type Response = Response<Timed<B>>;
     type Error = BoxError;
-    type Future = BoxFuture<'static, Result<Response<B>, BoxError>>;
+    type Future = BoxFuture<'static, Result<Response<Timed<B>>, BoxError>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         self.inner.poll_ready(context).map_err(Into::into)
@@ -130,6 +137,7 @@ where
             return Box::pin(std::future::ready(Err(refused.into())));
         }
         let begun = Instant::now();
+        let span = span(&call, &request);
         let answer = self.inner.call(request.map(|body| Guarded { body, gate }));
         Box::pin(async move {
             let outcome = match tokio::time::timeout(timeout, answer).await {
@@ -143,9 +151,41 @@ where
                 Err(_) => "error".to_owned(),
             };
             metrics.requested(&call, &code, begun.elapsed());
-            outcome
+            match &outcome {
+                Ok(answer) => span.record("http.response.status_code", answer.status().as_u16()),
+                Err(_) => span.record("error.type", code.as_str()).record("otel.status_code", "ERROR"),
+            };
+            // A watch goes on until the apiserver ends it, and kube notices one that has died.
+            let whole = (call.verb != "watch").then(|| timeout.saturating_mul(WHOLE_ANSWER));
+            outcome.map(|answer| answer.map(|body| Timed::new(body, whole)))
         })
     }
+}
+
+/// The span of a request, below the reconcile that makes it; none outside of one, or without a collector.
+fn span(call: &Call, request: &Request<Body>) -> Span {
+    let parent = Span::current();
+    if parent.is_none() {
+        return parent;
+    }
+    let span = tracing::info_span!(
+        target: TRACE,
+        parent: &parent,
+        "request",
+        otel.name = Empty,
+        otel.kind = "client",
+        otel.status_code = Empty,
+        http.request.method = Empty,
+        http.response.status_code = Empty,
+        url.path = Empty,
+        error.type = Empty,
+    );
+    if !span.is_disabled() {
+        span.record("otel.name", format!("{} {}", call.verb, call.resource));
+        span.record("http.request.method", request.method().as_str());
+        span.record("url.path", request.uri().path());
+    }
+    span
 }
 
 /// A request's body that asks the gate once more when its bytes are wanted, which is after a connection has been made: a
@@ -169,6 +209,49 @@ impl HttpBody for Guarded {
         }
         let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
         Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// An answer's body that ends in an error when it takes too long.
+#[derive(Debug)]
+pub struct Timed<B> {
+    body: B,
+    limit: Option<(Duration, Pin<Box<Sleep>>)>,
+}
+
+impl<B> Timed<B> {
+    fn new(body: B, limit: Option<Duration>) -> Self {
+        Self { body, limit: limit.map(|limit| (limit, Box::pin(sleep(limit)))) }
+    }
+}
+
+impl<B> HttpBody for Timed<B>
+where
+    B: HttpBody<Data = Bytes> + Unpin,
+    B::Error: Into<BoxError>,
+{
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, BoxError>>> {
+        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
+            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
+        }
+        match &mut self.limit {
+            Some((limit, sleep)) => sleep.as_mut().poll(context).map(|()| Some(Err(NoAnswer(*limit).into()))),
+            None => Poll::Pending,
+        }
     }
 
     fn is_end_stream(&self) -> bool {

@@ -37,6 +37,7 @@ use crate::context::Context;
 use crate::driver::{self, Kind};
 use crate::errors::{CallError, Categorised};
 use crate::labels;
+use crate::metrics::ConverterFigures;
 
 /// How soon a refused child is tried again: its cause may lie in an object that nobody watches.
 const REFUSED_AGAIN: Duration = Duration::from_secs(30);
@@ -44,8 +45,23 @@ const REFUSED_AGAIN: Duration = Duration::from_secs(30);
 impl Kind for AudioConverter {
     const NAME: &'static str = "AudioConverter";
 
+    const HAS_FIGURES: bool = true;
+
     fn unreadable(message: String) -> Vec<Wanted> {
         conditions::invalid(message)
+    }
+
+    fn figures(&self) -> Option<ConverterFigures> {
+        let status = self.status.as_ref()?;
+        Some(ConverterFigures {
+            namespace: self.namespace()?,
+            name: self.name_any(),
+            desired: status.desired_replicas.into(),
+            ready: status.ready_replicas.into(),
+            draining: status.draining_replicas.into(),
+            streams: status.active_streams,
+            capacity: status.capacity,
+        })
     }
 }
 

@@ -3,8 +3,9 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use futures::StreamExt;
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, WatchParams};
 use kube::{Api, Client};
 use serde_json::json;
 use tower::ServiceBuilder;
@@ -118,4 +119,19 @@ async fn an_answer_that_does_not_begin_is_not_waited_for() {
     let maps: Api<ConfigMap> = Api::default_namespaced(client);
     let error = maps.get("reel").await.unwrap_err();
     assert!(error.to_string().contains("within 15 s"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_does_not_end_is_not_waited_for_either_but_a_watch_is() {
+    let never = || axum::body::Body::from_stream(futures::stream::pending::<Result<Bytes, BoxError>>());
+    let client = client(Gate::open(), Duration::from_secs(15), move |_| std::future::ready(Ok(Response::new(never()))));
+    let maps: Api<ConfigMap> = Api::default_namespaced(client);
+    let begun = tokio::time::Instant::now();
+    let error = maps.list(&ListParams::default()).await.unwrap_err();
+    assert!(error.to_string().contains("within 60 s"), "{error:?}");
+    assert_eq!(begun.elapsed().as_secs(), 60);
+
+    let mut watch = maps.watch(&WatchParams::default(), "0").await.unwrap().boxed();
+    let hour = Duration::from_hours(1);
+    assert!(tokio::time::timeout(hour, watch.next()).await.is_err(), "it waits for its next event");
 }
