@@ -11,6 +11,7 @@ use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 
 use crate::conditions::shorten;
 use crate::labels;
+use crate::leader::NotLeading;
 
 /// Longest time to wait for an Event to be taken.
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(5);
@@ -88,6 +89,8 @@ impl Events {
             Ok(Ok(())) => {}
             // Objects of a namespace that is being deleted go on changing for a while, and nobody will read of it.
             Ok(Err(error)) if is_namespace_terminating(&error) => tracing::debug!(name, %error, "Event not published"),
+            // Whoever leads now tells of what it does.
+            Ok(Err(error)) if NotLeading::caused(&error) => tracing::debug!(name, "Event not published: not leading"),
             Ok(Err(error)) => tracing::warn!(name, reason = event.reason, %error, "Event not published"),
             Err(_) => tracing::warn!(name, reason = event.reason, "Event not published: no answer in time"),
         }
