@@ -108,8 +108,9 @@ async fn errors_make_no_hot_loop() {
         // Each of the three is tried at once, after 1, 2, 4, … 256 s and then every five minutes.
         let failed = trouble.failed();
         assert!((3 * 13..=3 * 14).contains(&failed), "{failed} reconciles in half an hour of {code}");
-        // The first call that fails ends a reconcile.
-        assert_eq!(trouble.total(), failed * tries_of_a_call, "requests in half an hour of {code}");
+        // The first call that fails ends a reconcile; after a conflict, the object is looked at before.
+        let asked = trouble.total();
+        assert!((failed..=2 * failed * tries_of_a_call).contains(&asked), "{asked} requests in half an hour of {code}");
     }
 }
 
