@@ -7,6 +7,7 @@
 
 mod batch;
 mod convert;
+mod faults;
 mod harness;
 mod healing;
 mod names;

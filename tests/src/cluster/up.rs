@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use std::thread::ScopedJoinHandle;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use super::before::{self, Boot};
 use super::binaries::{self, Binaries};
@@ -14,12 +14,15 @@ use super::images::Names;
 use super::layout::Layout;
 use super::lock::Lock;
 use super::ports::Ports;
-use super::process::{self, Outcome, Service};
+use super::process::{self, Outcome, Record, Service};
 use super::progress::{Progress, wait_for};
 use super::{addons, cgroups, files, images, kubectl, netns, node, pki, preflight, teardown};
 
 /// Kubeconfigs of the components, by the certificate they use.
 const COMPONENTS: [&str; 5] = ["controller-manager", "scheduler", "kubelet", "kube-proxy", "metrics-server"];
+
+/// What [`restart`] takes.
+const CONTROL_PLANE: [&str; 4] = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"];
 
 /// One `up` under way.
 struct Up<'a> {
@@ -44,6 +47,24 @@ pub fn up(layout: &Layout) -> Result<Ports> {
     let run = Up { parts, images, lock: &lock, progress };
     run.start()?;
     Ok(run.parts.ports)
+}
+
+/// Ends one process of the control plane, as a crash or an update of it would, and waits until all of it works again.
+///
+/// # Errors
+/// If no process of this name runs, or the control plane does not get ready.
+pub fn restart(layout: &Layout, name: &str) -> Result<()> {
+    let progress = Progress::new();
+    ensure!(CONTROL_PLANE.contains(&name), "{name} is none of {}", CONTROL_PLANE.join(", "));
+    let binaries = binaries::ensure_built(&progress)?;
+    let lock = Lock::take(layout)?;
+    let record = process::read(layout, name)?.filter(Record::alive);
+    let record = record.with_context(|| format!("{name} does not run: start the cluster with `cluster up`"))?;
+    process::stop(&record, Duration::from_secs(5))?;
+    progress.step(format!("{name} stopped"));
+    let parts = prepare(layout, binaries, &progress)?;
+    let images = Names::new(&parts.binaries);
+    Up { parts, images, lock: &lock, progress }.start_control_plane()
 }
 
 /// Everything that is there before the first process. Written down first, so that `down` finds it after any kill.
