@@ -14,6 +14,8 @@ const TIMES: [&str; 6] =
 /// Annotations that others write.
 const FOREIGN_ANNOTATIONS: [&str; 2] =
     ["deployment.kubernetes.io/revision", "kubectl.kubernetes.io/last-applied-configuration"];
+/// Annotation with a hash of what was applied, the owner's uid included: that it is there has to be the same.
+const HASH: &str = "flacship.dev/applied-hash";
 /// Fields of a Service that the server gives out.
 const GIVEN_OUT: [&str; 3] = ["clusterIP", "clusterIPs", "healthCheckNodePort"];
 /// Condition that follows another controller's, at that one's pace: that it is there has to be the same.
@@ -82,6 +84,9 @@ fn normal(object: &Value, names: &[(String, String)]) -> Value {
     }
     let mut annotations = metadata["annotations"].as_object().cloned().unwrap_or_default();
     annotations.retain(|name, _| !FOREIGN_ANNOTATIONS.contains(&name.as_str()));
+    if let Some(hash) = annotations.get_mut(HASH) {
+        *hash = Value::Null;
+    }
     object["metadata"] = json!({
         "labels": metadata["labels"],
         "annotations": annotations,
@@ -181,7 +186,7 @@ mod tests {
             }),
             json!({
                 "apiVersion": "v1", "kind": "Service",
-                "metadata": { "name": "choir", "uid": format!("{uid}-2"), "annotations": { "a": "b" },
+                "metadata": { "name": "choir", "uid": format!("{uid}-2"), "annotations": { "a": "b", HASH: uid },
                     "ownerReferences": [{ "uid": uid }] },
                 "spec": { "clusterIP": time, "ports": [{ "port": 80, "nodePort": 31000 }] },
                 "status": { "loadBalancer": {} },

@@ -172,7 +172,7 @@ impl Run<'_> {
     pub async fn end(self) {
         self.operator.kills();
         self.operator.stop().await;
-        identity::nothing_was_forbidden(&self.proxy.entries());
+        identity::nothing_was_forbidden(self.namespace.name(), &self.proxy.entries());
     }
 
     fn leave_traces(&self) {

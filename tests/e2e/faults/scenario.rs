@@ -1,13 +1,13 @@
 //! What happens to the resources in every run: steps, each of which an operator has to follow to its end.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, Patch, PatchParams};
 use serde_json::{Value, json};
 
 use crate::harness::object::{condition, is_observed};
 use crate::harness::volume::Volume;
-use crate::harness::wait::{self, STEP};
+use crate::harness::wait::STEP;
 use crate::harness::{Namespace, converter};
 use e2e::audio::{Audio, Shape};
 
@@ -49,14 +49,18 @@ pub enum Act {
 impl Act {
     /// Does it, again while the apiserver does not answer: all of them may be done twice.
     pub async fn carry_out(&self, client: &kube::Client, namespace: &str) {
-        wait::until_async("the change is taken", STEP, async || match self.attempt(client, namespace).await {
-            Err(kube::Error::Api(status)) if matches!(self, Self::Delete(..)) && status.code == 404 => Ok(()),
-            Err(kube::Error::Api(status)) if status.code < 500 && status.code != 429 => {
-                panic!("the change was refused: {status:?}")
+        let begin = Instant::now();
+        loop {
+            match self.attempt(client, namespace).await {
+                Ok(()) => return,
+                Err(kube::Error::Api(status)) if matches!(self, Self::Delete(..)) && status.code == 404 => return,
+                Err(kube::Error::Api(status)) if status.code < 500 && status.code != 429 => {
+                    panic!("the change was refused: {status:?}")
+                }
+                Err(error) => assert!(begin.elapsed() < STEP, "the change is not taken: {error}"),
             }
-            done => done,
-        })
-        .await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
     }
 
     async fn attempt(&self, client: &kube::Client, namespace: &str) -> Result<(), kube::Error> {

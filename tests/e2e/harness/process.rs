@@ -27,10 +27,13 @@ pub struct Process {
 impl Process {
     /// Starts it with these arguments after `run`. What it logs is appended to `<name>.log` among the artifacts.
     pub fn start(name: &str, proxy: &Proxy, arguments: &[String]) -> Self {
+        Self::start_with(&artifacts::file(&format!("{name}.log")), proxy, arguments)
+    }
+
+    fn start_with(log: &Path, proxy: &Proxy, arguments: &[String]) -> Self {
         let folder = tempfile::tempdir().expect("make a folder");
         let kubeconfig = folder.path().join("kubeconfig");
         fs::write(&kubeconfig, proxy.kubeconfig()).expect("write the kubeconfig");
-        let log = artifacts::file(&format!("{name}.log"));
         let log = OpenOptions::new().create(true).append(true).open(log).expect("open the log");
         let child = Command::new(program())
             .args(["run", "--listen", "127.0.0.1:0", "--converter-image", &super::operator::converter_image()])
@@ -89,8 +92,10 @@ impl Kept {
     pub fn start(proxy: &Arc<Proxy>, arguments: Vec<String>) -> Self {
         let (stop, stopped) = oneshot::channel();
         let told = Arc::new(Mutex::new(Told::default()));
-        let process = Process::start("operator", proxy, &arguments);
-        let task = tokio::spawn(keep(Arc::clone(proxy), arguments, process, stopped, Arc::clone(&told)));
+        // Named after the thread of the test, which the keeper's is not.
+        let log = artifacts::file("operator.log");
+        let process = Process::start_with(&log, proxy, &arguments);
+        let task = tokio::spawn(keep(Arc::clone(proxy), log, arguments, process, stopped, Arc::clone(&told)));
         Self { stop: Some(stop), task, told }
     }
 
@@ -116,6 +121,7 @@ impl Drop for Kept {
 
 async fn keep(
     proxy: Arc<Proxy>,
+    log: PathBuf,
     arguments: Vec<String>,
     mut process: Process,
     mut stopped: oneshot::Receiver<()>,
@@ -137,6 +143,6 @@ async fn keep(
         }
         told.kills += 1;
         proxy.obey(Vec::new());
-        process = Process::start("operator", &proxy, &arguments);
+        process = Process::start_with(&log, &proxy, &arguments);
     }
 }

@@ -223,7 +223,7 @@ impl Shared {
             Some(Fault::Cut(Side::Before)) => return Err(lost("cut")),
             Some(Fault::Kill(Side::Before)) => return Err(self.kill()),
             Some(Fault::Answer(answer)) => return Ok(made_up(answer, watches)),
-            None | Some(Fault::Cut(Side::After) | Fault::Kill(Side::After)) => {}
+            None | Some(Fault::Cut(Side::After) | Fault::Kill(Side::After) | Fault::Halt) => {}
         }
         let response = self.upstream.send(request).await.map_err(lost)?;
         if let Some(entry) = lock(&self.entries).get_mut(entry) {
@@ -232,6 +232,10 @@ impl Shared {
         match fault {
             Some(Fault::Cut(Side::After)) => Err(lost("cut")),
             Some(Fault::Kill(Side::After)) => Err(self.kill()),
+            Some(Fault::Halt) => {
+                Self::signal(self.process.load(Ordering::SeqCst), Signal::SIGSTOP);
+                Ok(response.map(|body| self.body(body, None)))
+            }
             _ => Ok(response.map(|body| self.body(body, asked.filter(|_| watches)))),
         }
     }
@@ -243,11 +247,15 @@ impl Shared {
     }
 
     fn kill(&self) -> io::Error {
-        let pid = self.process.swap(0, Ordering::SeqCst);
-        if pid > 0 {
-            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
-        }
+        Self::signal(self.process.swap(0, Ordering::SeqCst), Signal::SIGKILL);
         lost("killed")
+    }
+
+    fn signal(pid: i32, signal: Signal) {
+        // 0 is nobody, and to kill(2) the whole group of the test.
+        if pid > 0 {
+            let _ = kill(Pid::from_raw(pid), signal);
+        }
     }
 
     /// The body as it comes; a watch's can be ended.

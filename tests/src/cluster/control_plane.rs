@@ -10,6 +10,11 @@ use super::{NODE_IP, POD_CIDR, SERVICE_CIDR};
 /// Plain http: the namespace's loopback is the wall.
 pub const ETCD: &str = "127.0.0.1:2379";
 
+/// Where [`AUDIT_POLICY`] lies in the state folder.
+pub const AUDIT_POLICY_FILE: &str = "audit-policy.yaml";
+/// Each request of a ServiceAccount of the operator's namespace, without its body: what `config/rbac` is checked against.
+pub const AUDIT_POLICY: &str = include_str!("../../cluster/audit-policy.yaml");
+
 /// All that the processes' flags are made of.
 #[derive(Clone, Debug)]
 pub struct Parts {
@@ -83,8 +88,13 @@ pub fn api_server(parts: &Parts) -> Service {
         flag("proxy-client-cert-file", pki.cert("front-proxy-client")),
         flag("proxy-client-key-file", pki.key("front-proxy-client")),
         flag("profiling", "false"),
+        flag("audit-policy-file", parts.layout.state_text(AUDIT_POLICY_FILE)),
+        flag("audit-log-path", parts.layout.audit_log().display().to_string()),
+        // MiB, after which a new file is begun, and how many of those are kept.
+        flag("audit-log-maxsize", "64"),
+        flag("audit-log-maxbackup", "8"),
     ];
-    parts.service("kube-apiserver", flags, vec![])
+    parts.service("kube-apiserver", flags, vec![AUDIT_POLICY.to_owned()])
 }
 
 pub fn controller_manager(parts: &Parts) -> Service {

@@ -91,6 +91,11 @@ impl Layout {
         self.state(&format!("logs/{process}.log"))
     }
 
+    /// What the operator asked the apiserver for.
+    pub fn audit_log(&self) -> PathBuf {
+        self.log("audit")
+    }
+
     pub(super) fn containerd_socket(&self) -> String {
         self.run_dir.join("containerd.sock").display().to_string()
     }

@@ -94,6 +94,7 @@ fn prepare(layout: &Layout, binaries: Binaries, progress: &Progress) -> Result<P
         let path = layout.state(&format!("kubeconfigs/{component}"));
         files::write_secret(&path, &pki.kubeconfig(component, ports.api)?)?;
     }
+    files::write(&layout.state(control_plane::AUDIT_POLICY_FILE), control_plane::AUDIT_POLICY)?;
     Ok(Parts { layout: layout.clone(), binaries, pki, ports })
 }
 

@@ -84,6 +84,8 @@ pub enum Fault {
     Cut(Side),
     /// The process that asks ends at once.
     Kill(Side),
+    /// The process that asks stands still (SIGSTOP) once the apiserver has done what was asked; its answer waits for it.
+    Halt,
     /// It is answered in the apiserver's place.
     Answer(Answer),
 }
@@ -98,6 +100,7 @@ impl fmt::Display for Fault {
             Self::Delay(time) => write!(out, "delayed by {time:?}"),
             Self::Cut(at) => write!(out, "cut {}", side(at)),
             Self::Kill(at) => write!(out, "killed {}", side(at)),
+            Self::Halt => write!(out, "halted after the apiserver took it"),
             Self::Answer(answer) => write!(out, "answered {}", answer.code),
         }
     }
