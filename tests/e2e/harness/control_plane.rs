@@ -1,6 +1,5 @@
 //! The local cluster's control plane under a test's hands: a process that is restarted, or that stands still for a while.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -25,19 +24,9 @@ fn state_dir() -> PathBuf {
     Path::new(&kubeconfig).parent().expect("the kubeconfig lies in the cluster's folder").to_owned()
 }
 
-/// The files of the apiserver's audit log, the oldest first.
-pub fn audit_logs() -> Vec<PathBuf> {
-    let newest = layout().audit_log();
-    let folder = newest.parent().expect("the log lies in a folder");
-    // A full one is put aside under a name with the time.
-    let mut files: Vec<PathBuf> = fs::read_dir(folder)
-        .expect("read the folder of the logs")
-        .map(|entry| entry.expect("read the folder of the logs").path())
-        .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("audit-")))
-        .collect();
-    files.sort();
-    files.push(newest);
-    files
+/// The apiserver's audit log.
+pub fn audit_log() -> PathBuf {
+    layout().audit_log()
 }
 
 /// Restarts a process of the control plane and waits until it works.

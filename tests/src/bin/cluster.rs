@@ -6,7 +6,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
-use e2e::cluster::{self, Layout, Ports, forward::Rule};
+use e2e::cluster::{self, Extent, Layout, Ports, Wish, forward::Rule};
 
 /// A real single-node Kubernetes on this machine, for development and the end-to-end tests.
 ///
@@ -35,7 +35,14 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Start the cluster, or what of it does not run, and wait until it is ready.
-    Up,
+    Up {
+        /// Start etcd and the API server only: objects are kept, and nobody acts on them.
+        #[arg(long)]
+        control_plane_only: bool,
+        /// Keep an audit log, logs/audit.jsonl in the state folder, as this policy says.
+        #[arg(long, value_name = "FILE")]
+        audit_policy: Option<PathBuf>,
+    },
     /// Remove it: processes, containers, mounts, cgroups, namespace, files; restore kernel parameters.
     Down,
     /// End one process of the control plane and start it again: to see what bears it.
@@ -103,9 +110,16 @@ fn main() -> ExitCode {
 fn run(cli: Cli) -> Result<()> {
     let layout = cluster::layout(&cli.name)?;
     match cli.verb {
-        Verb::Up => {
-            let ports = cluster::up(&layout)?;
-            println!("\npage:    {}\nkubectl: {}", ports.page_url(), export(&layout));
+        Verb::Up { control_plane_only, audit_policy } => {
+            let extent = if control_plane_only { Extent::ControlPlane } else { Extent::Whole };
+            let read =
+                |file: PathBuf| std::fs::read_to_string(&file).with_context(|| format!("read {}", file.display()));
+            let ports = cluster::up(&layout, &Wish { extent, audit_policy: audit_policy.map(read).transpose()? })?;
+            println!();
+            if extent == Extent::Whole {
+                println!("page:    {}", ports.page_url());
+            }
+            println!("kubectl: {}", export(&layout));
         }
         Verb::Down => cluster::down(&layout)?,
         Verb::Restart { process } => cluster::restart(&layout, &process)?,

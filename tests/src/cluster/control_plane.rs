@@ -10,10 +10,8 @@ use super::{NODE_IP, POD_CIDR, SERVICE_CIDR};
 /// Plain http: the namespace's loopback is the wall.
 pub const ETCD: &str = "127.0.0.1:2379";
 
-/// Where [`AUDIT_POLICY`] lies in the state folder.
-pub const AUDIT_POLICY_FILE: &str = "audit-policy.yaml";
-/// Each request of a ServiceAccount of the operator's namespace, without its body: what `config/rbac` is checked against.
-pub const AUDIT_POLICY: &str = include_str!("../../cluster/audit-policy.yaml");
+/// The audit policy, below the state folder.
+pub const AUDIT_POLICY: &str = "audit-policy.yaml";
 
 /// All that the processes' flags are made of.
 #[derive(Clone, Debug)]
@@ -26,6 +24,8 @@ pub struct Parts {
     pub pki: Pki,
     /// Loopback ports.
     pub ports: Ports,
+    /// What goes into the audit log, if there is to be one.
+    pub audit_policy: Option<String>,
 }
 
 impl Parts {
@@ -61,7 +61,7 @@ pub fn etcd(parts: &Parts) -> Service {
 
 pub fn api_server(parts: &Parts) -> Service {
     let pki = &parts.pki;
-    let flags = vec![
+    let mut flags = vec![
         flag("advertise-address", NODE_IP),
         flag("bind-address", "0.0.0.0"),
         flag("secure-port", parts.ports.api.to_string()),
@@ -88,13 +88,16 @@ pub fn api_server(parts: &Parts) -> Service {
         flag("proxy-client-cert-file", pki.cert("front-proxy-client")),
         flag("proxy-client-key-file", pki.key("front-proxy-client")),
         flag("profiling", "false"),
-        flag("audit-policy-file", parts.layout.state_text(AUDIT_POLICY_FILE)),
-        flag("audit-log-path", parts.layout.audit_log().display().to_string()),
-        // MiB, after which a new file is begun, and how many of those are kept.
-        flag("audit-log-maxsize", "64"),
-        flag("audit-log-maxbackup", "8"),
     ];
-    parts.service("kube-apiserver", flags, vec![AUDIT_POLICY.to_owned()])
+    if parts.audit_policy.is_some() {
+        flags.extend([
+            flag("audit-policy-file", parts.layout.state_text(AUDIT_POLICY)),
+            flag("audit-log-path", parts.layout.audit_log().display().to_string()),
+            // In megabytes. One file, ever: whoever counts in it must miss nothing.
+            flag("audit-log-maxsize", "1000000"),
+        ]);
+    }
+    parts.service("kube-apiserver", flags, parts.audit_policy.iter().cloned().collect())
 }
 
 pub fn controller_manager(parts: &Parts) -> Service {

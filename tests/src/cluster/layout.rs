@@ -91,9 +91,9 @@ impl Layout {
         self.state(&format!("logs/{process}.log"))
     }
 
-    /// What the operator asked the apiserver for.
+    /// Audit log of the API server, one JSON object a line; there if `cluster up` was given a policy.
     pub fn audit_log(&self) -> PathBuf {
-        self.log("audit")
+        self.state("logs/audit.jsonl")
     }
 
     pub(super) fn containerd_socket(&self) -> String {

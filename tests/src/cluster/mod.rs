@@ -34,7 +34,7 @@ pub use layout::{Layout, layout};
 pub use netns::enter as enter_netns;
 pub use ports::Ports;
 pub use teardown::down;
-pub use up::{restart, up};
+pub use up::{Extent, Wish, restart, up};
 
 /// Kubernetes release of every component, as the pinned `tests/cluster/go.mod` has it.
 pub const KUBERNETES_VERSION: &str = "v1.35.4";

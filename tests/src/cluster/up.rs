@@ -21,6 +21,25 @@ use super::{addons, cgroups, files, images, kubectl, netns, node, pki, preflight
 /// Kubeconfigs of the components, by the certificate they use.
 const COMPONENTS: [&str; 5] = ["controller-manager", "scheduler", "kubelet", "kube-proxy", "metrics-server"];
 
+/// What of a cluster to start.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wish {
+    /// How much.
+    pub extent: Extent,
+    /// An audit policy: what the API server writes into its audit log. None: it keeps no such log.
+    pub audit_policy: Option<String>,
+}
+
+/// How much of a cluster to start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Extent {
+    /// All of it, up to a node that runs pods.
+    #[default]
+    Whole,
+    /// etcd and the API server: objects are kept, and nobody acts on them.
+    ControlPlane,
+}
+
 /// What [`restart`] takes.
 const CONTROL_PLANE: [&str; 4] = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"];
 
@@ -32,20 +51,23 @@ struct Up<'a> {
     progress: Progress,
 }
 
-/// Starts what does not run and waits until the cluster is ready.
+/// Starts what is wished for and does not run, and waits until it is ready.
 ///
 /// # Errors
 /// If something is missing on the machine, or a component does not get ready; `down` cleans up after either.
-pub fn up(layout: &Layout) -> Result<Ports> {
+pub fn up(layout: &Layout, wish: &Wish) -> Result<Ports> {
     let progress = Progress::new();
     preflight::check()?;
     let binaries = binaries::ensure_built(&progress)?;
     let lock = Lock::take(layout)?;
     teardown::finish(layout, &progress)?;
-    let parts = prepare(layout, binaries, &progress)?;
+    let parts = prepare(layout, wish, binaries, &progress)?;
     let images = Names::new(&parts.binaries);
     let run = Up { parts, images, lock: &lock, progress };
-    run.start()?;
+    match wish.extent {
+        Extent::Whole => run.start()?,
+        Extent::ControlPlane => run.start_api()?,
+    }
     Ok(run.parts.ports)
 }
 
@@ -62,13 +84,20 @@ pub fn restart(layout: &Layout, name: &str) -> Result<()> {
     let record = record.with_context(|| format!("{name} does not run: start the cluster with `cluster up`"))?;
     process::stop(&record, Duration::from_secs(5))?;
     progress.step(format!("{name} stopped"));
-    let parts = prepare(layout, binaries, &progress)?;
+    let wish = Wish { extent: Extent::Whole, audit_policy: audit_policy(layout)? };
+    let parts = prepare(layout, &wish, binaries, &progress)?;
     let images = Names::new(&parts.binaries);
     Up { parts, images, lock: &lock, progress }.start_control_plane()
 }
 
+/// The policy that the last `up` was given.
+fn audit_policy(layout: &Layout) -> Result<Option<String>> {
+    let path = layout.state(control_plane::AUDIT_POLICY);
+    Ok(if path.exists() { Some(std::fs::read_to_string(path)?) } else { None })
+}
+
 /// Everything that is there before the first process. Written down first, so that `down` finds it after any kill.
-fn prepare(layout: &Layout, binaries: Binaries, progress: &Progress) -> Result<Parts> {
+fn prepare(layout: &Layout, wish: &Wish, binaries: Binaries, progress: &Progress) -> Result<Parts> {
     files::folder(&layout.state_dir)?;
     if before::save(layout)? == Boot::New {
         // Containers of the last boot: containerd expects these folders to vanish with it.
@@ -94,8 +123,16 @@ fn prepare(layout: &Layout, binaries: Binaries, progress: &Progress) -> Result<P
         let path = layout.state(&format!("kubeconfigs/{component}"));
         files::write_secret(&path, &pki.kubeconfig(component, ports.api)?)?;
     }
-    files::write(&layout.state(control_plane::AUDIT_POLICY_FILE), control_plane::AUDIT_POLICY)?;
-    Ok(Parts { layout: layout.clone(), binaries, pki, ports })
+    let audit_policy = wish.audit_policy.clone();
+    let policy_file = layout.state(control_plane::AUDIT_POLICY);
+    match &audit_policy {
+        Some(policy) => {
+            files::folder(&layout.state("logs"))?;
+            files::write(&policy_file, policy)?;
+        }
+        None => files::remove(&policy_file)?,
+    }
+    Ok(Parts { layout: layout.clone(), binaries, pki, ports, audit_policy })
 }
 
 fn link_programs(layout: &Layout, binaries: &Binaries) -> Result<()> {
@@ -128,12 +165,17 @@ impl Up<'_> {
         addons::wait_for_rest(layout, &self.progress)
     }
 
-    fn start_control_plane(&self) -> Result<()> {
+    fn start_api(&self) -> Result<()> {
         let parts = &self.parts;
         self.ensure(&node::forward(parts)?)?;
         self.ensure(&control_plane::etcd(parts))?;
         self.ensure(&control_plane::api_server(parts))?;
-        self.wait_for_api_server()?;
+        self.wait_for_api_server()
+    }
+
+    fn start_control_plane(&self) -> Result<()> {
+        let parts = &self.parts;
+        self.start_api()?;
         self.ensure(&control_plane::controller_manager(parts))?;
         self.ensure(&control_plane::scheduler(parts))?;
         Ok(())
