@@ -74,10 +74,23 @@ e2e: deps-e2e up ## Run the end-to-end tests on the local cluster; screenshots a
 	@$(STEP) "build the end-to-end tests" $(E2E_TEST) --no-run
 	@rm -rf artifacts && mkdir -p artifacts
 	@status=0; \
-	$(STEP) "make e2e" $(CLUSTER) exec -- $(E2E_TEST) --offline -- --test-threads=1 2>&1 | tee $(TARGET_DIR)/e2e.log || status=1; \
+	began=$$(date --utc +%Y-%m-%dT%H:%M:%S); \
+	$(STEP) "make e2e" $(E2E_RUN) --test-threads=1 --skip=rights:: 2>&1 | tee $(TARGET_DIR)/e2e.log || status=1; \
+	FLACSHIP_E2E_BEGAN=$$began $(STEP) "compare config/rbac with what the operator called" \
+	    $(E2E_RUN) rights:: 2>&1 | tee --append $(TARGET_DIR)/e2e.log || status=1; \
 	hack/count-tests "make e2e" $(TARGET_DIR)/e2e.log || status=1; \
 	exit $$status
 E2E_TEST := cargo test --package e2e --features cluster --test e2e
+E2E_RUN = $(CLUSTER) exec -- $(E2E_TEST) --offline --
+
+.PHONY: faults
+faults: deps-e2e up ## Run the operator through each fault at each write in turn, some hours: make faults [ROUNDS=20] [SEED=…]
+	@$(STEP) "build the end-to-end tests" $(E2E_TEST) --no-run
+	@rm -rf artifacts && mkdir -p artifacts
+	@FLACSHIP_FAULT_ROUNDS="$(ROUNDS)" FLACSHIP_FAULT_SEED="$(SEED)" \
+	    $(STEP) "make faults" $(E2E_RUN) --test-threads=1 --nocapture faults:: leader:: 2>&1 | tee $(TARGET_DIR)/faults.log; \
+	hack/count-tests "make faults" $(TARGET_DIR)/faults.log
+ROUNDS := all
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for a while, one minute unless told: make fuzz [SECONDS=600] [FUZZ=parser]
@@ -152,7 +165,7 @@ images: binaries ## Make both container images in target/images, and load them i
 .PHONY: local-cluster local-operator local-sample local-news
 local-cluster:
 	@$(STEP) "build the cluster program" cargo build --quiet --package e2e --bins
-	@$(STEP) "start the cluster" $(CLUSTER) up
+	@$(STEP) "start the cluster" $(CLUSTER) up --audit-policy tests/cluster/audit-policy.yaml
 
 local-operator:
 	@source $(IMAGES)/images.env; \

@@ -7,8 +7,10 @@
 
 mod batch;
 mod convert;
+mod faults;
 mod harness;
 mod healing;
+mod leader;
 mod names;
 mod page;
 mod refusals;
@@ -17,6 +19,7 @@ mod rest;
 mod restart;
 mod restricted;
 mod resume;
+mod rights;
 mod samples;
 mod scaling;
 mod stream;

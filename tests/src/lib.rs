@@ -5,3 +5,5 @@ pub mod audio;
 pub mod cluster;
 pub mod images;
 pub mod oci;
+pub mod proxy;
+pub mod state;

@@ -1,11 +1,16 @@
 //! What the end-to-end tests share: kubectl, namespaces, waits, watches, volumes, a converter to talk to, a browser.
 
 pub mod artifacts;
+pub mod children;
+pub mod control_plane;
 pub mod converter;
+pub mod identity;
 pub mod kubectl;
 pub mod namespace;
 pub mod object;
 pub mod operator;
+pub mod process;
+pub mod proxy;
 pub mod recorder;
 pub mod volume;
 

@@ -45,6 +45,11 @@ enum Verb {
     },
     /// Remove it: processes, containers, mounts, cgroups, namespace, files; restore kernel parameters.
     Down,
+    /// End one process of the control plane and start it again: to see what bears it.
+    Restart {
+        /// etcd, kube-apiserver, kube-controller-manager or kube-scheduler.
+        process: String,
+    },
     /// Show what runs, with logs and addresses.
     Status,
     /// Print the address of the page on this machine.
@@ -117,6 +122,7 @@ fn run(cli: Cli) -> Result<()> {
             println!("kubectl: {}", export(&layout));
         }
         Verb::Down => cluster::down(&layout)?,
+        Verb::Restart { process } => cluster::restart(&layout, &process)?,
         Verb::Status => print!("{}", cluster::status::table(&layout)?),
         Verb::Url => println!("{}", Ports::read(&layout)?.page_url()),
         Verb::Kubeconfig => {

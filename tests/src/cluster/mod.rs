@@ -1,7 +1,7 @@
 //! A real single-node Kubernetes on this machine, inside a network namespace of its own.
 //!
-//! [`up`] and [`down`] are the two verbs; everything else is a piece of theirs, a concern a module. Tests take the
-//! paths and addresses from [`layout`] and run inside the namespace (`cluster exec`).
+//! [`up`] and [`down`] are the two verbs, and [`restart`] one for tests; everything else is a piece of theirs, a concern
+//! a module. Tests take the paths and addresses from [`layout`] and run inside the namespace (`cluster exec`).
 //!
 //! Two rules hold everywhere: whatever is made is either inside the cluster's own folders, cgroup and namespace or
 //! was written down before ([`before`]), so that [`down`] can undo it; and nothing is ended, unmounted or removed
@@ -34,7 +34,7 @@ pub use layout::{Layout, layout};
 pub use netns::enter as enter_netns;
 pub use ports::Ports;
 pub use teardown::down;
-pub use up::{Extent, Wish, up};
+pub use up::{Extent, Wish, restart, up};
 
 /// Kubernetes release of every component, as the pinned `tests/cluster/go.mod` has it.
 pub const KUBERNETES_VERSION: &str = "v1.35.4";

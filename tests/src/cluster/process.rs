@@ -181,7 +181,7 @@ pub fn kill_all(records: &[Record]) -> Result<()> {
 }
 
 /// Asks one to end, and kills it if it has not within `patience`.
-fn stop(record: &Record, patience: Duration) -> Result<()> {
+pub fn stop(record: &Record, patience: Duration) -> Result<()> {
     record.signal(Signal::SIGTERM);
     if wait_for("end", patience, Duration::from_millis(10), || Ok(!record.alive())).is_ok() {
         return Ok(());
@@ -219,7 +219,8 @@ impl Record {
             && Stat::read(self.pid).is_some_and(|stat| stat.start == self.start && !matches!(stat.state, 'Z' | 'X'))
     }
 
-    fn signal(&self, signal: Signal) {
+    /// Sends a signal to it and its process group, if it runs.
+    pub fn signal(&self, signal: Signal) {
         if self.alive() {
             let pid = Pid::from_raw(self.pid);
             // The group is its own: it made itself a session.

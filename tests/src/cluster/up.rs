@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use std::thread::ScopedJoinHandle;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use super::before::{self, Boot};
 use super::binaries::{self, Binaries};
@@ -14,7 +14,7 @@ use super::images::Names;
 use super::layout::Layout;
 use super::lock::Lock;
 use super::ports::Ports;
-use super::process::{self, Outcome, Service};
+use super::process::{self, Outcome, Record, Service};
 use super::progress::{Progress, wait_for};
 use super::{addons, cgroups, files, images, kubectl, netns, node, pki, preflight, teardown};
 
@@ -39,6 +39,9 @@ pub enum Extent {
     /// etcd and the API server: objects are kept, and nobody acts on them.
     ControlPlane,
 }
+
+/// What [`restart`] takes.
+const CONTROL_PLANE: [&str; 4] = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"];
 
 /// One `up` under way.
 struct Up<'a> {
@@ -66,6 +69,31 @@ pub fn up(layout: &Layout, wish: &Wish) -> Result<Ports> {
         Extent::ControlPlane => run.start_api()?,
     }
     Ok(run.parts.ports)
+}
+
+/// Ends one process of the control plane, as a crash or an update of it would, and waits until all of it works again.
+///
+/// # Errors
+/// If no process of this name runs, or the control plane does not get ready.
+pub fn restart(layout: &Layout, name: &str) -> Result<()> {
+    let progress = Progress::new();
+    ensure!(CONTROL_PLANE.contains(&name), "{name} is none of {}", CONTROL_PLANE.join(", "));
+    let binaries = binaries::ensure_built(&progress)?;
+    let lock = Lock::take(layout)?;
+    let record = process::read(layout, name)?.filter(Record::alive);
+    let record = record.with_context(|| format!("{name} does not run: start the cluster with `cluster up`"))?;
+    process::stop(&record, Duration::from_secs(5))?;
+    progress.step(format!("{name} stopped"));
+    let wish = Wish { extent: Extent::Whole, audit_policy: audit_policy(layout)? };
+    let parts = prepare(layout, &wish, binaries, &progress)?;
+    let images = Names::new(&parts.binaries);
+    Up { parts, images, lock: &lock, progress }.start_control_plane()
+}
+
+/// The policy that the last `up` was given.
+fn audit_policy(layout: &Layout) -> Result<Option<String>> {
+    let path = layout.state(control_plane::AUDIT_POLICY);
+    Ok(if path.exists() { Some(std::fs::read_to_string(path)?) } else { None })
 }
 
 /// Everything that is there before the first process. Written down first, so that `down` finds it after any kill.
@@ -96,9 +124,13 @@ fn prepare(layout: &Layout, wish: &Wish, binaries: Binaries, progress: &Progress
         files::write_secret(&path, &pki.kubeconfig(component, ports.api)?)?;
     }
     let audit_policy = wish.audit_policy.clone();
-    if let Some(policy) = &audit_policy {
-        files::folder(&layout.state("logs"))?;
-        files::write(&layout.state(control_plane::AUDIT_POLICY), policy)?;
+    let policy_file = layout.state(control_plane::AUDIT_POLICY);
+    match &audit_policy {
+        Some(policy) => {
+            files::folder(&layout.state("logs"))?;
+            files::write(&policy_file, policy)?;
+        }
+        None => files::remove(&policy_file)?,
     }
     Ok(Parts { layout: layout.clone(), binaries, pki, ports, audit_policy })
 }

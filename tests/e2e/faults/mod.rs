@@ -1,0 +1,122 @@
+//! Faults: whatever happens between the operator and the apiserver, a run ends in the state of an undisturbed one.
+//!
+//! An operator of the test's own, the shipped one being away, works behind a proxy that does the harm. `make e2e` runs
+//! a round of each fault; `make faults` runs each fault at each write in turn.
+
+mod bench;
+mod cluster;
+mod scenario;
+mod watches;
+
+use std::time::Duration;
+
+use bench::{Bench, Reference};
+use scenario::Scenario;
+
+use e2e::proxy::{Answer, Fault, Rule, Side, When, Which};
+
+/// How many of the possible rounds are run: all, or so many of each fault, chosen at random.
+const ROUNDS: &str = "FLACSHIP_FAULT_ROUNDS";
+/// What the choice began with, to make it again.
+const SEED: &str = "FLACSHIP_FAULT_SEED";
+
+/// Chooses the rounds of each fault.
+struct Rounds {
+    random: fastrand::Rng,
+    /// None: all of them.
+    count: Option<usize>,
+}
+
+impl Rounds {
+    /// As the environment says; `count` where it says nothing.
+    fn from_environment(count: usize) -> Self {
+        let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
+        let seed = number(SEED).unwrap_or_else(|| fastrand::u64(..));
+        println!("{SEED}={seed}");
+        let count = match std::env::var(ROUNDS).as_deref() {
+            Ok("all") => None,
+            Ok(text) => Some(text.parse().unwrap_or_else(|_| panic!("{ROUNDS}: a number or all, and not {text:?}"))),
+            Err(_) => Some(count),
+        };
+        Self { random: fastrand::Rng::with_seed(seed), count }
+    }
+
+    /// The chosen of the writes 1 to `writes`. How many there are depends on which changes a reconcile sees at once, so
+    /// the last few may not come to be: where few are chosen, these are left out.
+    fn writes(&mut self, writes: u64) -> Vec<u64> {
+        let last = if self.count.is_some() { writes.div_ceil(4) * 3 } else { writes };
+        let all: Vec<u64> = (1..=last).collect();
+        self.some(&all)
+    }
+
+    /// The chosen of these.
+    fn some<T: Clone>(&mut self, all: &[T]) -> Vec<T> {
+        let mut chosen = all.to_vec();
+        if let Some(count) = self.count {
+            self.random.shuffle(&mut chosen);
+            chosen.truncate(count);
+        }
+        chosen
+    }
+}
+
+fn answer(code: u16) -> Fault {
+    let retry_after = (code == 429).then_some(Duration::from_secs(1));
+    Fault::Answer(Answer { code, retry_after })
+}
+
+/// Meets each chosen write of the scenario with this fault, a run each.
+async fn at_each_write(
+    bench: &Bench,
+    scenario: &Scenario,
+    reference: &Reference,
+    faults: &[Fault],
+    rounds: &mut Rounds,
+) {
+    let (mut runs, mut missed) = (0, 0);
+    for fault in faults {
+        for write in rounds.writes(reference.writes) {
+            let what = format!("{}, write {write} of {} {fault}", scenario.name, reference.writes);
+            let hit = bench.compare(&what, scenario, reference, vec![Rule::nth_write(write, *fault)]).await;
+            runs += 1;
+            missed += usize::from(!hit);
+        }
+    }
+    println!("{runs} runs, {missed} of which ended before the write came");
+    assert!(missed * 2 < runs, "{missed} of {runs} runs met no fault");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_killed_at_a_write_goes_on_where_it_was() {
+    let mut rounds = Rounds::from_environment(3);
+    let bench = Bench::set_up().await;
+    let kills = [Fault::Kill(Side::Before), Fault::Kill(Side::After)];
+    let converter = scenario::converter();
+    let reference = bench.reference(&converter).await;
+    at_each_write(&bench, &converter, &reference, &kills, &mut rounds).await;
+
+    let mut rounds = Rounds::from_environment(1);
+    let job = scenario::job();
+    let reference = bench.reference(&job).await;
+    at_each_write(&bench, &job, &reference, &kills, &mut rounds).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_fails_is_made_good() {
+    let mut rounds = Rounds::from_environment(1);
+    let bench = Bench::set_up().await;
+    let faults =
+        [Fault::Cut(Side::Before), Fault::Cut(Side::After), answer(409), answer(429), answer(500), answer(503)];
+    let converter = scenario::converter();
+    let reference = bench.reference(&converter).await;
+    at_each_write(&bench, &converter, &reference, &faults, &mut rounds).await;
+
+    // And not one alone.
+    for fault in rounds.some(&faults) {
+        let rules = vec![Rule { which: Which::All, when: When::Every(7), fault }];
+        let hit = bench.compare(&format!("every seventh request {fault}"), &converter, &reference, rules).await;
+        assert!(hit, "no request met the fault");
+    }
+    let slow = vec![Rule::slow(Duration::from_millis(100))];
+    assert!(bench.compare("every request slow", &converter, &reference, slow).await);
+}

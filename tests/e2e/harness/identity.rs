@@ -1,0 +1,126 @@
+//! Who an operator of a test's own is: a ServiceAccount with exactly the rights that `config/rbac` gives to the shipped
+//! one, under names of the test's own.
+
+use std::fs;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use serde::Deserialize as _;
+use serde_json::{Value, json};
+
+use super::proxy::Entry;
+use super::{kubectl, operator, root};
+use e2e::proxy::rights::{self, Rights};
+
+/// The name of the shipped ServiceAccount.
+const SHIPPED: &str = "flacship-operator";
+
+/// A ServiceAccount beside the shipped one; dropping it takes its rights with it.
+pub struct Identity {
+    name: String,
+    made: Vec<String>,
+    rights: Rights,
+}
+
+impl Identity {
+    /// Makes one.
+    pub fn as_shipped() -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let name = format!("e2e-operator-{:06x}", now.as_micros() % 0x0100_0000);
+        let mut identity = Self { name: name.clone(), made: Vec::new(), rights: Rights::new() };
+        identity.make(json!({ "apiVersion": "v1", "kind": "ServiceAccount",
+            "metadata": { "name": name, "namespace": operator::NAMESPACE } }));
+        for (mut role, mut binding) in shipped_roles() {
+            identity.rights.extend(rights::granted(&role["rules"]).expect("the shipped roles are exact"));
+            let name = format!("{name}-{}", identity.made.len());
+            role["metadata"]["name"] = json!(name);
+            binding["metadata"]["name"] = json!(name);
+            binding["roleRef"]["name"] = json!(name);
+            binding["subjects"] =
+                json!([{ "kind": "ServiceAccount", "name": identity.name, "namespace": operator::NAMESPACE }]);
+            // What decides who may aggregate it is no part of what it grants.
+            role["metadata"]["labels"] = Value::Null;
+            identity.make(role);
+            identity.make(binding);
+        }
+        assert!(!identity.rights.is_empty(), "config/rbac grants something");
+        identity
+    }
+
+    fn make(&mut self, object: Value) {
+        kubectl::run("create -f -", Some(&object.to_string())).unwrap();
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let metadata = &object["metadata"];
+        let place = metadata["namespace"].as_str().map_or_else(String::new, |namespace| format!("-n {namespace} "));
+        self.made.push(format!("{place}delete {} {} --wait=false", text(&object["kind"]), text(&metadata["name"])));
+    }
+
+    /// What it may do.
+    pub fn rights(&self) -> &Rights {
+        &self.rights
+    }
+
+    /// A client that asks as this identity, each request once.
+    pub async fn client(&self) -> kube::Client {
+        let token =
+            kubectl::run_quietly(&["-n", operator::NAMESPACE, "create", "token", &self.name, "--duration=4h"], None);
+        let path = std::env::var_os("KUBECONFIG").expect("`make e2e` sets KUBECONFIG");
+        let text = fs::read_to_string(path).expect("read the administrator's kubeconfig");
+        let mut file: Value = serde_yaml::from_str(&text).expect("a kubeconfig is YAML");
+        for user in file["users"].as_array_mut().into_iter().flatten() {
+            user["user"] = json!({ "token": token.stdout.trim() });
+        }
+        assert!(token.ok, "{}", token.stderr);
+        let file = Kubeconfig::from_yaml(&file.to_string()).expect("a kubeconfig with a token");
+        let mut config = kube::Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.unwrap();
+        config.default_retry = false;
+        kube::Client::try_from(config).expect("a client with a token")
+    }
+}
+
+impl Drop for Identity {
+    fn drop(&mut self) {
+        for line in self.made.iter().rev() {
+            kubectl::run(line, None);
+        }
+    }
+}
+
+/// Panics if the apiserver refused any of these requests, in this namespace or in all, for want of a right.
+pub fn nothing_was_forbidden(namespace: &str, entries: &[Entry]) {
+    let asked_there = |entry: &&Entry| {
+        let asked = entry.request.as_ref().and_then(|request| request.namespace.as_deref());
+        asked.is_none_or(|asked| asked == namespace || asked == operator::NAMESPACE)
+    };
+    let refused = entries.iter().filter(|entry| entry.code == Some(403)).filter(asked_there);
+    let forbidden: Vec<&str> = refused.map(|entry| entry.line.as_str()).collect();
+    assert!(forbidden.is_empty(), "config/rbac lacks a right for {forbidden:#?}");
+}
+
+/// Each role that `config/rbac` binds to the shipped ServiceAccount, and its binding.
+pub fn shipped_roles() -> Vec<(Value, Value)> {
+    let folder = root().join("config/rbac");
+    let read = |name: &str| fs::read_to_string(folder.join(name)).expect("read a file of config/rbac");
+    let list: Value = serde_yaml::from_str(&read("kustomization.yaml")).expect("a kustomization is YAML");
+    let names = list["resources"].as_array().expect("a kustomization lists its files").iter().filter_map(Value::as_str);
+    let objects: Vec<Value> = names
+        .flat_map(|name| {
+            let text = read(name);
+            let documents: Vec<Value> = serde_yaml::Deserializer::from_str(&text)
+                .map(|document| Value::deserialize(document).expect("config/rbac is YAML"))
+                .collect();
+            documents
+        })
+        .collect();
+    let bound = |object: &&Value| {
+        let subjects = object["subjects"].as_array().into_iter().flatten();
+        subjects.clone().any(|subject| subject["kind"] == "ServiceAccount" && subject["name"] == SHIPPED)
+    };
+    let role = |binding: &Value| {
+        let role = objects.iter().find(|object| {
+            object["kind"] == binding["roleRef"]["kind"] && object["metadata"]["name"] == binding["roleRef"]["name"]
+        });
+        role.expect("a binding's role is beside it").clone()
+    };
+    objects.iter().filter(bound).map(|binding| (role(binding), binding.clone())).collect()
+}

@@ -1,0 +1,179 @@
+//! Of two operators one writes: the other takes over soon when the first is killed, and when the first stands still and
+//! goes on, it writes nothing more.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+
+use crate::harness::identity::{self, Identity};
+use crate::harness::object::{condition, is_observed};
+use crate::harness::operator::{self, Absent};
+use crate::harness::process::Process;
+use crate::harness::proxy::{Entry, Proxy};
+use crate::harness::wait::{self, STEP};
+use crate::harness::{Namespace, converter};
+use e2e::proxy::{Fault, Rule};
+
+/// How soon after a leader's death another writes.
+const HAND_OVER: Duration = Duration::from_secs(15);
+
+/// An operator and what it asks for.
+struct Candidate {
+    process: Process,
+    proxy: Arc<Proxy>,
+}
+
+/// Two operators for one namespace, the first of which leads, and a converter that it has made.
+struct Pair {
+    namespace: Namespace,
+    leader: Candidate,
+    standby: Candidate,
+    level: u8,
+    _identity: Identity,
+    _absent: Absent,
+}
+
+impl Candidate {
+    async fn start(name: &str, identity: &Identity, namespace: &Namespace) -> Self {
+        let proxy = Arc::new(Proxy::open(identity.client().await).await);
+        // The Lease is of this test, the times are the shipped ones.
+        let arguments = [
+            format!("--namespaces={}", namespace.name()),
+            format!("--lease-name={}", namespace.name()),
+            format!("--lease-namespace={}", operator::NAMESPACE),
+        ];
+        Self { process: Process::start(name, &proxy, &arguments), proxy }
+    }
+
+    /// How often it has asked for the Lease.
+    fn looks(&self) -> usize {
+        let lease = |entry: &&Entry| {
+            entry.code.is_some() && entry.request.as_ref().is_some_and(|request| request.kind.resource == "leases")
+        };
+        self.proxy.entries().iter().filter(lease).count()
+    }
+
+    /// Waits until it has looked at the Lease some times more.
+    async fn keeps_looking(&self, what: &str) {
+        let before = self.looks();
+        wait::until_async(what, STEP, async || {
+            let looks = self.looks() - before;
+            if looks >= 3 { Ok(()) } else { Err(format!("{looks} looks at the Lease")) }
+        })
+        .await;
+    }
+
+    /// Waits for the first change that it asks for after so many, and says when it came.
+    async fn writes_again(&self, before: usize) -> Instant {
+        wait::until_async("it writes", STEP, async || {
+            self.proxy
+                .entries()
+                .iter()
+                .filter(|entry| entry.writes())
+                .nth(before)
+                .map(|entry| entry.at)
+                .ok_or("not yet")
+        })
+        .await
+    }
+}
+
+impl Pair {
+    async fn start(subject: &str) -> Self {
+        let absent = Absent::begin();
+        let identity = Identity::as_shipped();
+        let namespace = Namespace::restricted(subject);
+        let leader = Candidate::start("leader", &identity, &namespace).await;
+        leader.keeps_looking("the first takes the Lease").await;
+        let standby = Candidate::start("standby", &identity, &namespace).await;
+        standby.keeps_looking("the second stands by").await;
+        let mut pair = Self { namespace, leader, standby, level: 0, _identity: identity, _absent: absent };
+        pair.change();
+        pair.is_followed();
+        assert!(pair.leader.proxy.writes() > 0, "the first leads");
+        assert_eq!(pair.standby.proxy.writes(), 0, "the second only watches");
+        pair
+    }
+
+    /// Gives whoever leads something to write.
+    fn change(&mut self) {
+        self.level += 1;
+        let spec = json!({ "replicas": 0, "encoding": { "compressionLevel": self.level } });
+        self.namespace.apply(&converter::manifest("duet", &spec));
+    }
+
+    /// Waits until the last change has been followed.
+    fn is_followed(&self) {
+        let level = self.level.to_string();
+        self.namespace.until("has the level", "deployment/duet", STEP, |now| {
+            let env = now["spec"]["template"]["spec"]["containers"][0]["env"].as_array()?.clone();
+            env.iter().find(|entry| entry["name"] == "FLACSHIP_LEVEL" && entry["value"] == level).map(|_| ())
+        });
+        self.namespace.until("is settled", "acv/duet", STEP, |now: &Value| {
+            (is_observed(now) && condition(now, "Progressing")?.status == "False").then_some(())
+        });
+    }
+
+    fn check(&self) {
+        for candidate in [&self.leader, &self.standby] {
+            identity::nothing_was_forbidden(self.namespace.name(), &candidate.proxy.entries());
+        }
+    }
+}
+
+impl Drop for Pair {
+    fn drop(&mut self) {
+        let lease = format!("-n {} delete lease {} --ignore-not-found", operator::NAMESPACE, self.namespace.name());
+        crate::harness::kubectl::run(&lease, None);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_the_leader_is_killed_the_other_writes_within_fifteen_seconds() {
+    let mut pair = Pair::start("leader-killed").await;
+    let killed = Instant::now();
+    pair.leader.process.signal(Signal::SIGKILL);
+    pair.leader.process.ended().await;
+    pair.change();
+    let took = pair.standby.writes_again(0).await.duration_since(killed);
+    println!("the other wrote after {:.1} s", took.as_secs_f64());
+    assert!(took < HAND_OVER, "{took:?}");
+    pair.is_followed();
+    pair.check();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_that_stood_still_beyond_its_lease_writes_nothing_more() {
+    let mut pair = Pair::start("leader-halted").await;
+    // In the middle of a reconcile: what it does next, when it goes on, would be another write.
+    pair.leader.proxy.obey(vec![Rule::nth_write(1, Fault::Halt)]);
+    pair.change();
+    let halted = pair.leader.proxy.writes();
+    pair.standby.writes_again(0).await;
+    pair.is_followed();
+    assert_eq!(pair.leader.proxy.hits(), 1, "the leader was halted by a write of its own");
+    let wrote = pair.leader.proxy.writes();
+    println!("halted at its write {wrote} ({halted} when the change was made)");
+
+    // Two at once: what was under way, and a change that it sees as it wakes.
+    pair.change();
+    pair.leader.process.signal(Signal::SIGCONT);
+    pair.leader.keeps_looking("the old leader is awake").await;
+    pair.change();
+    pair.is_followed();
+    pair.leader.keeps_looking("the old leader stands by").await;
+    assert!(pair.leader.process.runs(), "it stands by, and does not end");
+    let later: Vec<String> = pair
+        .leader
+        .proxy
+        .entries()
+        .iter()
+        .filter(|entry| entry.writes())
+        .skip(wrote)
+        .map(|entry| entry.line.clone())
+        .collect();
+    assert!(later.is_empty(), "the old leader wrote: {later:#?}");
+    pair.check();
+}

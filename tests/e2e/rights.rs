@@ -1,0 +1,68 @@
+//! The rights of `config/rbac` are those that the operator uses: none is missing, none is left over.
+//!
+//! What it used stands in the apiserver's audit log, which `make e2e` looks at after all other tests: whatever they made
+//! the operator do counts, in the cluster's pod or as a process of a test's own.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use serde_json::Value;
+
+use crate::harness::control_plane;
+use crate::harness::identity::shipped_roles;
+use crate::harness::operator::NAMESPACE;
+use e2e::proxy::rights::{self, Rights};
+
+/// When the other tests began, as the audit log writes times.
+const BEGAN: &str = "FLACSHIP_E2E_BEGAN";
+
+/// The audit log's events of the operator's ServiceAccounts since the tests began.
+fn events() -> Vec<Value> {
+    let began =
+        std::env::var(BEGAN).unwrap_or_else(|_| panic!("{BEGAN}: `make e2e` sets it, once all other tests have run"));
+    let user = format!("system:serviceaccount:{NAMESPACE}:");
+    let mut events = Vec::new();
+    let text = fs::read_to_string(control_plane::audit_log()).expect("read the audit log: `make up` has it kept");
+    // The last line may be being written.
+    for line in text.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
+        let event: Value = serde_json::from_str(line).expect("the audit log has an event a line");
+        let ours = event["user"]["username"].as_str().is_some_and(|name| name.starts_with(&user));
+        if ours && event["requestReceivedTimestamp"].as_str().is_some_and(|time| time >= began.as_str()) {
+            events.push(event);
+        }
+    }
+    assert!(!events.is_empty(), "the audit log knows nothing of the operator since {began}");
+    events
+}
+
+/// Whether a right was missing: neither a namespace on its way out nor Pod Security is a matter of rights.
+fn is_forbidden(event: &Value) -> bool {
+    let status = &event["responseStatus"];
+    event["annotations"]["authorization.k8s.io/decision"] == "forbid"
+        // Server-side apply of what is not there asks for the right to create on its way.
+        || (status["code"] == 403 && status["message"].as_str().is_some_and(|message| message.contains(" cannot ")))
+}
+
+#[test]
+fn the_operator_has_the_rights_that_it_uses_and_no_others() {
+    let events = events();
+    let forbidden: BTreeSet<String> = events
+        .iter()
+        .filter(|event| is_forbidden(event))
+        .map(|event| format!("{} {}: {}", event["verb"], event["requestURI"], event["responseStatus"]["message"]))
+        .collect();
+    assert!(forbidden.is_empty(), "config/rbac lacks rights: {forbidden:#?}");
+
+    let used: Rights = events
+        .iter()
+        .filter_map(rights::of_audit_event)
+        .flat_map(|(request, code)| rights::used(&request, code))
+        .collect();
+    let granted: Rights = shipped_roles()
+        .iter()
+        .flat_map(|(role, _)| rights::granted(&role["rules"]).expect("the shipped roles are exact"))
+        .collect();
+    println!("{} requests used {} of {} rights", events.len(), used.intersection(&granted).count(), granted.len());
+    let left = rights::lines(granted.difference(&used));
+    assert!(left.is_empty(), "config/rbac grants what no test made the operator use: {left:#?}");
+}
