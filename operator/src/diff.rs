@@ -23,12 +23,18 @@ const KEYED_LISTS: &[(&str, &[&str])] = &[
     ("topologySpreadConstraints", &["topologyKey", "whenUnsatisfiable"]),
 ];
 
-/// `ports` are keyed as well, by the one of these that they have, and by protocol (TCP unless said).
+/// `ports` of containers and Services are keyed as well, by the one of these that they have, and by protocol (TCP unless
+/// said). Those of a NetworkPolicy are replaced as a whole; they lead nowhere.
 const PORT_KEYS: [&str; 2] = ["containerPort", "port"];
+const PORT_LEADS_TO: [&str; 2] = ["containerPort", "targetPort"];
 
 /// Maps that the API replaces as a whole: a key that somebody adds changes what they mean. A `selector` is one where it
 /// maps to plain texts, as in a Service.
 const ATOMIC_MAPS: &[&str] = &["nodeSelector", "matchLabels", "selector"];
+
+/// What the API replaces as a whole and fills no defaults into, where a field that somebody adds changes what it means:
+/// label selectors, and whom a NetworkPolicy lets in.
+const EXACT: &[&str] = &["selector", "podSelector", "namespaceSelector", "ingress"];
 
 /// Maps that the apiserver leaves out when they are empty (it keeps other empty objects, such as `emptyDir: {}`).
 const DROPPED_WHEN_EMPTY: &[&str] = &["labels", "annotations", "matchLabels", "nodeSelector", "limits", "requests"];
@@ -65,6 +71,10 @@ pub fn stamped(desired: &Value) -> Option<u64> {
 
 /// Whether `live`, under the field `key`, holds all that `want` says.
 fn contains(key: &str, want: &Value, live: &Value) -> bool {
+    holds(key, want, live) && (!EXACT.contains(&key) || holds(key, live, want))
+}
+
+fn holds(key: &str, want: &Value, live: &Value) -> bool {
     match (want, live) {
         (Value::Object(want), Value::Object(live)) if is_atomic(key, want) => want == live,
         (Value::Object(want), Value::Object(live)) => want.iter().all(|(field, value)| match live.get(field) {
@@ -104,7 +114,8 @@ fn dropped_by_the_apiserver(field: &str, value: &Value) -> bool {
 }
 
 fn contains_list(key: &str, want: &[Value], live: &[Value]) -> bool {
-    let same_element: fn(&str, &Value, &Value) -> bool = if key == "ports" {
+    let leads = |port: &Value| PORT_LEADS_TO.iter().any(|field| port.get(field).is_some());
+    let same_element: fn(&str, &Value, &Value) -> bool = if key == "ports" && want.iter().all(leads) {
         |_, a, b| same_port(a, b)
     } else if KEYED_LISTS.iter().any(|(list, _)| *list == key) {
         same_key
@@ -206,8 +217,20 @@ mod tests {
             ),
             (
                 "same port, other protocol",
-                json!({"ports": [{"port": 80}]}),
-                json!({"ports": [{"port": 80, "protocol": "UDP"}]}),
+                json!({"ports": [{"port": 80, "targetPort": 80}]}),
+                json!({"ports": [{"port": 80, "targetPort": 80, "protocol": "UDP"}]}),
+                true,
+            ),
+            (
+                "port added to a Service",
+                json!({"ports": [{"port": 80, "targetPort": 80}]}),
+                json!({"ports": [{"port": 90, "targetPort": 90}, {"port": 80, "targetPort": 80}]}),
+                false,
+            ),
+            (
+                "port added to a NetworkPolicy",
+                json!({"ports": [{"port": 80, "protocol": "TCP"}]}),
+                json!({"ports": [{"port": 80, "protocol": "TCP"}, {"port": 90, "protocol": "TCP"}]}),
                 true,
             ),
             (
@@ -255,6 +278,30 @@ mod tests {
                 json!({"nodeSelector": {"a": "1"}}),
                 json!({"nodeSelector": {"a": "1", "b": "2"}}),
                 true,
+            ),
+            (
+                "label selector narrowed",
+                json!({"podSelector": {"matchLabels": {"a": "1"}}}),
+                json!({"podSelector": {"matchLabels": {"a": "1"}, "matchExpressions": [{"key": "b", "operator": "Exists"}]}}),
+                true,
+            ),
+            (
+                "label selector as it was",
+                json!({"podSelector": {"matchLabels": {}}}),
+                json!({"podSelector": {}}),
+                false,
+            ),
+            (
+                "peer added to a rule for everybody",
+                json!({"ingress": [{"ports": [{"port": 80}]}]}),
+                json!({"ingress": [{"ports": [{"port": 80}], "from": [{"podSelector": {}}]}]}),
+                true,
+            ),
+            (
+                "rule for everybody as it was",
+                json!({"ingress": [{"ports": [{"port": 80}], "from": []}]}),
+                json!({"ingress": [{"ports": [{"port": 80}]}]}),
+                false,
             ),
             ("another type", json!({"port": 80}), json!({"port": "80"}), true),
             (

@@ -35,6 +35,8 @@ pub const OPERATOR: &str = "flacship-operator";
 pub enum Component {
     /// The service of an AudioConverter.
     Converter,
+    /// What scrapes that service.
+    Metrics,
     /// The first stage of a ConversionJob.
     Plan,
     /// The second stage of a ConversionJob.
@@ -48,6 +50,7 @@ impl Component {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Converter => "converter",
+            Self::Metrics => "metrics",
             Self::Plan => "plan",
             Self::Convert => "convert",
             Self::Report => "report",

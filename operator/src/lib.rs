@@ -21,6 +21,7 @@ pub mod encoding;
 pub mod errors;
 pub mod events;
 pub mod fields;
+pub mod foreign;
 pub mod invalid;
 pub mod labels;
 pub mod leader;

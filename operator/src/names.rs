@@ -31,17 +31,18 @@ pub fn label_value(owner: &str) -> String {
 }
 
 /// A Service's name (DNS-1035: lower-case letters, digits and dashes, a letter first, at most 63) that stands for
-/// `owner`. A name that is one already stays; any other gets a hash, so that `a.b` and `a-b` never meet.
-pub fn service(owner: &str) -> String {
+/// `owner`, with `suffix` (which brings its own dash). A name that is one already stays; any other gets a hash, so that
+/// `a.b` and `a-b` never meet.
+pub fn service(owner: &str, suffix: &str) -> String {
     let letter_first = owner.bytes().next().is_some_and(|b| b.is_ascii_lowercase());
     let plain = owner.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-    if letter_first && plain && owner.len() <= MAX_LABEL {
-        return owner.to_owned();
+    if letter_first && plain && owner.len() + suffix.len() <= MAX_LABEL {
+        return format!("{owner}{suffix}");
     }
     let dashed: String =
         owner.chars().map(|c| if c.is_ascii_lowercase() || c.is_ascii_digit() { c } else { '-' }).collect();
     let prefixed = if letter_first { dashed } else { format!("x{dashed}") };
-    with_hash(&prefixed, owner, MAX_LABEL)
+    format!("{}{suffix}", with_hash(&prefixed, owner, MAX_LABEL.saturating_sub(suffix.len())))
 }
 
 fn hashed(name: &str, limit: usize) -> String {
@@ -64,7 +65,8 @@ mod tests {
     #[test]
     fn a_name_that_fits_stays() {
         assert_eq!(child("tape-archive", "-plan", 63), "tape-archive-plan");
-        assert_eq!(service("tape-archive"), "tape-archive");
+        assert_eq!(service("tape-archive", ""), "tape-archive");
+        assert_eq!(service("tape-archive", "-metrics"), "tape-archive-metrics");
         assert_eq!(label_value("a.b"), "a.b");
     }
 
@@ -91,13 +93,15 @@ mod tests {
         for owner in
             ["a.b", "0tape", "7", "x.y.z-1", &"a".repeat(64), &"9.".repeat(100), &format!("{}1", "b.".repeat(126))]
         {
-            let name = service(owner);
-            assert!(name.len() <= 63, "{name}");
-            assert!(name.starts_with(|c: char| c.is_ascii_lowercase()), "{name}");
-            assert!(name.ends_with(|c: char| c.is_ascii_alphanumeric()), "{name}");
-            assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'), "{name}");
+            for suffix in ["", "-metrics"] {
+                let name = service(owner, suffix);
+                assert!(name.len() <= 63 && name.ends_with(suffix), "{name}");
+                assert!(name.starts_with(|c: char| c.is_ascii_lowercase()), "{name}");
+                assert!(name.ends_with(|c: char| c.is_ascii_alphanumeric()), "{name}");
+                assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'), "{name}");
+            }
         }
-        assert_ne!(service("a.b"), service("a-b"));
-        assert_ne!(service("0a"), service("x0a"));
+        assert_ne!(service("a.b", ""), service("a-b", ""));
+        assert_ne!(service("0a", ""), service("x0a", ""));
     }
 }

@@ -1,25 +1,32 @@
 //! Third step: the cluster gets the children; what the spec no longer asks for goes.
 
 use crds::AudioConverter;
-use crds::conditions::ConverterReason;
+use crds::conditions::{ConverterCondition, ConverterReason};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::{Secret, Service};
+use k8s_openapi::api::networking::v1::Ingress;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Resource, ResourceExt};
 use serde_json::json;
 
-use super::build::{Children, hpa, stream_key};
+use super::build::http_route::{self, HttpRoute};
+use super::build::{
+    Children, disruption_budget, hpa, ingress, metrics_service, network_policy, service_monitor, stream_key,
+};
 use super::changes::Changes;
+use super::observe::api_not_found;
 use super::validate::ValidatedConverter;
 use crate::apply::{self, ApplyError, Change, Child, Deletion, Expect};
+use crate::conditions;
 use crate::context::Context;
 use crate::driver::Kind;
 use crate::errors::{CallError, call};
+use crate::foreign::{Foreign, ForeignSpec};
 use crate::labels::SCALE_MANAGER;
 use crate::metrics::Verb;
 
-/// The children as they stand after the apply; `None` for one that is not wanted or was refused.
+/// The children as they stand; `None` for one that is not wanted or was refused.
 #[derive(Clone, Debug, Default)]
 pub struct AppliedChildren {
     /// The pods.
@@ -28,13 +35,19 @@ pub struct AppliedChildren {
     pub service: Option<Service>,
     /// The autoscaler.
     pub hpa: Option<HorizontalPodAutoscaler>,
+    /// A host name, through an ingress controller.
+    pub ingress: Option<Ingress>,
+    /// A host name, through a Gateway.
+    pub http_route: Option<HttpRoute>,
     /// Children that are not as they should be until somebody changes something.
     pub refusals: Vec<Refusal>,
+    /// What the cluster lacks of what the spec asks for; the rest works without it.
+    pub lacks: Vec<Refusal>,
     /// What was done to the children.
     pub changes: Changes,
 }
 
-/// A child that could not be made or changed, and that trying again does not help.
+/// Something that is not as it should be, and that trying again does not help.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// For scripts.
@@ -51,9 +64,10 @@ pub async fn apply(
     valid: &ValidatedConverter,
     children: Children,
 ) -> Result<AppliedChildren, ApplyError> {
-    let mut applied = AppliedChildren::default();
+    let mut to = Applying { ctx, converter, applied: AppliedChildren::default() };
     // Boxed: it holds every child by value.
-    let outcome = Box::pin(apply_all(ctx, converter, valid, children, &mut applied)).await;
+    let outcome = Box::pin(to.all(valid, children)).await;
+    let applied = to.applied;
     for note in applied.changes.notes() {
         tracing::info!("{}", note.message);
         ctx.events.publish(&converter.object_ref(&()), note).await;
@@ -61,26 +75,22 @@ pub async fn apply(
     outcome.map(|()| applied)
 }
 
-async fn apply_all(
-    ctx: &Context,
-    converter: &AudioConverter,
-    valid: &ValidatedConverter,
-    children: Children,
-    applied: &mut AppliedChildren,
-) -> Result<(), ApplyError> {
-    // Destructured without `..`, so that a new child does not compile until it is applied here.
-    let Children { service_account, deployment, service, hpa } = children;
-    // In the order of need: the Deployment's pods run as the ServiceAccount and mount the key, the autoscaler reads the
-    // pods.
-    one(ctx, converter, service_account, applied).await?;
-    key(ctx, converter, valid, applied).await?;
-    applied.deployment = one(ctx, converter, deployment, applied).await?;
-    applied.service = one(ctx, converter, service, applied).await?;
-    match hpa {
-        Some(hpa) => applied.hpa = one(ctx, converter, hpa, applied).await?,
-        None => gone::<HorizontalPodAutoscaler>(ctx, converter, &hpa::name(valid), applied).await?,
-    }
-    Ok(())
+/// What to do where the cluster has no HTTPRoutes.
+pub(super) const GATEWAY_API: &str =
+    "install the Gateway API (gateway-api.sigs.k8s.io), or leave gateway out and use ingress or service";
+/// What to do where the cluster has no ServiceMonitors.
+pub(super) const PROMETHEUS: &str =
+    "install the Prometheus operator (prometheus-operator.dev), or leave serviceMonitor out";
+
+/// Whether children that the spec does not ask for may still be there: the spec has changed, or was not carried out so
+/// far. Else they are gone, and nobody need look. (Of kinds that every cluster has, the watch tells.)
+fn must_sweep(converter: &AudioConverter) -> bool {
+    let Some(status) = &converter.status else { return true };
+    let held = conditions::find(&status.conditions, ConverterCondition::Degraded.as_str()).is_some_and(|degraded| {
+        [ConverterReason::InvalidSpec, ConverterReason::NotAllowed].iter().any(|held| held.as_str() == degraded.reason)
+    });
+    held || conditions::is_true(&status.conditions, ConverterCondition::Paused.as_str())
+        || status.observed_generation != converter.metadata.generation
 }
 
 /// Writes `count` into `spec.replicas` through the scale subresource, unless the resource has changed since it was read.
@@ -98,69 +108,124 @@ pub async fn fill_replicas(ctx: &Context, converter: &AudioConverter, count: i32
     Ok(())
 }
 
-async fn one<K: Child>(
-    ctx: &Context,
-    converter: &AudioConverter,
-    child: K,
-    applied: &mut AppliedChildren,
-) -> Result<Option<K>, ApplyError> {
-    match apply::apply_child(ctx, converter, child).await {
-        Ok(outcome) => {
-            applied.changes.note(&outcome.object, outcome.change);
-            Ok(Some(outcome.object))
+/// An apply of all children that is under way.
+struct Applying<'a> {
+    ctx: &'a Context,
+    converter: &'a AudioConverter,
+    applied: AppliedChildren,
+}
+
+impl Applying<'_> {
+    async fn all(&mut self, valid: &ValidatedConverter, children: Children) -> Result<(), ApplyError> {
+        // Destructured without `..`, so that a new child does not compile until it is applied here.
+        let Children {
+            service_account,
+            network_policy,
+            deployment,
+            service,
+            hpa,
+            disruption_budget,
+            ingress,
+            http_route,
+            metrics_service,
+            service_monitor,
+        } = children;
+        // In the order of need: the Deployment's pods run as the ServiceAccount, mount the key and are never without their
+        // NetworkPolicy; the autoscaler reads the pods, and what leads to the Service comes after it.
+        self.one(service_account).await?;
+        if stream_key::is_ours(valid) {
+            self.key(valid).await?;
         }
-        Err(error) => match refusal(&error) {
-            Some(refusal) => {
-                applied.refusals.push(refusal);
+        self.maybe(network_policy, &network_policy::name(valid)).await?;
+        self.applied.deployment = self.one(deployment).await?;
+        self.applied.service = self.one(service).await?;
+        self.applied.hpa = self.maybe(hpa, &hpa::name(valid)).await?;
+        self.maybe(disruption_budget, &disruption_budget::name(valid)).await?;
+        self.applied.ingress = self.maybe(ingress, &ingress::name(valid)).await?;
+        self.applied.http_route = self.foreign(http_route, &http_route::name(valid), GATEWAY_API).await?;
+        self.maybe(metrics_service, &metrics_service::name(valid)).await?;
+        self.foreign(service_monitor, &service_monitor::name(valid), PROMETHEUS).await?;
+        Ok(())
+    }
+
+    /// A child that there always is.
+    async fn one<K: Child>(&mut self, child: K) -> Result<Option<K>, ApplyError> {
+        match apply::apply_child(self.ctx, self.converter, child).await {
+            Ok(outcome) => {
+                self.applied.changes.note(&outcome.object, outcome.change);
+                Ok(Some(outcome.object))
+            }
+            Err(error) => {
+                self.applied.refusals.push(refusal(error)?);
                 Ok(None)
             }
-            None => Err(error),
-        },
+        }
+    }
+
+    /// A child that is asked for or goes.
+    async fn maybe<K: Child>(&mut self, child: Option<K>, name: &str) -> Result<Option<K>, ApplyError> {
+        if let Some(child) = child {
+            return self.one(child).await;
+        }
+        if apply::delete_child::<K>(self.ctx, self.converter, name).await? == Deletion::Deleted {
+            self.applied.changes.note_deleted::<K>(self.converter.namespace(), name);
+        }
+        Ok(None)
+    }
+
+    /// The same, of a kind that not every cluster has; `advice` says what to do then.
+    async fn foreign<S>(
+        &mut self,
+        child: Option<Foreign<S>>,
+        name: &str,
+        advice: &str,
+    ) -> Result<Option<Foreign<S>>, ApplyError>
+    where
+        S: ForeignSpec,
+        Foreign<S>: Child,
+    {
+        let served = self.ctx.apis.has(S::KIND);
+        let wanted = child.is_some();
+        let looks = served && (wanted || must_sweep(self.converter));
+        let outcome = if looks { self.maybe(child, name).await } else { Ok(None) };
+        let unknown = matches!(&outcome, Err(ApplyError::Call(error)) if error.code() == Some(404));
+        if unknown {
+            // The kind has just gone; all converters are woken when that is known, and when it comes back.
+            self.ctx.apis.doubt();
+        }
+        if wanted && (unknown || !served) {
+            self.applied.lacks.push(api_not_found(S::KIND, advice));
+        }
+        if unknown { Ok(None) } else { outcome }
+    }
+
+    /// Makes the Secret of the streams' key, unless it is there.
+    async fn key(&mut self, valid: &ValidatedConverter) -> Result<(), ApplyError> {
+        let make = || {
+            let mut key = [0; stream_key::KEY_BYTES];
+            getrandom::fill(&mut key).map_err(|error| ApplyError::Internal(format!("no random numbers: {error}")))?;
+            Ok(stream_key::build(valid, key))
+        };
+        // Without a status, the converter has not been here before.
+        let expect = if self.converter.status.is_none() { Expect::Absent } else { Expect::Present };
+        match apply::make_child::<Secret>(self.ctx, self.converter, &stream_key::name(valid), expect, make).await {
+            Ok(Some(secret)) => self.applied.changes.note(&secret, Change::Created),
+            Ok(None) => {}
+            Err(error) => self.applied.refusals.push(refusal(error)?),
+        }
+        Ok(())
     }
 }
 
-/// Makes the Secret of the streams' key, unless it is there.
-async fn key(
-    ctx: &Context,
-    converter: &AudioConverter,
-    valid: &ValidatedConverter,
-    applied: &mut AppliedChildren,
-) -> Result<(), ApplyError> {
-    let make = || {
-        let mut key = [0; stream_key::KEY_BYTES];
-        getrandom::fill(&mut key).map_err(|error| ApplyError::Internal(format!("no random numbers: {error}")))?;
-        Ok(stream_key::build(valid, key))
-    };
-    // Without a status, the converter has not been here before.
-    let expect = if converter.status.is_none() { Expect::Absent } else { Expect::Present };
-    match apply::make_child::<Secret>(ctx, converter, &stream_key::name(valid), expect, make).await {
-        Ok(Some(secret)) => applied.changes.note(&secret, Change::Created),
-        Ok(None) => {}
-        Err(error) => match refusal(&error) {
-            Some(refusal) => applied.refusals.push(refusal),
-            None => return Err(error),
-        },
-    }
-    Ok(())
-}
-
-fn refusal(error: &ApplyError) -> Option<Refusal> {
+/// An error that stays until somebody changes something, as what is said of it; any other as it was.
+fn refusal(error: ApplyError) -> Result<Refusal, ApplyError> {
     let reason = match error {
         ApplyError::NameTaken { .. } => ConverterReason::NameTaken,
         ApplyError::Refused { .. } => ConverterReason::ChildRefused,
-        ApplyError::Call(_) | ApplyError::Internal(_) => return None,
+        ApplyError::Call(_) | ApplyError::Internal(_) => return Err(error),
     };
-    Some(Refusal { reason, message: error.to_string() })
+    Ok(Refusal { reason, message: error.to_string() })
 }
 
-async fn gone<K: Child>(
-    ctx: &Context,
-    converter: &AudioConverter,
-    name: &str,
-    applied: &mut AppliedChildren,
-) -> Result<(), ApplyError> {
-    if apply::delete_child::<K>(ctx, converter, name).await? == Deletion::Deleted {
-        applied.changes.note_deleted::<K>(converter.namespace(), name);
-    }
-    Ok(())
-}
+#[cfg(test)]
+mod tests;

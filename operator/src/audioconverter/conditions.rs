@@ -15,10 +15,14 @@ pub struct Facts<'a> {
     pub rollout: Option<&'a Rollout>,
     /// Children that were refused.
     pub refusals: &'a [Refusal],
+    /// What the cluster lacks of what the spec asks for.
+    pub lacks: &'a [Refusal],
     /// Why pods cannot start.
     pub trouble: Option<String>,
     /// Whether an autoscaler is asked for, and if so the one there is.
     pub autoscaler: Option<Option<&'a HorizontalPodAutoscaler>>,
+    /// Whether the children are left alone.
+    pub paused: bool,
 }
 
 /// How a Deployment stands.
@@ -68,14 +72,18 @@ impl Rollout {
 
 /// All conditions, in the order in which `kubectl describe` shows them.
 pub fn plan_conditions(facts: &Facts<'_>) -> Vec<Wanted> {
-    let mut conditions = vec![ready(facts), progressing(facts), degraded(facts)];
+    let mut conditions = vec![ready(facts), progressing(facts), degraded(facts), paused(facts)];
     conditions.extend(facts.autoscaler.map(|hpa| scaling_active(facts.wanted, hpa)));
     conditions
 }
 
 /// The conditions of a converter whose spec contradicts itself or cannot be read.
 pub fn invalid(message: String) -> Vec<Wanted> {
-    let reason = ConverterReason::InvalidSpec;
+    held(ConverterReason::InvalidSpec, message)
+}
+
+/// The conditions of a converter whose spec is not carried out for this reason.
+pub fn held(reason: ConverterReason, message: String) -> Vec<Wanted> {
     vec![
         wanted(ConverterCondition::Ready, Holds::False, reason, message.clone()),
         wanted(ConverterCondition::Degraded, Holds::True, reason, message),
@@ -111,6 +119,11 @@ fn progressing(facts: &Facts<'_>) -> Wanted {
     let say = |status, reason, message| wanted(ConverterCondition::Progressing, status, reason, message);
     match (facts.rollout, facts.refusals.first()) {
         (None, Some(refusal)) => say(Holds::False, refusal.reason, refusal.message.clone()),
+        (None, None) if facts.paused => say(
+            Holds::False,
+            ConverterReason::PausedBySpec,
+            "no Deployment is made while spec.paused is true".to_owned(),
+        ),
         (None, None) => say(Holds::True, ConverterReason::RollingOut, "the Deployment is being made".to_owned()),
         (Some(rollout), _) if rollout.is_done(facts.wanted) => {
             say(Holds::False, ConverterReason::RolledOut, "nothing is under way".to_owned())
@@ -131,20 +144,37 @@ fn progressing(facts: &Facts<'_>) -> Wanted {
 
 fn degraded(facts: &Facts<'_>) -> Wanted {
     let say = |status, reason, message| wanted(ConverterCondition::Degraded, status, reason, message);
-    let failure = facts.rollout.and_then(|rollout| rollout.failure.clone());
+    let told = |refusal: &Refusal| (refusal.reason, refusal.message.clone());
+    let (apis, secrets): (Vec<_>, Vec<_>) =
+        facts.lacks.iter().map(told).partition(|(reason, _)| *reason == ConverterReason::ApiNotFound);
+    let failure = facts.rollout.and_then(|rollout| rollout.failure.as_ref());
     let stuck = facts.rollout.and_then(|rollout| rollout.stuck.clone());
-    if let Some(first) = facts.refusals.first() {
-        let all: Vec<&str> = facts.refusals.iter().map(|refusal| refusal.message.as_str()).collect();
-        say(Holds::True, first.reason, all.join("; "))
-    } else if let Some(words) = failure {
-        say(Holds::True, ConverterReason::PodsNotCreated, format!("pods cannot be created: {words}"))
-    } else if let Some(trouble) = &facts.trouble {
-        say(Holds::True, ConverterReason::PodsNotStarting, trouble.clone())
-    } else if let Some(words) = stuck {
-        say(Holds::True, ConverterReason::ProgressDeadlineExceeded, words)
-    } else {
-        say(Holds::False, ConverterReason::AsExpected, "nothing is wrong".to_owned())
+    // What explains the others first: a pod does not start for want of a Secret, a rollout is stuck for want of pods.
+    let mut troubles: Vec<(ConverterReason, String)> = facts.refusals.iter().map(told).collect();
+    troubles.extend(secrets);
+    troubles.extend(failure.map(|words| (ConverterReason::PodsNotCreated, format!("pods cannot be created: {words}"))));
+    troubles.extend(facts.trouble.clone().map(|words| (ConverterReason::PodsNotStarting, words)));
+    if troubles.is_empty() {
+        troubles.extend(stuck.map(|words| (ConverterReason::ProgressDeadlineExceeded, words)));
     }
+    // The rest works without them, so they come last.
+    troubles.extend(apis);
+    let messages: Vec<&str> = troubles.iter().map(|(_, message)| message.as_str()).collect();
+    match troubles.first() {
+        Some((reason, _)) => say(Holds::True, *reason, messages.join("; ")),
+        None => say(Holds::False, ConverterReason::AsExpected, "nothing is wrong".to_owned()),
+    }
+}
+
+fn paused(facts: &Facts<'_>) -> Wanted {
+    let (reason, message) = if facts.paused {
+        let message =
+            "spec.paused is true: the Deployment, the Service and all else stay as they are, whoever changes them";
+        (ConverterReason::PausedBySpec, message)
+    } else {
+        (ConverterReason::NotPaused, "the converter follows its spec")
+    };
+    wanted(ConverterCondition::Paused, facts.paused.into(), reason, message.to_owned())
 }
 
 fn scaling_active(count: i32, hpa: Option<&HorizontalPodAutoscaler>) -> Wanted {
@@ -185,13 +215,13 @@ mod tests {
     }
 
     fn facts(wanted: i32, rollout: Option<&Rollout>) -> Facts<'_> {
-        Facts { wanted, rollout, refusals: &[], trouble: None, autoscaler: None }
+        Facts { wanted, rollout, refusals: &[], lacks: &[], trouble: None, autoscaler: None, paused: false }
     }
 
-    /// The conditions as `Type=Status/Reason`.
+    /// The conditions as `Type=Status/Reason`, without the one that nothing is paused.
     fn told(facts: &Facts<'_>) -> Vec<String> {
         let text = |c: &Wanted| format!("{}={}/{}", c.type_, c.status.as_str(), c.reason);
-        plan_conditions(facts).iter().map(text).collect()
+        plan_conditions(facts).iter().map(text).filter(|text| text != "Paused=False/NotPaused").collect()
     }
 
     #[test]
@@ -252,6 +282,63 @@ mod tests {
         let facts = Facts { refusals: &refusals, ..facts(1, None) };
         assert_eq!(told(&facts), ["Ready=False/NameTaken", "Progressing=False/NameTaken", "Degraded=True/NameTaken"]);
         assert_eq!(plan_conditions(&facts)[2].message, "one; two");
+    }
+
+    fn refusal(reason: ConverterReason) -> Refusal {
+        Refusal { reason, message: reason.to_string() }
+    }
+
+    #[test]
+    fn what_the_cluster_lacks_leaves_the_rest_ready() {
+        let (secret, api) = (ConverterReason::SecretNotFound, ConverterReason::ApiNotFound);
+        let rollout = rollout(2, 2, 2);
+        for (lacks, trouble, reason, message) in [
+            (vec![refusal(api)], None, "ApiNotFound", "ApiNotFound"),
+            (vec![refusal(api), refusal(secret)], None, "SecretNotFound", "SecretNotFound; ApiNotFound"),
+            (vec![refusal(api)], Some("no image"), "PodsNotStarting", "no image; ApiNotFound"),
+            (vec![refusal(secret)], Some("no image"), "SecretNotFound", "SecretNotFound; no image"),
+        ] {
+            let trouble = trouble.map(str::to_owned);
+            let facts = Facts { lacks: &lacks, trouble, ..facts(2, Some(&rollout)) };
+            assert_eq!(
+                told(&facts),
+                [
+                    "Ready=True/AllReplicasReady".to_owned(),
+                    "Progressing=False/RolledOut".to_owned(),
+                    format!("Degraded=True/{reason}")
+                ]
+            );
+            assert_eq!(plan_conditions(&facts)[2].message, message);
+        }
+    }
+
+    #[test]
+    fn a_pause_is_said_and_nothing_is_expected_of_it() {
+        let done = rollout(2, 2, 2);
+        let facts = |rollout| Facts { paused: true, ..facts(2, rollout) };
+        assert_eq!(
+            told(&facts(Some(&done))),
+            [
+                "Ready=True/AllReplicasReady",
+                "Progressing=False/RolledOut",
+                "Degraded=False/AsExpected",
+                "Paused=True/PausedBySpec"
+            ]
+        );
+        assert_eq!(
+            told(&facts(None)),
+            [
+                "Ready=False/NoReplicasReady",
+                "Progressing=False/PausedBySpec",
+                "Degraded=False/AsExpected",
+                "Paused=True/PausedBySpec"
+            ]
+        );
+        let conditions = plan_conditions(&super::tests::facts(2, Some(&done)));
+        assert_eq!(
+            (conditions[3].type_, conditions[3].status, conditions[3].reason),
+            ("Paused", Holds::False, "NotPaused")
+        );
     }
 
     #[test]

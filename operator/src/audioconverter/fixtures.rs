@@ -2,10 +2,18 @@
 
 use crds::AudioConverter;
 
-use super::validate::{ValidatedConverter, validate};
+use super::validate::{Surroundings, ValidatedConverter, validate};
 
 /// The operator's default image in tests.
 pub const IMAGE: &str = "registry.example/flac/converter:7";
+
+/// The operator of tests: one that allows everything.
+pub const SURROUNDINGS: Surroundings<'static> = Surroundings {
+    default_image: IMAGE,
+    operator_namespace: "engine-room",
+    allow_service_account_name: true,
+    allow_host_path: true,
+};
 
 /// The AudioConverter `reels/tape.archive-9` with this spec (YAML).
 pub fn converter(spec: &str) -> AudioConverter {
@@ -21,5 +29,5 @@ pub fn converter(spec: &str) -> AudioConverter {
 
 /// The same, validated.
 pub fn valid(spec: &str) -> ValidatedConverter {
-    validate(&converter(spec), IMAGE).unwrap()
+    validate(&converter(spec), SURROUNDINGS).unwrap()
 }

@@ -1,26 +1,33 @@
 //! The controller of AudioConverters: the driver of its five steps, `validate → build → apply → observe → status`.
 //!
 //! `spec.replicas` is the one wanted count. People and the autoscaler write it through the scale subresource, the
-//! Deployment follows it, and where it is absent the operator writes the count that runs already.
+//! Deployment follows it, and where it is absent the operator writes the count that runs already. While `spec.paused` is
+//! set, the children are read in place of being applied, and the status says how they stand.
 
 pub mod apply;
 pub mod build;
 pub mod changes;
 pub mod conditions;
+pub mod endpoint;
 #[cfg(test)]
 mod fixtures;
 pub mod observe;
 pub mod plan;
 pub mod status;
+pub mod stopping;
 pub mod validate;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crds::AudioConverter;
+use crds::audioconverter::service::ServiceType;
+use crds::conditions::ConverterReason;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::{Pod, Service, ServiceAccount};
+use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::ResourceExt;
 use kube::api::PartialObjectMeta;
 use kube::core::DeserializeGuard;
@@ -28,9 +35,14 @@ use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
 use tokio_util::sync::CancellationToken;
 
+use self::apply::AppliedChildren;
 use self::conditions::Rollout;
+use self::observe::Seen;
 use self::plan::{Bounds, ReplicasPlan};
+use self::stopping::Stopping;
+use self::validate::{Surroundings, ValidatedConverter};
 use crate::admin::Ready;
+use crate::apis::{HTTP_ROUTE, SERVICE_MONITOR};
 use crate::apply::ApplyError;
 use crate::conditions::Wanted;
 use crate::context::Context;
@@ -41,6 +53,8 @@ use crate::metrics::ConverterFigures;
 
 /// How soon a refused child is tried again: its cause may lie in an object that nobody watches.
 const REFUSED_AGAIN: Duration = Duration::from_secs(30);
+/// How soon a Secret that is missing is looked for again: Secrets are not watched, as the operator may not list them.
+const MISSING_AGAIN: Duration = Duration::from_secs(10);
 
 impl Kind for AudioConverter {
     const NAME: &'static str = "AudioConverter";
@@ -97,15 +111,34 @@ pub async fn run(ctx: Arc<Context>, ready: Ready, shutdown: CancellationToken) {
     let (services, _) = driver::children::<Service>(&ctx);
     let (accounts, _) = driver::children::<ServiceAccount>(&ctx);
     let (autoscalers, _) = driver::children::<HorizontalPodAutoscaler>(&ctx);
+    let (budgets, _) = driver::children::<PodDisruptionBudget>(&ctx);
+    let (policies, _) = driver::children::<NetworkPolicy>(&ctx);
+    let (ingresses, _) = driver::children::<Ingress>(&ctx);
     let (pods, _) = driver::children::<Pod>(&ctx);
+    let stopping = Arc::new(Stopping::default());
+    let marks = Arc::clone(&stopping);
     let controller = driver::controller::<AudioConverter>(&ctx)
         .owns(deployments, &of_ours)
         .owns(services, &of_ours)
         .owns(accounts, &of_ours)
         .owns(autoscalers, &of_ours)
-        // Pods belong to ReplicaSets; what keeps one from starting shows in the pod alone.
-        .watches(pods, &of_ours, |pod| owner_of_pod(&pod));
-    driver::drive(controller, ctx, ready, shutdown, reconcile).await;
+        .owns(budgets, &of_ours)
+        .owns(policies, &of_ours)
+        .owns(ingresses, &of_ours)
+        .owns_optional(&ctx, HTTP_ROUTE)
+        .owns_optional(&ctx, SERVICE_MONITOR)
+        // Pods belong to ReplicaSets; what keeps one from starting, and which is stopping, shows in the pod alone.
+        .watches(pods, &of_ours, move |pod| {
+            let owner = owner_of_pod(&pod);
+            if let (Some(owner), true) = (&owner, pod.metadata.deletion_timestamp.is_some()) {
+                marks.seen(owner.namespace.as_deref().unwrap_or_default(), &owner.name);
+            }
+            owner
+        });
+    driver::drive(controller, ctx, ready, shutdown, move |converter, ctx| {
+        reconcile(converter, ctx, Arc::clone(&stopping))
+    })
+    .await;
 }
 
 /// The AudioConverter that a pod serves, from its annotation.
@@ -116,8 +149,13 @@ fn owner_of_pod(pod: &PartialObjectMeta<Pod>) -> Option<ObjectRef<DeserializeGua
     Some(ObjectRef::new(pod.annotations().get(labels::OWNER_NAME)?).within(&pod.namespace()?))
 }
 
-async fn reconcile(converter: Arc<AudioConverter>, ctx: Arc<Context>) -> Result<Action, Error> {
-    let valid = match validate::validate(&converter, &ctx.config.converter_image) {
+async fn reconcile(
+    converter: Arc<AudioConverter>,
+    ctx: Arc<Context>,
+    stopping: Arc<Stopping>,
+) -> Result<Action, Error> {
+    let surroundings = Surroundings::new(&ctx.config, ctx.client.default_namespace());
+    let valid = match validate::validate(&converter, surroundings) {
         Ok(valid) => valid,
         Err(error) => {
             let status = status::invalid(&converter, &error);
@@ -125,35 +163,105 @@ async fn reconcile(converter: Arc<AudioConverter>, ctx: Arc<Context>) -> Result<
             return Ok(Action::await_change());
         }
     };
-    let replicas = match wanted_replicas(&ctx, &converter, &valid).await.map_err(Error::Replicas)? {
+    // Boxed: they hold every child by value.
+    let children = if valid.paused {
+        Box::pin(as_they_are(&ctx, &converter, &valid)).await?
+    } else {
+        Box::pin(as_wanted(&ctx, &converter, &valid)).await?
+    };
+    let Some((replicas, mut children)) = children else {
+        // The write comes back as a change of the resource, and then everything below happens.
+        return Ok(driver::at_rest(converter.as_ref()));
+    };
+    children.lacks.extend(observe::missing_secrets(&ctx, &converter, &valid).await.map_err(Error::Observe)?);
+    let seen = look(&ctx, &converter, &valid, replicas, &children, &stopping).await.map_err(Error::Observe)?;
+    let status = status::plan_status(&converter, &valid, replicas, &children, &seen);
+    status::write(&ctx, &converter, &status).await.map_err(Error::Status)?;
+    Ok(again(&converter, &children))
+}
+
+/// The wanted count and the children after they were applied; `None` if the count had to be written first.
+async fn as_wanted(
+    ctx: &Context,
+    converter: &AudioConverter,
+    valid: &ValidatedConverter,
+) -> Result<Option<(i32, AppliedChildren)>, Error> {
+    let replicas = match wanted_replicas(ctx, converter, valid).await.map_err(Error::Replicas)? {
         ReplicasPlan::Follow(count) => count,
         ReplicasPlan::Fill(count) => {
-            apply::fill_replicas(&ctx, &converter, count).await.map_err(Error::Replicas)?;
-            // The write comes back as a change of the resource, and then everything below happens.
-            return Ok(driver::at_rest(converter.as_ref()));
+            apply::fill_replicas(ctx, converter, count).await.map_err(Error::Replicas)?;
+            return Ok(None);
         }
     };
-    let children = build::build(&valid, replicas);
-    let applied = apply::apply(&ctx, &converter, &valid, children).await?;
-    let rollout = applied.deployment.as_ref().map(Rollout::from);
+    let children = build::build(valid, replicas);
+    // Boxed: it holds every child by value.
+    let children = Box::pin(apply::apply(ctx, converter, valid, children)).await?;
+    Ok(Some((replicas, children)))
+}
+
+/// The count that the Deployment has and the children as they stand, for a converter that is left alone.
+async fn as_they_are(
+    ctx: &Context,
+    converter: &AudioConverter,
+    valid: &ValidatedConverter,
+) -> Result<Option<(i32, AppliedChildren)>, Error> {
+    let children = observe::children(ctx, converter, valid).await.map_err(Error::Observe)?;
+    let running = children.deployment.as_ref().and_then(|live| live.spec.as_ref()?.replicas);
+    let replicas = running.unwrap_or_else(|| match plan::plan_replicas(converter.spec.replicas, None, bounds(valid)) {
+        ReplicasPlan::Follow(count) | ReplicasPlan::Fill(count) => count,
+    });
+    Ok(Some((replicas, children)))
+}
+
+/// What the pods show, where they have anything to show: pods are listed only while some start, stop or tell an address.
+async fn look(
+    ctx: &Context,
+    converter: &AudioConverter,
+    valid: &ValidatedConverter,
+    replicas: i32,
+    children: &AppliedChildren,
+    stopping: &Stopping,
+) -> Result<Seen, CallError> {
+    let rollout = children.deployment.as_ref().map(Rollout::from);
     // Where no pod exists there is none to be in trouble; the first that comes shows in the Deployment.
-    let looks = rollout.is_some_and(|rollout| rollout.replicas > 0 && !rollout.is_done(replicas));
-    let trouble = if looks { observe::trouble(&ctx, &valid).await.map_err(Error::Observe)? } else { None };
-    let status = status::plan_status(&converter, &valid, replicas, &applied, trouble);
-    status::write(&ctx, &converter, &status).await.map_err(Error::Status)?;
-    Ok(if applied.refusals.is_empty() { driver::at_rest(converter.as_ref()) } else { Action::requeue(REFUSED_AGAIN) })
+    let unsettled = rollout.as_ref().is_some_and(|rollout| rollout.replicas > 0 && !rollout.is_done(replicas));
+    let were_draining = converter.status.as_ref().is_some_and(|status| status.draining_replicas > 0);
+    let stop = stopping.take(&valid.namespace, &valid.name) || were_draining;
+    let at_node = valid.service.type_ == ServiceType::NodePort && rollout.is_some_and(|rollout| rollout.ready > 0);
+    if !(unsettled || stop || at_node) {
+        return Ok(Seen::default());
+    }
+    let mut seen = observe::look(ctx, converter, valid).await?;
+    if !unsettled {
+        seen.trouble = None;
+    }
+    Ok(seen)
+}
+
+/// When a converter with these children is looked at again, if nothing wakes it.
+fn again(converter: &AudioConverter, children: &AppliedChildren) -> Action {
+    if children.lacks.iter().any(|lack| lack.reason == ConverterReason::SecretNotFound) {
+        Action::requeue(MISSING_AGAIN)
+    } else if children.refusals.is_empty() {
+        driver::at_rest(converter)
+    } else {
+        Action::requeue(REFUSED_AGAIN)
+    }
+}
+
+fn bounds(valid: &ValidatedConverter) -> Option<Bounds> {
+    valid.autoscaling.as_ref().map(|wish| Bounds { min: wish.min_replicas, max: wish.max_replicas })
 }
 
 async fn wanted_replicas(
     ctx: &Context,
     converter: &AudioConverter,
-    valid: &validate::ValidatedConverter,
+    valid: &ValidatedConverter,
 ) -> Result<ReplicasPlan, CallError> {
     let set = converter.spec.replicas;
     let running = match set {
         Some(_) => None,
         None => observe::running_replicas(ctx, converter, valid).await?,
     };
-    let bounds = valid.autoscaling.as_ref().map(|wish| Bounds { min: wish.min_replicas, max: wish.max_replicas });
-    Ok(plan::plan_replicas(set, running, bounds))
+    Ok(plan::plan_replicas(set, running, bounds(valid)))
 }

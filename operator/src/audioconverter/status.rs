@@ -2,13 +2,12 @@
 
 use crds::conditions::ConverterCondition;
 use crds::{AudioConverter, AudioConverterStatus};
-use k8s_openapi::api::core::v1::{LoadBalancerIngress, Service};
 use kube::Resource;
-use kube::ResourceExt;
 
 use super::apply::AppliedChildren;
-use super::build::service;
 use super::conditions::{Facts, Rollout, plan_conditions};
+use super::endpoint::endpoint;
+use super::observe::Seen;
 use super::validate::{InvalidSpec, ValidatedConverter};
 use crate::conditions::{self, Wanted};
 use crate::context::Context;
@@ -17,41 +16,48 @@ use crate::events::Note;
 use crate::labels::{self, Component};
 use crate::status::{StatusWrite, patch_status};
 
-/// The status of a converter whose children were applied.
+/// The status of a converter with these children, of which so much was seen.
 pub fn plan_status(
     converter: &AudioConverter,
     valid: &ValidatedConverter,
     wanted_replicas: i32,
     applied: &AppliedChildren,
-    trouble: Option<String>,
+    seen: &Seen,
 ) -> AudioConverterStatus {
     let rollout = applied.deployment.as_ref().map(Rollout::from);
     let facts = Facts {
         wanted: wanted_replicas,
         rollout: rollout.as_ref(),
         refusals: &applied.refusals,
-        trouble,
-        autoscaler: valid.autoscaling.as_ref().map(|_| applied.hpa.as_ref()),
+        lacks: &applied.lacks,
+        trouble: seen.trouble.clone(),
+        autoscaler: valid.autoscaling.as_ref().filter(|wish| wish.streams.is_none()).map(|_| applied.hpa.as_ref()),
+        paused: valid.paused,
     };
+    let before = converter.status.clone().unwrap_or_default();
     let selector = labels::selector(&valid.name, Component::Converter);
     AudioConverterStatus {
         observed_generation: converter.metadata.generation,
         replicas: rollout.as_ref().map_or(0, |rollout| rollout.replicas),
         ready_replicas: rollout.as_ref().map_or(0, |rollout| rollout.ready),
         desired_replicas: wanted_replicas,
+        draining_replicas: seen.draining,
+        active_streams: before.active_streams,
+        capacity: before.capacity,
+        last_scale_time: before.last_scale_time,
+        last_scale_reason: before.last_scale_reason,
         selector: Some(labels::selector_text(&selector)),
-        endpoint: applied.service.as_ref().map(|live| endpoint(valid, live)),
+        endpoint: endpoint(valid, applied, seen.node.as_deref()),
         image: Some(valid.image.image.clone().unwrap_or_else(|| valid.default_image.clone())),
         conditions: merged(converter, plan_conditions(&facts)),
-        ..AudioConverterStatus::default()
     }
 }
 
-/// The status of a converter whose spec contradicts itself: what runs is left as it is.
+/// The status of a converter whose spec contradicts itself or asks for what is not allowed: what runs is left as it is.
 pub fn invalid(converter: &AudioConverter, error: &InvalidSpec) -> AudioConverterStatus {
     AudioConverterStatus {
         observed_generation: converter.metadata.generation,
-        conditions: merged(converter, super::conditions::invalid(error.to_string())),
+        conditions: merged(converter, super::conditions::held(error.reason(), error.to_string())),
         ..converter.status.clone().unwrap_or_default()
     }
 }
@@ -110,6 +116,13 @@ fn notes(converter: &AudioConverter, status: &AudioConverterStatus) -> Vec<Note>
                 }
             } else if is(ConverterCondition::ScalingActive) && condition.status == "False" {
                 Some(Note::warning(&condition.reason, "Observe", message))
+            } else if is(ConverterCondition::Paused) {
+                let first = conditions::find(before, &condition.type_).is_none();
+                match condition.status.as_str() {
+                    "True" => Some(Note::normal("Paused", "Observe", message)),
+                    _ if first => None,
+                    _ => Some(Note::normal("Resumed", "Observe", message)),
+                }
             } else {
                 None
             }
@@ -117,29 +130,12 @@ fn notes(converter: &AudioConverter, status: &AudioConverterStatus) -> Vec<Note>
         .collect()
 }
 
-/// Where clients reach the converter: the load balancer's address, else the Service's name in the cluster.
-fn endpoint(valid: &ValidatedConverter, live: &Service) -> String {
-    let port = match valid.service.port {
-        80 => String::new(),
-        other => format!(":{other}"),
-    };
-    let balancer = live.status.as_ref().and_then(|status| status.load_balancer.as_ref());
-    let address = balancer.and_then(|balancer| balancer.ingress.iter().flatten().find_map(balancer_address));
-    let host =
-        address.unwrap_or_else(|| format!("{}.{}.svc", service::name(valid), live.namespace().unwrap_or_default()));
-    format!("http://{host}{port}")
-}
-
-fn balancer_address(ingress: &LoadBalancerIngress) -> Option<String> {
-    let ip = ingress.ip.as_ref().map(|ip| if ip.contains(':') { format!("[{ip}]") } else { ip.clone() });
-    ingress.hostname.clone().or(ip)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::audioconverter::fixtures;
     use k8s_openapi::api::apps::v1::Deployment;
+    use k8s_openapi::api::core::v1::Service;
 
     fn service(status: &str) -> Service {
         serde_yaml::from_str(&format!("{{metadata: {{name: s, namespace: reels}}, status: {status}}}")).unwrap()
@@ -154,36 +150,9 @@ mod tests {
         status: {observedGeneration: 1, replicas: 2, updatedReplicas: 2, readyReplicas: 2, availableReplicas: 2}}";
 
     #[test]
-    fn the_endpoint_is_the_balancers_address_or_the_services_name() {
-        let name = names_of("{}");
-        for (spec, status, says) in [
-            ("{}", "{}", format!("http://{name}.reels.svc")),
-            ("service: {port: 8000}", "{}", format!("http://{name}.reels.svc:8000")),
-            ("{}", "{loadBalancer: {ingress: [{ip: 192.0.2.7}]}}", "http://192.0.2.7".to_owned()),
-            (
-                "service: {port: 81}",
-                "{loadBalancer: {ingress: [{ip: '2001:db8::1'}]}}",
-                "http://[2001:db8::1]:81".to_owned(),
-            ),
-            (
-                "{}",
-                "{loadBalancer: {ingress: [{hostname: lb.example, ip: 192.0.2.7}]}}",
-                "http://lb.example".to_owned(),
-            ),
-            ("{}", "{loadBalancer: {}}", format!("http://{name}.reels.svc")),
-        ] {
-            assert_eq!(endpoint(&fixtures::valid(spec), &service(status)), says);
-        }
-    }
-
-    fn names_of(spec: &str) -> String {
-        service::name(&fixtures::valid(spec))
-    }
-
-    #[test]
     fn the_status_repeats_what_scale_and_people_need() {
         let converter = fixtures::converter("replicas: 2");
-        let status = plan_status(&converter, &fixtures::valid("replicas: 2"), 2, &applied(READY), None);
+        let status = plan_status(&converter, &fixtures::valid("replicas: 2"), 2, &applied(READY), &Seen::default());
         assert_eq!((status.replicas, status.ready_replicas), (2, 2));
         assert_eq!(status.observed_generation, Some(3));
         assert_eq!(status.image.as_deref(), Some(fixtures::IMAGE));
@@ -201,15 +170,16 @@ mod tests {
     fn nothing_new_is_the_same_status() {
         let mut converter = fixtures::converter("replicas: 2");
         let valid = fixtures::valid("replicas: 2");
-        let first = plan_status(&converter, &valid, 2, &applied(READY), None);
+        let first = plan_status(&converter, &valid, 2, &applied(READY), &Seen::default());
         converter.status = Some(first.clone());
-        assert_eq!(plan_status(&converter, &valid, 2, &applied(READY), None), first);
+        assert_eq!(plan_status(&converter, &valid, 2, &applied(READY), &Seen::default()), first);
     }
 
     #[test]
     fn an_invalid_spec_keeps_what_is_known_of_the_pods() {
         let mut converter = fixtures::converter("replicas: 2");
-        converter.status = Some(plan_status(&converter, &fixtures::valid("replicas: 2"), 2, &applied(READY), None));
+        converter.status =
+            Some(plan_status(&converter, &fixtures::valid("replicas: 2"), 2, &applied(READY), &Seen::default()));
         let status = invalid(&converter, &InvalidSpec::NodePort);
         assert_eq!(status.replicas, 2);
         assert!(status.selector.is_some());
@@ -224,16 +194,62 @@ mod tests {
         let reasons = |converter: &AudioConverter, status: &AudioConverterStatus| -> Vec<String> {
             notes(converter, status).into_iter().map(|note| note.reason).collect()
         };
-        let starting = plan_status(&converter, &valid, 2, &AppliedChildren::default(), None);
+        let starting = plan_status(&converter, &valid, 2, &AppliedChildren::default(), &Seen::default());
         assert_eq!(reasons(&converter, &starting), Vec::<String>::new());
         converter.status = Some(starting);
-        let ready = plan_status(&converter, &valid, 2, &applied(READY), None);
+        let ready = plan_status(&converter, &valid, 2, &applied(READY), &Seen::default());
         assert_eq!(reasons(&converter, &ready), ["Ready"]);
         converter.status = Some(ready.clone());
         assert_eq!(reasons(&converter, &ready), Vec::<String>::new());
-        let broken = plan_status(&converter, &valid, 2, &AppliedChildren::default(), Some("no image".to_owned()));
+        let broken = plan_status(
+            &converter,
+            &valid,
+            2,
+            &AppliedChildren::default(),
+            &Seen { trouble: Some("no image".to_owned()), ..Seen::default() },
+        );
         assert_eq!(reasons(&converter, &broken), ["NotReady", "PodsNotStarting"]);
         converter.status = Some(broken);
         assert_eq!(reasons(&converter, &ready), ["Ready", "Recovered"]);
+    }
+
+    #[test]
+    fn what_the_scaling_says_stays() {
+        let mut converter = fixtures::converter("replicas: 2");
+        let before = AudioConverterStatus {
+            active_streams: Some(7),
+            capacity: Some(40),
+            last_scale_reason: Some("more streams".to_owned()),
+            ..AudioConverterStatus::default()
+        };
+        converter.status = Some(before);
+        let seen = Seen { draining: 3, ..Seen::default() };
+        let status = plan_status(&converter, &fixtures::valid("replicas: 2"), 2, &applied(READY), &seen);
+        assert_eq!((status.active_streams, status.capacity, status.draining_replicas), (Some(7), Some(40), 3));
+        assert_eq!(status.last_scale_reason.as_deref(), Some("more streams"));
+    }
+
+    #[test]
+    fn a_pause_and_its_end_are_told_and_no_beginning_without_one() {
+        let of = |converter: &AudioConverter, spec: &str| {
+            let status = plan_status(converter, &fixtures::valid(spec), 2, &applied(READY), &Seen::default());
+            let told: Vec<String> = notes(converter, &status).into_iter().map(|note| note.reason).collect();
+            (status, told)
+        };
+        let mut converter = fixtures::converter("replicas: 2");
+        let mut story = Vec::new();
+        for spec in ["paused: false", "paused: true", "paused: false"] {
+            let (status, told) = of(&converter, spec);
+            converter.status = Some(status);
+            story.extend(told);
+        }
+        assert_eq!(story, ["Ready", "Paused", "Resumed"]);
+    }
+
+    #[test]
+    fn what_is_not_allowed_is_said_as_such() {
+        let status = invalid(&fixtures::converter("{}"), &InvalidSpec::ServiceAccountName);
+        let reasons: Vec<&str> = status.conditions.iter().map(|condition| condition.reason.as_str()).collect();
+        assert_eq!(reasons, ["NotAllowed", "NotAllowed"]);
     }
 }

@@ -13,11 +13,14 @@ use crds::audioconverter::exposure::{GatewaySpec, IngressSpec};
 use crds::audioconverter::limits::Limits;
 use crds::audioconverter::policies::{DisruptionBudget, NetworkPolicy, ServiceMonitor};
 use crds::audioconverter::service::{ServiceSpec, ServiceType};
+use crds::conditions::ConverterReason;
 use crds::podtemplate::PodTemplate;
 use crds::shared::ImageSource;
 use kube::ResourceExt;
 
+use super::build::deployment;
 use super::plan;
+use crate::context::Config;
 
 /// A contradiction in a spec; the sentence says what to change.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -38,6 +41,58 @@ pub enum InvalidSpec {
     /// A volume of the user has a name of ours.
     #[error("podTemplate.volumes: the name {0} is the operator's own: choose another name")]
     VolumeName(String),
+    /// A route that pods would not answer.
+    #[error(
+        "gateway sends plain HTTP, which tls switches off in the pods: end TLS at the Gateway's listener and leave tls out"
+    )]
+    GatewayTls,
+    /// The operator may not make pods that run as somebody else.
+    #[error(
+        "podTemplate.serviceAccountName is not allowed here: leave it out, or have the operator started with --allow-service-account-name=true"
+    )]
+    ServiceAccountName,
+    /// The operator may not make pods that see a node's folders.
+    #[error(
+        "podTemplate.volumes: {0:?} is a hostPath, which is not allowed here: use another kind of volume, or have the operator started with --allow-host-path=true"
+    )]
+    HostPath(String),
+}
+
+impl InvalidSpec {
+    /// The reason of the conditions that tell of it.
+    pub fn reason(&self) -> ConverterReason {
+        match self {
+            Self::ServiceAccountName | Self::HostPath(_) => ConverterReason::NotAllowed,
+            Self::Bounds { .. } | Self::NodePort | Self::VolumeName(_) | Self::GatewayTls => {
+                ConverterReason::InvalidSpec
+            }
+        }
+    }
+}
+
+/// What the operator itself brings to a spec.
+#[derive(Clone, Copy, Debug)]
+pub struct Surroundings<'a> {
+    /// Image where a spec names none.
+    pub default_image: &'a str,
+    /// Namespace of the operator's own pods.
+    pub operator_namespace: &'a str,
+    /// Whether a podTemplate may name a ServiceAccount.
+    pub allow_service_account_name: bool,
+    /// Whether a podTemplate may mount folders of a node.
+    pub allow_host_path: bool,
+}
+
+impl<'a> Surroundings<'a> {
+    /// Those of an operator that was started with `config` and runs in `operator_namespace`.
+    pub fn new(config: &'a Config, operator_namespace: &'a str) -> Self {
+        Self {
+            default_image: &config.converter_image,
+            operator_namespace,
+            allow_service_account_name: config.allow_service_account_name,
+            allow_host_path: config.allow_host_path,
+        }
+    }
 }
 
 /// An AudioConverter that can be carried out.
@@ -51,6 +106,8 @@ pub struct ValidatedConverter {
     pub image: ImageSource,
     /// Image where `image` names none.
     pub default_image: String,
+    /// Namespace of the operator's own pods, which are let in to the admin port.
+    pub operator_namespace: String,
     /// How the FLAC is made.
     pub encoding: ServiceEncoding,
     /// What a client may ask for at most.
@@ -84,7 +141,7 @@ pub struct ValidatedConverter {
 }
 
 /// Checks the spec and fills in what it leaves out.
-pub fn validate(converter: &AudioConverter, default_image: &str) -> Result<ValidatedConverter, InvalidSpec> {
+pub fn validate(converter: &AudioConverter, surroundings: Surroundings<'_>) -> Result<ValidatedConverter, InvalidSpec> {
     // Destructured without `..`, so that a new field of the API does not compile until it is taken up here.
     // `replicas` is a decision of its own: `plan::plan_replicas`.
     let crds::AudioConverterSpec {
@@ -113,15 +170,15 @@ pub fn validate(converter: &AudioConverter, default_image: &str) -> Result<Valid
     if service.node_port.is_some() && service.type_ == ServiceType::ClusterIP {
         return Err(InvalidSpec::NodePort);
     }
-    let volumes = pod_template.iter().flat_map(|template| &template.volumes);
-    if let Some(volume) = volumes.into_iter().find(|volume| volume.name == super::build::deployment::SPOOL) {
-        return Err(InvalidSpec::VolumeName(volume.name.clone()));
+    if gateway.is_some() && tls.is_some() {
+        return Err(InvalidSpec::GatewayTls);
     }
-    Ok(ValidatedConverter {
+    let valid = ValidatedConverter {
         name: converter.name_any(),
         namespace: converter.namespace().unwrap_or_default(),
         image: image.clone(),
-        default_image: default_image.to_owned(),
+        default_image: surroundings.default_image.to_owned(),
+        operator_namespace: surroundings.operator_namespace.to_owned(),
         encoding: encoding.clone(),
         limits: limits.clone(),
         spool_size: plan::plan_spool(limits.max_upload_size.bytes()),
@@ -137,7 +194,26 @@ pub fn validate(converter: &AudioConverter, default_image: &str) -> Result<Valid
         drain: Duration::from_secs(u64::try_from(*drain_seconds).unwrap_or_default()),
         pod_template: pod_template.clone(),
         paused: *paused,
-    })
+    };
+    check_pods(&valid, surroundings)?;
+    Ok(valid)
+}
+
+/// What the podTemplate must not ask for.
+fn check_pods(valid: &ValidatedConverter, surroundings: Surroundings<'_>) -> Result<(), InvalidSpec> {
+    let Some(template) = &valid.pod_template else { return Ok(()) };
+    // Only names that this converter's pods use: a name that the API kept for the operator later may be older than that.
+    let ours = deployment::volume_names(valid);
+    if let Some(volume) = template.volumes.iter().find(|volume| ours.contains(&volume.name)) {
+        return Err(InvalidSpec::VolumeName(volume.name.clone()));
+    }
+    if template.service_account_name.is_some() && !surroundings.allow_service_account_name {
+        return Err(InvalidSpec::ServiceAccountName);
+    }
+    match template.volumes.iter().find(|volume| volume.host_path.is_some()) {
+        Some(volume) if !surroundings.allow_host_path => Err(InvalidSpec::HostPath(volume.name.clone())),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]
@@ -165,9 +241,41 @@ mod tests {
             ),
             ("service: {nodePort: 30001}", "set the type or leave nodePort out"),
             ("podTemplate: {volumes: [{name: spool, emptyDir: {}}]}", "spool is the operator's own"),
+            (
+                "{tls: {secretRef: {name: cert}}, podTemplate: {volumes: [{name: tls, emptyDir: {}}]}}",
+                "tls is the operator's own",
+            ),
+            (
+                "{tls: {secretRef: {name: cert}}, gateway: {parentRefs: [{name: gate}]}}",
+                "end TLS at the Gateway's listener",
+            ),
         ] {
-            let error = validate(&fixtures::converter(spec), fixtures::IMAGE).unwrap_err().to_string();
-            assert!(error.contains(says), "{spec}: {error}");
+            let error = validate(&fixtures::converter(spec), fixtures::SURROUNDINGS).unwrap_err();
+            assert!(error.to_string().contains(says), "{spec}: {error}");
+            assert_eq!(error.reason(), ConverterReason::InvalidSpec);
         }
+    }
+
+    #[test]
+    fn a_volume_of_the_users_may_have_a_name_that_is_not_in_use() {
+        let spec = "podTemplate: {volumes: [{name: tls, emptyDir: {}}, {name: tokens, emptyDir: {}}]}";
+        assert!(validate(&fixtures::converter(spec), fixtures::SURROUNDINGS).is_ok());
+    }
+
+    #[test]
+    fn what_the_operator_was_started_without_is_not_allowed() {
+        let strict =
+            Surroundings { allow_service_account_name: false, allow_host_path: false, ..fixtures::SURROUNDINGS };
+        for (spec, says) in [
+            ("podTemplate: {serviceAccountName: reader}", "--allow-service-account-name=true"),
+            ("podTemplate: {volumes: [{name: disk, hostPath: {path: /srv}}]}", "\"disk\" is a hostPath"),
+        ] {
+            let converter = fixtures::converter(spec);
+            let error = validate(&converter, strict).unwrap_err();
+            assert!(error.to_string().contains(says), "{spec}: {error}");
+            assert_eq!(error.reason(), ConverterReason::NotAllowed);
+            assert!(validate(&converter, fixtures::SURROUNDINGS).is_ok(), "{spec}");
+        }
+        assert!(validate(&fixtures::converter("podTemplate: {labels: {a: b}}"), strict).is_ok());
     }
 }

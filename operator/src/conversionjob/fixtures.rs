@@ -10,6 +10,7 @@ use kube::Client;
 use serde_json::{Value, json};
 
 use super::validate::{ValidatedJob, validate};
+use crate::apis::Apis;
 use crate::context::{Config, Context, Shared};
 use crate::leader::Gate;
 
@@ -78,6 +79,11 @@ impl FakeCluster {
 
     /// A context whose client talks to it. Needs a tokio runtime.
     pub fn context(&self) -> Arc<Context> {
+        self.context_with(Apis::default())
+    }
+
+    /// As [`FakeCluster::context`], where these of the kinds that not every cluster has are served.
+    pub fn context_with(&self, apis: Apis) -> Arc<Context> {
         let fake = self.clone();
         let service = tower::service_fn(move |request: Request<kube::client::Body>| {
             let (code, body) = fake.reply(&format!("{} {}", request.method(), request.uri()));
@@ -89,7 +95,7 @@ impl FakeCluster {
             config,
             metrics: Arc::default(),
             gate: Gate::open(),
-            apis: Arc::default(),
+            apis: Arc::new(apis),
         })
     }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crds::audioconverter::limits::Limits;
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment};
 use k8s_openapi::api::core::v1::{
     Container, ContainerPort, EmptyDirVolumeSource, EnvVar, HTTPGetAction, PodSpec, PodTemplateSpec, Probe, Volume,
@@ -11,7 +12,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::stream_key;
+use super::{secrets, stream_key};
 use crate::audioconverter::plan;
 use crate::audioconverter::validate::ValidatedConverter;
 use crate::labels::{self, Component};
@@ -24,8 +25,10 @@ pub const ADMIN: &str = "admin";
 /// Name of the volume for results that wait for their clients.
 pub const SPOOL: &str = "spool";
 
-const HTTP_PORT: i32 = 8080;
-const ADMIN_PORT: i32 = 9090;
+/// Number of the port that clients use.
+pub const HTTP_PORT: i32 = 8080;
+/// Number of the port of probes and metrics.
+pub const ADMIN_PORT: i32 = 9090;
 const SPOOL_DIR: &str = "/spool";
 
 /// What a stopping pod gets on top, to close its connections before it is killed.
@@ -80,10 +83,26 @@ fn template(converter: &ValidatedConverter) -> PodTemplateSpec {
         spec: Some(PodSpec {
             service_account_name: Some(super::service_account::name(converter)),
             termination_grace_period_seconds: Some(seconds(converter.drain + DRAIN_SLACK)),
-            volumes: Some(vec![spool(converter), stream_key::volume(converter)]),
+            volumes: Some(volumes(converter)),
             ..pods::pod_spec(&converter.image, container(converter))
         }),
     }
+}
+
+/// The names of our volumes in the pods.
+pub fn volume_names(converter: &ValidatedConverter) -> Vec<String> {
+    volumes(converter).into_iter().map(|volume| volume.name).collect()
+}
+
+fn volumes(converter: &ValidatedConverter) -> Vec<Volume> {
+    let secrets = secrets::mounted(converter).into_iter().map(|secret| secret.volume);
+    [spool(converter), stream_key::volume(converter)].into_iter().chain(secrets).collect()
+}
+
+fn mounts(converter: &ValidatedConverter) -> Vec<VolumeMount> {
+    let spool = VolumeMount { name: SPOOL.to_owned(), mount_path: SPOOL_DIR.to_owned(), ..VolumeMount::default() };
+    let secrets = secrets::mounted(converter).into_iter().map(|secret| secret.mount);
+    [spool, stream_key::mount()].into_iter().chain(secrets).collect()
 }
 
 fn container(converter: &ValidatedConverter) -> Container {
@@ -99,10 +118,7 @@ fn container(converter: &ValidatedConverter) -> Container {
         ports: Some(vec![port(HTTP, HTTP_PORT), port(ADMIN, ADMIN_PORT)]),
         // The autoscaler measures against the request, so there always is one.
         resources: Some(pods::resources(&[("cpu", "100m"), ("memory", "128Mi")], &[("memory", "512Mi")])),
-        volume_mounts: Some(vec![
-            VolumeMount { name: SPOOL.to_owned(), mount_path: SPOOL_DIR.to_owned(), ..VolumeMount::default() },
-            stream_key::mount(),
-        ]),
+        volume_mounts: Some(mounts(converter)),
         startup_probe: Some(Probe { period_seconds: Some(1), failure_threshold: Some(60), ..probe("/livez") }),
         liveness_probe: Some(Probe { period_seconds: Some(10), failure_threshold: Some(3), ..probe("/livez") }),
         // A stopping pod leaves the Service at once anyway; three misses, as a busy pod may answer late.
@@ -111,19 +127,44 @@ fn container(converter: &ValidatedConverter) -> Container {
     }
 }
 
-/// Every flag of `converter serve` is a variable too, so that a pod needs no arguments.
+/// Every flag of `converter serve` is a variable too, so that a pod needs no arguments. What the spec leaves out is left
+/// out here, and new variables come last: pods stay as they are when a later operator knows more settings.
 fn env(converter: &ValidatedConverter) -> Vec<EnvVar> {
     let variable = |flag: &str| format!("FLACSHIP_{}", flag.to_uppercase().replace('-', "_"));
     let settings = encoding::settings(&converter.encoding.encoding).into_iter();
     let mut env: Vec<EnvVar> = settings.map(|(flag, value)| pods::env(&variable(flag), value)).collect();
     env.extend([
         pods::env("FLACSHIP_MAX_UPLOAD_SIZE", converter.limits.max_upload_size.bytes().to_string()),
-        pods::env("FLACSHIP_STREAM_KEY_FILE", stream_key::file()),
+        pods::env("FLACSHIP_STREAM_KEY_FILE", stream_key::file(converter)),
         pods::env("FLACSHIP_SPOOL_DIR", SPOOL_DIR),
         pods::env("FLACSHIP_SPOOL_SIZE", converter.spool_size.to_string()),
         pods::env("FLACSHIP_DRAIN_SECONDS", format!("{}s", converter.drain.as_secs())),
     ]);
+    env.extend(limits(&converter.limits));
+    if converter.encoding.verify {
+        env.push(pods::env("FLACSHIP_VERIFY", "true"));
+    }
+    let origins = converter.auth.iter().flat_map(|auth| &auth.allowed_origins);
+    let origins: Vec<&str> = origins.map(String::as_str).collect();
+    if !origins.is_empty() {
+        env.push(pods::env("FLACSHIP_ALLOWED_ORIGIN", origins.join(",")));
+    }
+    env.extend(secrets::mounted(converter).into_iter().flat_map(|secret| secret.env));
     env
+}
+
+/// What the spec says of the limits that a pod has a default for.
+fn limits(limits: &Limits) -> impl Iterator<Item = EnvVar> {
+    let Limits { max_upload_size: _, max_concurrent_conversions, max_streams, max_stream_duration, idle_timeout } =
+        limits;
+    [
+        ("FLACSHIP_MAX_CONVERSIONS", max_concurrent_conversions.map(|count| count.to_string())),
+        ("FLACSHIP_MAX_STREAMS", max_streams.map(|count| count.to_string())),
+        ("FLACSHIP_MAX_STREAM_DURATION", max_stream_duration.as_ref().map(ToString::to_string)),
+        ("FLACSHIP_IDLE_TIMEOUT", idle_timeout.as_ref().map(ToString::to_string)),
+    ]
+    .into_iter()
+    .filter_map(|(name, value)| Some(pods::env(name, value?)))
 }
 
 fn probe(path: &str) -> Probe {
@@ -217,6 +258,60 @@ mod tests {
             ("FLACSHIP_SPOOL_DIR", "/spool"),
             ("FLACSHIP_STREAM_KEY_FILE", "/etc/flacship/stream-key/key"),
             ("FLACSHIP_DRAIN_SECONDS", "300s"),
+        ] {
+            assert!(env.contains(&(name.to_owned(), value.to_owned())), "{name} {env:?}");
+        }
+    }
+
+    #[test]
+    fn only_what_the_spec_says_is_told_beyond_that() {
+        let deployment = built(
+            "{encoding: {verify: true},
+              limits: {maxConcurrentConversions: 3, maxStreams: 17, maxStreamDuration: 90m, idleTimeout: 1m30s},
+              auth: {allowedOrigins: ['https://a.example', 'http://b.example:81']}}",
+            1,
+        );
+        let told = env(&deployment["spec"]["template"]["spec"]);
+        let plain = env(&built("{}", 1)["spec"]["template"]["spec"]);
+        assert_eq!(told[..plain.len()], plain);
+        let more: Vec<(&str, &str)> =
+            told[plain.len()..].iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        assert_eq!(
+            more,
+            [
+                ("FLACSHIP_MAX_CONVERSIONS", "3"),
+                ("FLACSHIP_MAX_STREAMS", "17"),
+                ("FLACSHIP_MAX_STREAM_DURATION", "90m"),
+                ("FLACSHIP_IDLE_TIMEOUT", "1m30s"),
+                ("FLACSHIP_VERIFY", "true"),
+                ("FLACSHIP_ALLOWED_ORIGIN", "https://a.example,http://b.example:81"),
+            ]
+        );
+    }
+
+    #[test]
+    fn secrets_are_mounted_whole_where_their_variables_say() {
+        let deployment = built(
+            "{auth: {bearerTokensSecretRef: {name: who, key: staff}, streamKeySecretRef: {name: sign}},
+              tls: {secretRef: {name: cert}}}",
+            1,
+        );
+        let pod = &deployment["spec"]["template"]["spec"];
+        let mut of_volume = std::collections::BTreeMap::new();
+        for volume in pod["volumes"].as_array().unwrap() {
+            of_volume.insert(volume["name"].as_str().unwrap(), volume["secret"]["secretName"].clone());
+        }
+        assert_eq!(json!(of_volume), json!({"spool": null, "stream-key": "sign", "tokens": "who", "tls": "cert"}));
+        for mount in pod["containers"][0]["volumeMounts"].as_array().unwrap() {
+            assert!(of_volume.contains_key(mount["name"].as_str().unwrap()), "{mount}");
+            assert!(mount.get("subPath").is_none(), "a renewed Secret would not arrive: {mount}");
+        }
+        let env = env(pod);
+        for (name, value) in [
+            ("FLACSHIP_TOKEN_FILE", "/etc/flacship/tokens/staff"),
+            ("FLACSHIP_STREAM_KEY_FILE", "/etc/flacship/stream-key/key"),
+            ("FLACSHIP_TLS_CERT", "/etc/flacship/tls/tls.crt"),
+            ("FLACSHIP_TLS_KEY", "/etc/flacship/tls/tls.key"),
         ] {
             assert!(env.contains(&(name.to_owned(), value.to_owned())), "{name} {env:?}");
         }

@@ -1,0 +1,106 @@
+//! Which requests an apply makes, against an apiserver of canned answers.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::apis::{Apis, HTTP_ROUTE, SERVICE_MONITOR};
+use crate::audioconverter::build::build;
+use crate::audioconverter::fixtures;
+use crate::conversionjob::fixtures::FakeCluster;
+
+const ROUTES: &str = "/apis/gateway.networking.k8s.io/v1/namespaces/reels/httproutes/tape.archive-9";
+
+/// The live objects that every converter has, as the apiserver gives them.
+fn cluster(spec: &str) -> FakeCluster {
+    let children = build(&fixtures::valid(spec), 1);
+    let live = |child: Value| {
+        let mut child = child;
+        child["metadata"]["uid"] = json!("u-1");
+        child["metadata"]["namespace"] = json!("reels");
+        child["metadata"]["ownerReferences"] = json!([{"apiVersion": "flacship.dev/v1alpha1", "kind": "AudioConverter", "name": "tape.archive-9",
+                    "uid": "u-42", "controller": true}]);
+        child
+    };
+    let answer = |child: Value| live(child);
+    let service = answer(serde_json::to_value(&children.service).unwrap());
+    let deployment = answer(serde_json::to_value(&children.deployment).unwrap());
+    let account = answer(serde_json::to_value(&children.service_account).unwrap());
+    let name = service["metadata"]["name"].as_str().unwrap().to_owned();
+    let key = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "tape.archive-9-stream-key"}});
+    let mut fake = FakeCluster::default().json("POST /api/v1/namespaces/reels/secrets", &key);
+    for (path, object) in [
+        (format!("/api/v1/namespaces/reels/services/{name}"), service),
+        ("/apis/apps/v1/namespaces/reels/deployments/tape.archive-9".to_owned(), deployment),
+        ("/api/v1/namespaces/reels/serviceaccounts/tape.archive-9".to_owned(), account.clone()),
+        ("/api/v1/namespaces/reels/secrets/tape.archive-9-stream-key".to_owned(), account),
+    ] {
+        fake = fake.json(&format!("GET {path}"), &object).json(&format!("PATCH {path}"), &object);
+    }
+    fake
+}
+
+/// Applies the children of `spec` and tells what came of it and what was asked.
+async fn applied(fake: &FakeCluster, spec: &str, status: Value, apis: Apis) -> (AppliedChildren, Vec<String>) {
+    let mut converter = fixtures::converter(spec);
+    converter.status = serde_json::from_value(status).unwrap();
+    let valid = fixtures::valid(spec);
+    let ctx = fake.context_with(apis);
+    let applied = Box::pin(apply(&ctx, &converter, &valid, build(&valid, 1))).await.unwrap();
+    (applied, fake.asked())
+}
+
+fn asked_for(asked: &[String], path: &str) -> Vec<String> {
+    asked.iter().filter(|request| request.contains(path)).map(|request| request.replace(path, "…")).collect()
+}
+
+fn settled() -> Value {
+    json!({"observedGeneration": 3, "conditions": []})
+}
+
+#[tokio::test]
+async fn a_route_that_is_not_asked_for_is_looked_for_when_the_spec_has_changed_only() {
+    for (status, looks) in [
+        (Value::Null, 1),
+        (json!({"observedGeneration": 2, "conditions": []}), 1),
+        (settled(), 0),
+        (condition("Paused", "True", "PausedBySpec"), 1),
+        (condition("Paused", "False", "NotPaused"), 0),
+        (condition("Degraded", "True", "NotAllowed"), 1),
+        (condition("Degraded", "True", "InvalidSpec"), 1),
+        (condition("Degraded", "True", "ChildRefused"), 0),
+    ] {
+        let apis = Apis::with([HTTP_ROUTE]);
+        let (_, asked) = applied(&cluster("{}"), "{}", status.clone(), apis).await;
+        assert_eq!(asked_for(&asked, ROUTES).len(), looks, "{status}: {asked:?}");
+    }
+}
+
+fn condition(type_: &str, status: &str, reason: &str) -> Value {
+    json!({"observedGeneration": 3, "conditions": [{"type": type_, "status": status, "reason": reason, "message": "",
+        "lastTransitionTime": "2026-11-30T00:00:00Z"}]})
+}
+
+#[tokio::test]
+async fn a_kind_that_is_not_served_is_not_asked_for_and_said() {
+    let spec = "{gateway: {parentRefs: [{name: gate}]}, serviceMonitor: {}}";
+    let metrics = "/api/v1/namespaces/reels/services/tape-archive-9";
+    let fake = cluster(spec).json(&format!("PATCH {metrics}"), &json!({"metadata": {"name": "m"}}));
+    let (applied, asked) = applied(&fake, spec, settled(), Apis::default()).await;
+    assert_eq!(asked_for(&asked, ROUTES), Vec::<String>::new());
+    assert!(applied.http_route.is_none() && applied.refusals.is_empty() && applied.deployment.is_some());
+    let said: Vec<&str> = applied.lacks.iter().map(|lack| lack.message.as_str()).collect();
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert!(said[0].contains("no HTTPRoute (gateway.networking.k8s.io/v1)") && said[0].contains("leave gateway out"));
+    assert!(said[1].contains("no ServiceMonitor") && said[1].contains("leave serviceMonitor out"));
+    assert!(applied.lacks.iter().all(|lack| lack.reason == ConverterReason::ApiNotFound));
+}
+
+#[tokio::test]
+async fn a_kind_that_has_just_gone_is_said_as_well() {
+    let spec = "gateway: {parentRefs: [{name: gate}]}";
+    let apis = Apis::with([HTTP_ROUTE, SERVICE_MONITOR]);
+    let (applied, asked) = applied(&cluster(spec), spec, settled(), apis).await;
+    assert_eq!(asked_for(&asked, ROUTES).len(), 2, "a GET and a PATCH: {asked:?}");
+    assert_eq!(applied.lacks.len(), 1);
+    assert!(applied.service.is_some());
+}
