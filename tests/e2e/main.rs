@@ -6,7 +6,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod batch;
+mod children;
 mod convert;
+mod exposure;
 mod faults;
 mod harness;
 mod healing;

@@ -23,6 +23,12 @@ fn contradictions() -> Vec<(Value, &'static str)> {
     let one_volume = "a volume names exactly one of persistentVolumeClaim, csi, nfs and hostPath";
     let own_volumes = "podTemplate.volumes: the names spool, source, destination, stream-key, tokens and tls are the operator's own: \
         choose another name";
+    let one_metric =
+        "autoscaling follows exactly one of cpu, memory and streams: give one of them and leave the others out";
+    let one_target = "autoscaling.streams takes exactly one of targetPerReplica and freeSlots: leave the other out";
+    let too_many_streams = "autoscaling.streams.targetPerReplica is above limits.maxStreams (1000 if left out), which no \
+        pod exceeds: lower the one or raise the other";
+    let no_time = "a time is above 0: write a number with a unit, like 90s, 1h30m or 500ms";
     let source_path = "source.path is relative to the volume: leave out a leading / and ..";
     let destination_path = "destination.path is relative to the volume: leave out a leading / and ..";
     let volumes = |name: &str| json!({ "volumes": [{ "name": name, "emptyDir": {} }] });
@@ -35,6 +41,54 @@ fn contradictions() -> Vec<(Value, &'static str)> {
             acv(json!({ "autoscaling": { "minReplicas": 5, "maxReplicas": 2, "cpu": { "averageUtilization": 50 } } })),
             "autoscaling.minReplicas is above autoscaling.maxReplicas: lower the one or raise the other",
         ),
+        (
+            acv(json!({ "autoscaling": {
+                "maxReplicas": 2, "cpu": { "averageUtilization": 50 }, "streams": { "freeSlots": 5 } } })),
+            one_metric,
+        ),
+        (acv(json!({ "autoscaling": { "maxReplicas": 2, "streams": {} } })), one_target),
+        (
+            acv(json!({ "autoscaling": { "maxReplicas": 2, "streams": { "targetPerReplica": 5, "freeSlots": 5 } } })),
+            one_target,
+        ),
+        (
+            acv(json!({ "limits": { "maxStreams": 10 },
+                "autoscaling": { "maxReplicas": 2, "streams": { "targetPerReplica": 11 } } })),
+            too_many_streams,
+        ),
+        (
+            acv(json!({ "autoscaling": { "maxReplicas": 2, "streams": { "targetPerReplica": 1001 } } })),
+            too_many_streams,
+        ),
+        (
+            acv(json!({ "service": { "externalTrafficPolicy": "Local" } })),
+            "service.externalTrafficPolicy needs service.type NodePort or LoadBalancer: set the type or leave the policy out",
+        ),
+        (
+            acv(json!({ "service": { "type": "NodePort", "loadBalancerClass": "inner" } })),
+            "service.loadBalancerClass needs service.type LoadBalancer: set the type or leave the class out",
+        ),
+        (
+            acv(json!({ "service": { "type": "NodePort", "loadBalancerSourceRanges": ["192.0.2.0/24"] } })),
+            "service.loadBalancerSourceRanges needs service.type LoadBalancer: set the type or leave the ranges out",
+        ),
+        (
+            acv(json!({ "disruptionBudget": { "minAvailable": 1, "maxUnavailable": 1 } })),
+            "disruptionBudget takes one of minAvailable and maxUnavailable: leave the other out",
+        ),
+        (
+            acv(
+                json!({ "gateway": { "parentRefs": [{ "name": "edge" }] }, "tls": { "secretRef": { "name": "pair" } } }),
+            ),
+            "gateway sends plain HTTP, which tls switches off in the pods: end TLS at the Gateway's listener and leave tls out",
+        ),
+        (acv(json!({ "limits": { "idleTimeout": "0s" } })), no_time),
+        (acv(json!({ "limits": { "maxStreamDuration": "0h" } })), no_time),
+        (acv(json!({ "limits": { "maxStreamDuration": "1d" } })), "spec.limits.maxStreamDuration"),
+        (acv(json!({ "disruptionBudget": { "minAvailable": "half" } })), "spec.disruptionBudget.minAvailable"),
+        (acv(json!({ "ingress": { "host": "Flac.Example" } })), "spec.ingress.host"),
+        (acv(json!({ "auth": { "allowedOrigins": ["studio.example"] } })), "spec.auth.allowedOrigins"),
+        (acv(json!({ "gateway": { "parentRefs": [] } })), "spec.gateway.parentRefs"),
         (acv(json!({ "podTemplate": volumes("spool") })), own_volumes),
         (job(&json!({ "source": { "volume": claim() }, "podTemplate": volumes("source") })), own_volumes),
         (
@@ -60,7 +114,7 @@ fn contradictions() -> Vec<(Value, &'static str)> {
         (acv(json!({ "limits": { "maxUploadSize": "plenty" } })), "spec.limits.maxUploadSize"),
         (acv(json!({ "service": { "port": 0 } })), "spec.service.port"),
         (acv(json!({ "podTemplate": { "securityContext": { "runAsUser": 0 } } })), "runAsUser"),
-        (acv(json!({ "autoscaling": { "maxReplicas": 3 } })), "spec.autoscaling.cpu"),
+        (acv(json!({ "autoscaling": { "maxReplicas": 3 } })), one_metric),
         (acv(json!({ "servcie": { "port": 80 } })), "servcie"),
         (job(&json!({})), "spec.source"),
         (job(&json!({ "source": { "volume": claim() }, "overwrite": "Sometimes" })), "spec.overwrite"),

@@ -5,11 +5,14 @@ use std::fs;
 use serde_json::json;
 
 use crate::harness::converter;
-use crate::harness::object::columns;
+use crate::harness::foreign::Installed;
+use crate::harness::object::{columns, condition_is, is_observed};
+use crate::harness::secure::Certificate;
 use crate::harness::volume::Volume;
 use crate::harness::wait::STEP;
 use crate::harness::{Namespace, kubectl, operator, root};
 use e2e::audio::{Audio, Shape};
+use e2e::cluster::foreign::Foreign;
 
 fn sample(name: &str) -> String {
     root().join("config/samples").join(name).display().to_string()
@@ -23,7 +26,17 @@ fn every_sample_has_a_test_here() {
         .filter(|name| name != "kustomization.yaml")
         .collect();
     names.sort();
-    assert_eq!(names, ["audioconverter.yaml", "conversionjob.yaml"]);
+    assert_eq!(
+        names,
+        [
+            "audioconverter-gateway.yaml",
+            "audioconverter-hpa.yaml",
+            "audioconverter-ingress.yaml",
+            "audioconverter-streams.yaml",
+            "audioconverter.yaml",
+            "conversionjob.yaml",
+        ]
+    );
 }
 
 #[test]
@@ -36,10 +49,66 @@ fn the_converter_sample_becomes_ready() {
     assert!(again.contains("unchanged"), "{again}");
 
     let table = kubectl::run("-n default get acv sample", None).unwrap();
-    assert_eq!(columns(&table), ["NAME", "READY", "REPLICAS", "ENDPOINT", "AGE"]);
+    assert_eq!(columns(&table), ["NAME", "READY", "REPLICAS", "STREAMS", "ENDPOINT", "AGE"]);
     let row: Vec<&str> = table.lines().nth(1).unwrap().split_whitespace().collect();
     assert_eq!(row[..3], ["sample", "True", "1"]);
-    assert!(row[3].contains("sample.default.svc"), "{table}");
+    let endpoint = format!("http://{}:30080", converter::node().address);
+    assert!(row.contains(&endpoint.as_str()), "{table}");
+}
+
+#[test]
+fn the_streams_sample_becomes_ready() {
+    let namespace = Namespace::restricted("sample-streams");
+    namespace.kubectl(&format!("apply -f {}", sample("audioconverter-streams.yaml")));
+    namespace.wait_for("acv/live", "condition=Ready", STEP);
+    assert!(namespace.find("hpa/live").is_none(), "the operator follows the streams itself");
+    namespace.until("exists", "pdb/live", STEP, |_| Some(()));
+    is_well(&namespace, "live");
+}
+
+#[test]
+fn the_hpa_sample_becomes_ready() {
+    let namespace = Namespace::restricted("sample-hpa");
+    namespace.kubectl(&format!("apply -f {}", sample("audioconverter-hpa.yaml")));
+    namespace.wait_for("acv/uploads", "condition=Ready", STEP);
+    namespace.wait_for("acv/uploads", "condition=ScalingActive", STEP);
+    namespace.until("has the spec's pace", "hpa/uploads", STEP, |now| {
+        (now["spec"]["behavior"]["scaleDown"]["stabilizationWindowSeconds"] == 600).then_some(())
+    });
+    is_well(&namespace, "uploads");
+}
+
+#[test]
+fn the_ingress_sample_waits_for_its_certificate_only() {
+    let namespace = Namespace::restricted("sample-ingress");
+    namespace.kubectl(&format!("apply -f {}", sample("audioconverter-ingress.yaml")));
+    namespace.wait_for("acv/studio", "condition=Ready", STEP);
+    let missing = namespace
+        .until("names the Secret", "acv/studio", STEP, |now| condition_is(now, "Degraded", "True", "SecretNotFound"));
+    assert!(missing.message.contains("studio-tls"), "{}", missing.message);
+    namespace.apply(&Certificate::of("flac.example.com").secret("studio-tls"));
+    is_well(&namespace, "studio");
+    assert_eq!(namespace.get("acv/studio")["status"]["endpoint"], "https://flac.example.com");
+    assert_eq!(namespace.get("ingress/studio")["spec"]["tls"][0]["secretName"], "studio-tls");
+    namespace.get("networkpolicy/studio");
+}
+
+#[test]
+fn the_gateway_sample_has_its_route_and_its_monitor() {
+    let _kinds = Foreign::ALL.map(Installed::new);
+    let namespace = Namespace::restricted("sample-gateway");
+    namespace.kubectl(&format!("apply -f {}", sample("audioconverter-gateway.yaml")));
+    namespace.wait_for("acv/broadcast", "condition=Ready", STEP);
+    is_well(&namespace, "broadcast");
+    namespace.get("httproutes.gateway.networking.k8s.io/broadcast");
+    namespace.get("servicemonitors.monitoring.coreos.com/broadcast");
+    assert_eq!(namespace.get("acv/broadcast")["status"]["endpoint"], "https://flac.example.com");
+}
+
+fn is_well(namespace: &Namespace, name: &str) {
+    namespace.until("is well", &format!("acv/{name}"), STEP, |now| {
+        condition_is(now, "Degraded", "False", "AsExpected").filter(|_| is_observed(now))
+    });
 }
 
 #[test]
@@ -48,7 +117,10 @@ fn a_converter_looks_right_in_kubectl() {
     converter::ready(&namespace, "tape-room", &json!({ "replicas": 1 }));
 
     let wide = namespace.kubectl("get acv -o wide");
-    assert_eq!(columns(&wide), ["NAME", "READY", "REPLICAS", "ENDPOINT", "AGE", "DESIRED", "IMAGE", "REASON"]);
+    assert_eq!(
+        columns(&wide),
+        ["NAME", "READY", "REPLICAS", "STREAMS", "ENDPOINT", "AGE", "DESIRED", "DRAINING", "IMAGE", "REASON"]
+    );
     assert!(wide.contains(&operator::converter_image()), "{wide}");
     assert!(wide.contains("AllReplicasReady"), "{wide}");
 

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::harness::object::{condition, condition_is};
+use crate::harness::object::{condition, condition_is, is_observed};
 use crate::harness::volume::{Volume, own};
 use crate::harness::wait::STEP;
 use crate::harness::{Namespace, converter};
@@ -45,6 +45,48 @@ fn pods_that_may_not_be_made_are_told() {
         });
         assert!(degraded.message.contains(word), "{}", degraded.message);
     }
+}
+
+#[test]
+fn a_secret_that_is_missing_is_named_and_heals_when_it_comes() {
+    let namespace = Namespace::restricted("no-secret");
+    converter::ready(&namespace, "usher", &json!({ "replicas": 1 }));
+    let pods = namespace.list("pods").len();
+    namespace.patch("acv/usher", &json!({ "spec": { "auth": { "bearerTokensSecretRef": { "name": "guest-list" } } } }));
+    let missing = namespace.until("names the Secret", "acv/usher", STEP, |now| {
+        condition_is(now, "Degraded", "True", "SecretNotFound").filter(|_| is_observed(now))
+    });
+    for word in ["guest-list", "auth.bearerTokensSecretRef", "create it"] {
+        assert!(missing.message.contains(word), "{}", missing.message);
+    }
+    assert_eq!(condition(&namespace.get("acv/usher"), "Ready").unwrap().status, "True", "the old pod goes on");
+    assert!(namespace.list("pods").len() > pods, "a new pod waits for the Secret");
+
+    namespace.apply(&json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "guest-list" }, "stringData": { "tokens": "plus-one" },
+    }));
+    namespace.until("is well and as wanted", "acv/usher", 2 * STEP, |now| {
+        condition_is(now, "Degraded", "False", "AsExpected")?;
+        condition_is(now, "Progressing", "False", "RolledOut")
+    });
+}
+
+#[test]
+fn a_key_that_a_secret_lacks_shows_in_the_pod() {
+    let namespace = Namespace::restricted("no-key");
+    namespace.apply(&json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "guest-list" }, "stringData": { "other": "plus-one" },
+    }));
+    let auth = json!({ "bearerTokensSecretRef": { "name": "guest-list" } });
+    namespace.apply(&converter::manifest("usher", &json!({ "replicas": 1, "auth": auth })));
+    let trouble = namespace.until("says that its pods do not start", "acv/usher", STEP, |now| {
+        condition_is(now, "Degraded", "True", "PodsNotStarting")
+    });
+    assert!(trouble.message.contains("a key that its Secret lacks"), "{}", trouble.message);
+    namespace.apply(&json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "guest-list" }, "stringData": { "tokens": "plus-one" },
+    }));
+    namespace.wait_for("acv/usher", "condition=Ready", 3 * STEP);
 }
 
 #[test]

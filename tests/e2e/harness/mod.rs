@@ -4,6 +4,7 @@ pub mod artifacts;
 pub mod children;
 pub mod control_plane;
 pub mod converter;
+pub mod foreign;
 pub mod identity;
 pub mod kubectl;
 pub mod namespace;
@@ -12,6 +13,7 @@ pub mod operator;
 pub mod process;
 pub mod proxy;
 pub mod recorder;
+pub mod secure;
 pub mod volume;
 
 #[path = "../../support/mod.rs"]

@@ -90,7 +90,12 @@ impl Namespace {
 
     /// The objects of a kind as JSON.
     pub fn list(&self, kind: &str) -> Vec<Value> {
-        let text = kubectl::run_quietly(&["-n", &self.name, "get", kind, "-o", "json"], None).unwrap();
+        self.list_chosen(kind, "")
+    }
+
+    /// The objects of a kind that a label selector chooses.
+    pub fn list_chosen(&self, kind: &str, selector: &str) -> Vec<Value> {
+        let text = kubectl::run_quietly(&["-n", &self.name, "get", kind, "-l", selector, "-o", "json"], None).unwrap();
         let list: Value = serde_json::from_str(&text).expect("kubectl writes JSON");
         list["items"].as_array().cloned().unwrap_or_default()
     }

@@ -13,7 +13,7 @@ use nix::sys::signal::Signal;
 use sha2::{Digest, Sha256};
 
 use super::progress::Progress;
-use super::{KUBERNETES_VERSION, files, lock};
+use super::{KUBERNETES_VERSION, files, foreign, lock};
 
 /// A Go module of `tool` lines, and what comes of it.
 struct Module {
@@ -77,6 +77,8 @@ impl Binaries {
 /// If Go is missing or the build fails.
 pub fn ensure_built(progress: &Progress) -> Result<Binaries> {
     let go = go_version()?;
+    // Not needed to run: but what tests inside the cluster's network need is best fetched outside.
+    foreign::ensure_fetched()?;
     Ok(Binaries {
         kubernetes: ensure_module(&KUBERNETES, &go, progress)?,
         tools: ensure_module(&TOOLS, &go, progress)?,
@@ -168,7 +170,7 @@ fn go_version() -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
-fn cache_dir() -> Result<PathBuf> {
+pub(super) fn cache_dir() -> Result<PathBuf> {
     let base = std::env::var_os("XDG_CACHE_HOME")
         .map(PathBuf::from)
         .filter(|path| path.is_absolute())
@@ -178,7 +180,7 @@ fn cache_dir() -> Result<PathBuf> {
 }
 
 /// Each part goes in with its length, so that parts cannot run into each other.
-fn key(parts: &[&str]) -> String {
+pub(super) fn key(parts: &[&str]) -> String {
     let mut hash = Sha256::new();
     for part in parts {
         hash.update((part.len() as u64).to_le_bytes());

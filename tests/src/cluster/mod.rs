@@ -13,6 +13,7 @@ pub mod binaries;
 mod cgroups;
 mod control_plane;
 mod files;
+pub mod foreign;
 pub mod forward;
 pub mod images;
 mod kubectl;
