@@ -151,6 +151,27 @@ pub fn apply_child<'a, K: Child>(
     .boxed()
 }
 
+/// The same, where a change of a live child of ours has to be prepared: `prepare` is given the child as it is and as it is
+/// desired, and gives what to apply. It is not asked where nothing is to be written.
+pub fn change_child<'a, K: Child>(
+    ctx: &'a Context,
+    owner: &impl Resource<DynamicType = ()>,
+    desired: K,
+    change: impl FnOnce(K, K) -> BoxFuture<'a, Result<K, ApplyError>> + Send + 'a,
+) -> BoxFuture<'a, Result<Applied<K>, ApplyError>> {
+    let owner = owner_reference(owner);
+    async move {
+        let owner = owner?;
+        let name = desired.name_any();
+        let wanted = prepare(desired.clone(), &owner)?;
+        let target = Target::<K>::new(ctx, &owner, &name);
+        let Some(live) = target.peek(&wanted).await? else { return target.apply(wanted).await };
+        let wanted = prepare(change(live.clone(), desired).await?, &owner)?;
+        target.over(live, wanted).await
+    }
+    .boxed()
+}
+
 /// Whether a child that is made once is likely there, which decides how to look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expect {

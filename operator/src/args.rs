@@ -7,6 +7,7 @@ use clap::{ArgAction, Args};
 use jiff::SignedDuration;
 use otlp::Endpoint;
 
+use crate::audioconverter::scaling::settings::LoadArgs;
 use crate::backoff::Pace;
 use crate::context::Config;
 use crate::leader::Settings;
@@ -68,6 +69,9 @@ pub struct RunArgs {
     #[arg(long, env = "FLACSHIP_ALLOW_HOST_PATH", value_name = "BOOL", default_value_t = true,
           num_args = 0..=1, require_equals = true, default_missing_value = "true", action = ArgAction::Set)]
     pub allow_host_path: bool,
+    /// How pods are asked how full they are.
+    #[command(flatten)]
+    pub load: LoadArgs,
     /// Who of several operators writes.
     #[command(flatten)]
     pub lease: LeaseArgs,
@@ -80,6 +84,7 @@ impl RunArgs {
             converter_image: self.converter_image.clone(),
             scope: Scope::new(&self.namespaces, self.selector.as_deref()),
             concurrency: self.concurrency,
+            load: self.load.clone(),
             reconcile_timeout: self.reconcile_timeout,
             pace: Pace { first: self.retry_first, longest: self.retry_longest },
             allow_service_account_name: self.allow_service_account_name,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use kube::Client;
 
 use crate::apis::Apis;
+use crate::audioconverter::scaling::settings::LoadArgs;
 use crate::backoff::{Backoff, Pace};
 use crate::children::Children;
 use crate::driver::Queue;
@@ -24,6 +25,8 @@ pub struct Config {
     pub scope: Scope,
     /// How many objects of a kind are worked on at once.
     pub concurrency: u16,
+    /// How pods are asked how full they are.
+    pub load: LoadArgs,
     /// Longest time that one reconcile may take.
     pub reconcile_timeout: Duration,
     /// The waits between tries after errors.
@@ -41,6 +44,7 @@ impl Config {
             converter_image: converter_image.into(),
             scope: Scope::default(),
             concurrency: 16,
+            load: LoadArgs::default(),
             reconcile_timeout: Duration::from_mins(2),
             pace: Pace::default(),
             allow_service_account_name: true,

@@ -16,6 +16,14 @@ pub const APPLIED_HASH: &str = "flacship.dev/applied-hash";
 /// Annotation of every pod: the name of the resource that it belongs to, in full (a label may have to shorten it).
 pub const OWNER_NAME: &str = "flacship.dev/owner";
 
+/// Annotation of an AudioConverter, set by people: `autoscaling.streams` takes no pod away while it is `true`.
+pub const PAUSED_SCALE_IN: &str = "flacship.dev/paused-scale-in";
+/// Annotation of an AudioConverter, set by people: `autoscaling.streams` adds no pod while it is `true`.
+pub const PAUSED_SCALE_OUT: &str = "flacship.dev/paused-scale-out";
+/// Annotation of a pod, read by the ReplicaSet: of several ready pods the one with the lowest cost goes first.
+/// Source: <https://kubernetes.io/docs/reference/labels-annotations-taints/#pod-deletion-cost>.
+pub const POD_DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
+
 /// Label: the program that runs.
 pub const NAME: &str = "app.kubernetes.io/name";
 /// Label: the resource that an object belongs to (shortened to 63 characters).

@@ -56,6 +56,24 @@ impl<'a, K: Child> Target<'a, K> {
         self.look(wanted, hash).await
     }
 
+    /// The live child, if it is ours and not known to be `wanted` already.
+    pub(super) async fn peek(&self, wanted: &Value) -> Result<Option<K>, ApplyError> {
+        let hash = diff::stamped(wanted).map(WantedHash);
+        let plan = hash.map(|hash| self.ctx.children.plan::<K>(&self.owner.namespace, self.name, hash).0);
+        if !matches!(plan, None | Some(ChildPlan::Look)) {
+            return Ok(None);
+        }
+        let live = call(self.say("get"), self.api.get_opt(self.name)).await?;
+        Ok(live.filter(|live| standing(live.meta(), &self.owner.reference.uid) == Standing::Ours))
+    }
+
+    /// Makes `live`, which [`Target::peek`] gave, be `wanted`.
+    pub(super) async fn over(&self, live: K, wanted: Value) -> Result<Applied<K>, ApplyError> {
+        let hash = diff::stamped(&wanted).map(WantedHash);
+        self.ctx.children.found::<K>(&self.owner.namespace, self.name);
+        self.settle(live, wanted, hash).await
+    }
+
     /// Reads the child, and writes it if it has to be.
     async fn look(&self, mut wanted: Value, hash: Option<WantedHash>) -> Result<Applied<K>, ApplyError> {
         let Self { ctx, owner, name, .. } = *self;
@@ -65,7 +83,12 @@ impl<'a, K: Child> Target<'a, K> {
             return self.written(made, Change::Created, hash);
         };
         ctx.children.found::<K>(&owner.namespace, name);
-        match standing(live.meta(), &owner.reference.uid) {
+        self.settle(live, wanted, hash).await
+    }
+
+    /// Writes the child if it is ours and another than `wanted`.
+    async fn settle(&self, live: K, mut wanted: Value, hash: Option<WantedHash>) -> Result<Applied<K>, ApplyError> {
+        match standing(live.meta(), &self.owner.reference.uid) {
             Standing::Foreign(whose) => Err(self.taken(whose)),
             Standing::Terminating => Ok(Applied { object: live, change: Change::Terminating }),
             Standing::Ours => {

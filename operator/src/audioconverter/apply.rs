@@ -2,6 +2,7 @@
 
 use crds::AudioConverter;
 use crds::conditions::{ConverterCondition, ConverterReason};
+use futures::FutureExt;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::{Secret, Service};
@@ -16,8 +17,9 @@ use super::build::{
 };
 use super::changes::Changes;
 use super::observe::api_not_found;
+use super::scaling::Scaler;
 use super::validate::ValidatedConverter;
-use crate::apply::{self, ApplyError, Change, Child, Deletion, Expect};
+use crate::apply::{self, Applied, ApplyError, Change, Child, Deletion, Expect};
 use crate::conditions;
 use crate::context::Context;
 use crate::driver::Kind;
@@ -63,10 +65,11 @@ pub async fn apply(
     converter: &AudioConverter,
     valid: &ValidatedConverter,
     children: Children,
+    scaler: &Scaler,
 ) -> Result<AppliedChildren, ApplyError> {
     let mut to = Applying { ctx, converter, applied: AppliedChildren::default() };
     // Boxed: it holds every child by value.
-    let outcome = Box::pin(to.all(valid, children)).await;
+    let outcome = Box::pin(to.all(valid, children, scaler)).await;
     let applied = to.applied;
     for note in applied.changes.notes() {
         tracing::info!("{}", note.message);
@@ -116,7 +119,7 @@ struct Applying<'a> {
 }
 
 impl Applying<'_> {
-    async fn all(&mut self, valid: &ValidatedConverter, children: Children) -> Result<(), ApplyError> {
+    async fn all(&mut self, valid: &ValidatedConverter, children: Children, scaler: &Scaler) -> Result<(), ApplyError> {
         // Destructured without `..`, so that a new child does not compile until it is applied here.
         let Children {
             service_account,
@@ -137,7 +140,11 @@ impl Applying<'_> {
             self.key(valid).await?;
         }
         self.maybe(network_policy, &network_policy::name(valid)).await?;
-        self.applied.deployment = self.one(deployment).await?;
+        // Where its count falls, the pods that go are made ready for it first.
+        let (ctx, converter) = (self.ctx, self.converter);
+        let lower = |live, desired| scaler.lower(ctx, converter, valid, live, desired).boxed();
+        let outcome = apply::change_child(ctx, converter, deployment, lower).await;
+        self.applied.deployment = self.taken(outcome)?;
         self.applied.service = self.one(service).await?;
         self.applied.hpa = self.maybe(hpa, &hpa::name(valid)).await?;
         self.maybe(disruption_budget, &disruption_budget::name(valid)).await?;
@@ -150,7 +157,13 @@ impl Applying<'_> {
 
     /// A child that there always is.
     async fn one<K: Child>(&mut self, child: K) -> Result<Option<K>, ApplyError> {
-        match apply::apply_child(self.ctx, self.converter, child).await {
+        let outcome = apply::apply_child(self.ctx, self.converter, child).await;
+        self.taken(outcome)
+    }
+
+    /// Notes what was done, or what was refused.
+    fn taken<K: Child>(&mut self, outcome: Result<Applied<K>, ApplyError>) -> Result<Option<K>, ApplyError> {
+        match outcome {
             Ok(outcome) => {
                 self.applied.changes.note(&outcome.object, outcome.change);
                 Ok(Some(outcome.object))

@@ -5,6 +5,7 @@ use k8s_openapi::api::apps::v1::{Deployment, DeploymentCondition};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 
 use super::apply::Refusal;
+use super::scaling::condition::Told;
 use crate::conditions::{Holds, Wanted};
 
 /// What is known of a converter.
@@ -23,6 +24,8 @@ pub struct Facts<'a> {
     pub autoscaler: Option<Option<&'a HorizontalPodAutoscaler>>,
     /// Whether the children are left alone.
     pub paused: bool,
+    /// How the scaling by streams stands, if that is asked for.
+    pub streams: Option<Told>,
 }
 
 /// How a Deployment stands.
@@ -64,6 +67,11 @@ impl From<&Deployment> for Rollout {
 }
 
 impl Rollout {
+    /// Whether pods of an older template are being replaced, or may be.
+    pub fn is_rolling(&self) -> bool {
+        !self.current || self.updated < self.replicas
+    }
+
     /// Whether exactly the wanted pods run, all of the wanted template and ready.
     pub fn is_done(&self, wanted: i32) -> bool {
         self.current && self.updated == wanted && self.replicas == wanted && self.ready == wanted
@@ -73,7 +81,10 @@ impl Rollout {
 /// All conditions, in the order in which `kubectl describe` shows them.
 pub fn plan_conditions(facts: &Facts<'_>) -> Vec<Wanted> {
     let mut conditions = vec![ready(facts), progressing(facts), degraded(facts), paused(facts)];
-    conditions.extend(facts.autoscaler.map(|hpa| scaling_active(facts.wanted, hpa)));
+    conditions.extend(match facts.streams.clone() {
+        Some((holds, reason, message)) => Some(wanted(ConverterCondition::ScalingActive, holds, reason, message)),
+        None => facts.autoscaler.map(|hpa| scaling_active(facts.wanted, hpa)),
+    });
     conditions
 }
 
@@ -215,7 +226,16 @@ mod tests {
     }
 
     fn facts(wanted: i32, rollout: Option<&Rollout>) -> Facts<'_> {
-        Facts { wanted, rollout, refusals: &[], lacks: &[], trouble: None, autoscaler: None, paused: false }
+        Facts {
+            wanted,
+            rollout,
+            refusals: &[],
+            lacks: &[],
+            trouble: None,
+            autoscaler: None,
+            paused: false,
+            streams: None,
+        }
     }
 
     /// The conditions as `Type=Status/Reason`, without the one that nothing is paused.

@@ -13,6 +13,7 @@ pub mod endpoint;
 mod fixtures;
 pub mod observe;
 pub mod plan;
+pub mod scaling;
 pub mod status;
 pub mod stopping;
 pub mod validate;
@@ -39,6 +40,8 @@ use self::apply::AppliedChildren;
 use self::conditions::Rollout;
 use self::observe::Seen;
 use self::plan::{Bounds, ReplicasPlan};
+use self::scaling::Scaler;
+use self::scaling::follow::Followed;
 use self::stopping::Stopping;
 use self::validate::{Surroundings, ValidatedConverter};
 use crate::admin::Ready;
@@ -115,6 +118,7 @@ pub async fn run(ctx: Arc<Context>, ready: Ready, shutdown: CancellationToken) {
     let (policies, _) = driver::children::<NetworkPolicy>(&ctx);
     let (ingresses, _) = driver::children::<Ingress>(&ctx);
     let (pods, _) = driver::children::<Pod>(&ctx);
+    let scaler = Arc::new(Scaler::new(ctx.config.load.clone()));
     let stopping = Arc::new(Stopping::default());
     let marks = Arc::clone(&stopping);
     let controller = driver::controller::<AudioConverter>(&ctx)
@@ -136,7 +140,7 @@ pub async fn run(ctx: Arc<Context>, ready: Ready, shutdown: CancellationToken) {
             owner
         });
     driver::drive(controller, ctx, ready, shutdown, move |converter, ctx| {
-        reconcile(converter, ctx, Arc::clone(&stopping))
+        reconcile(converter, ctx, Arc::clone(&stopping), Arc::clone(&scaler))
     })
     .await;
 }
@@ -153,6 +157,7 @@ async fn reconcile(
     converter: Arc<AudioConverter>,
     ctx: Arc<Context>,
     stopping: Arc<Stopping>,
+    scaler: Arc<Scaler>,
 ) -> Result<Action, Error> {
     let surroundings = Surroundings::new(&ctx.config, ctx.client.default_namespace());
     let valid = match validate::validate(&converter, surroundings) {
@@ -167,17 +172,19 @@ async fn reconcile(
     let children = if valid.paused {
         Box::pin(as_they_are(&ctx, &converter, &valid)).await?
     } else {
-        Box::pin(as_wanted(&ctx, &converter, &valid)).await?
+        Box::pin(as_wanted(&ctx, &converter, &valid, &scaler)).await?
     };
     let Some((replicas, mut children)) = children else {
         // The write comes back as a change of the resource, and then everything below happens.
         return Ok(driver::at_rest(converter.as_ref()));
     };
     children.lacks.extend(observe::missing_secrets(&ctx, &converter, &valid).await.map_err(Error::Observe)?);
-    let seen = look(&ctx, &converter, &valid, replicas, &children, &stopping).await.map_err(Error::Observe)?;
-    let status = status::plan_status(&converter, &valid, replicas, &children, &seen);
+    let looks = Looks { ctx: &ctx, converter: &converter, valid: &valid, stopping: &stopping, scaler: &scaler };
+    let (seen, followed) = Box::pin(look(&looks, replicas, &children)).await.map_err(Error::Observe)?;
+    let action = again(&converter, &children, followed.again);
+    let status = status::plan_status(&converter, &valid, replicas, &children, &seen, followed);
     status::write(&ctx, &converter, &status).await.map_err(Error::Status)?;
-    Ok(again(&converter, &children))
+    Ok(action)
 }
 
 /// The wanted count and the children after they were applied; `None` if the count had to be written first.
@@ -185,6 +192,7 @@ async fn as_wanted(
     ctx: &Context,
     converter: &AudioConverter,
     valid: &ValidatedConverter,
+    scaler: &Scaler,
 ) -> Result<Option<(i32, AppliedChildren)>, Error> {
     let replicas = match wanted_replicas(ctx, converter, valid).await.map_err(Error::Replicas)? {
         ReplicasPlan::Follow(count) => count,
@@ -195,7 +203,7 @@ async fn as_wanted(
     };
     let children = build::build(valid, replicas);
     // Boxed: it holds every child by value.
-    let children = Box::pin(apply::apply(ctx, converter, valid, children)).await?;
+    let children = Box::pin(apply::apply(ctx, converter, valid, children, scaler)).await?;
     Ok(Some((replicas, children)))
 }
 
@@ -213,40 +221,44 @@ async fn as_they_are(
     Ok(Some((replicas, children)))
 }
 
-/// What the pods show, where they have anything to show: pods are listed only while some start, stop or tell an address.
-async fn look(
-    ctx: &Context,
-    converter: &AudioConverter,
-    valid: &ValidatedConverter,
-    replicas: i32,
-    children: &AppliedChildren,
-    stopping: &Stopping,
-) -> Result<Seen, CallError> {
+/// What a look at the pods needs.
+struct Looks<'a> {
+    ctx: &'a Context,
+    converter: &'a AudioConverter,
+    valid: &'a ValidatedConverter,
+    stopping: &'a Stopping,
+    scaler: &'a Scaler,
+}
+
+/// What the pods show, where they have anything to show: pods are listed only while some start, stop, tell an address or
+/// have to be asked how full they are. Then the count follows their streams, where that is asked for.
+async fn look(looks: &Looks<'_>, replicas: i32, children: &AppliedChildren) -> Result<(Seen, Followed), CallError> {
+    let Looks { ctx, converter, valid, stopping, scaler } = *looks;
     let rollout = children.deployment.as_ref().map(Rollout::from);
     // Where no pod exists there is none to be in trouble; the first that comes shows in the Deployment.
     let unsettled = rollout.as_ref().is_some_and(|rollout| rollout.replicas > 0 && !rollout.is_done(replicas));
     let were_draining = converter.status.as_ref().is_some_and(|status| status.draining_replicas > 0);
     let stop = stopping.take(&valid.namespace, &valid.name) || were_draining;
-    let at_node = valid.service.type_ == ServiceType::NodePort && rollout.is_some_and(|rollout| rollout.ready > 0);
-    if !(unsettled || stop || at_node) {
-        return Ok(Seen::default());
-    }
-    let mut seen = observe::look(ctx, converter, valid).await?;
+    let ready = rollout.as_ref().is_some_and(|rollout| rollout.ready > 0);
+    let at_node = ready && valid.service.type_ == ServiceType::NodePort;
+    let asked = rollout.as_ref().is_some_and(|rollout| scaler.wants_pods(converter, valid, rollout));
+    let pods = if unsettled || stop || at_node || asked { Some(observe::pods(ctx, valid).await?) } else { None };
+    let mut seen = pods.as_ref().map(|pods| Seen::of(pods, converter, valid)).unwrap_or_default();
     if !unsettled {
         seen.trouble = None;
     }
-    Ok(seen)
+    let followed = scaler.follow(ctx, converter, valid, rollout.as_ref(), replicas, pods.as_deref()).await?;
+    Ok((seen, followed))
 }
 
-/// When a converter with these children is looked at again, if nothing wakes it.
-fn again(converter: &AudioConverter, children: &AppliedChildren) -> Action {
-    if children.lacks.iter().any(|lack| lack.reason == ConverterReason::SecretNotFound) {
-        Action::requeue(MISSING_AGAIN)
-    } else if children.refusals.is_empty() {
-        driver::at_rest(converter)
+/// When a converter with these children is looked at again, if nothing wakes it; `asked` is when its pods are asked next.
+fn again(converter: &AudioConverter, children: &AppliedChildren, asked: Option<Duration>) -> Action {
+    let lacks = if children.lacks.iter().any(|lack| lack.reason == ConverterReason::SecretNotFound) {
+        Some(MISSING_AGAIN)
     } else {
-        Action::requeue(REFUSED_AGAIN)
-    }
+        (!children.refusals.is_empty()).then_some(REFUSED_AGAIN)
+    };
+    lacks.into_iter().chain(asked).min().map_or_else(|| driver::at_rest(converter), Action::requeue)
 }
 
 fn bounds(valid: &ValidatedConverter) -> Option<Bounds> {

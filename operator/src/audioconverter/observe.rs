@@ -34,17 +34,23 @@ pub struct Seen {
     pub node: Option<String>,
 }
 
-/// What the pods of `converter` show, read from the cluster.
-pub async fn look(ctx: &Context, converter: &AudioConverter, valid: &ValidatedConverter) -> Result<Seen, CallError> {
+impl Seen {
+    /// What `pods`, all that `converter` has, show.
+    pub fn of(pods: &[Pod], converter: &AudioConverter, valid: &ValidatedConverter) -> Self {
+        let endpoint = converter.status.as_ref().and_then(|status| status.endpoint.as_deref());
+        Self {
+            trouble: explain(pods, secrets_hint(valid)),
+            draining: draining(pods),
+            node: node(pods, endpoint.unwrap_or_default()),
+        }
+    }
+}
+
+/// The pods of `converter`.
+pub async fn pods(ctx: &Context, valid: &ValidatedConverter) -> Result<Vec<Pod>, CallError> {
     let selector = labels::selector_text(&labels::selector(&valid.name, Component::Converter));
     let api: Api<Pod> = Api::namespaced(ctx.client.clone(), &valid.namespace);
-    let pods = call("list Pods", api.list(&ListParams::default().labels(&selector))).await?.items;
-    let endpoint = converter.status.as_ref().and_then(|status| status.endpoint.as_deref());
-    Ok(Seen {
-        trouble: explain(&pods, secrets_hint(valid)),
-        draining: draining(&pods),
-        node: node(&pods, endpoint.unwrap_or_default()),
-    })
+    Ok(call("list Pods", api.list(&ListParams::default().labels(&selector))).await?.items)
 }
 
 /// The children of a converter that is left alone: what is there and ours, as it stands.

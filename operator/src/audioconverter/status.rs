@@ -8,6 +8,7 @@ use super::apply::AppliedChildren;
 use super::conditions::{Facts, Rollout, plan_conditions};
 use super::endpoint::endpoint;
 use super::observe::Seen;
+use super::scaling::follow::Followed;
 use super::validate::{InvalidSpec, ValidatedConverter};
 use crate::conditions::{self, Wanted};
 use crate::context::Context;
@@ -23,6 +24,7 @@ pub fn plan_status(
     wanted_replicas: i32,
     applied: &AppliedChildren,
     seen: &Seen,
+    followed: Followed,
 ) -> AudioConverterStatus {
     let rollout = applied.deployment.as_ref().map(Rollout::from);
     let facts = Facts {
@@ -33,8 +35,9 @@ pub fn plan_status(
         trouble: seen.trouble.clone(),
         autoscaler: valid.autoscaling.as_ref().filter(|wish| wish.streams.is_none()).map(|_| applied.hpa.as_ref()),
         paused: valid.paused,
+        streams: followed.condition,
     };
-    let before = converter.status.clone().unwrap_or_default();
+    let (last_scale_time, last_scale_reason) = followed.last_scale.unzip();
     let selector = labels::selector(&valid.name, Component::Converter);
     AudioConverterStatus {
         observed_generation: converter.metadata.generation,
@@ -42,10 +45,10 @@ pub fn plan_status(
         ready_replicas: rollout.as_ref().map_or(0, |rollout| rollout.ready),
         desired_replicas: wanted_replicas,
         draining_replicas: seen.draining,
-        active_streams: before.active_streams,
-        capacity: before.capacity,
-        last_scale_time: before.last_scale_time,
-        last_scale_reason: before.last_scale_reason,
+        active_streams: followed.figures.active,
+        capacity: followed.figures.capacity,
+        last_scale_time,
+        last_scale_reason,
         selector: Some(labels::selector_text(&selector)),
         endpoint: endpoint(valid, applied, seen.node.as_deref()),
         image: Some(valid.image.image.clone().unwrap_or_else(|| valid.default_image.clone())),
@@ -134,6 +137,7 @@ fn notes(converter: &AudioConverter, status: &AudioConverterStatus) -> Vec<Note>
 mod tests {
     use super::*;
     use crate::audioconverter::fixtures;
+    use crate::audioconverter::scaling::memory::Figures;
     use k8s_openapi::api::apps::v1::Deployment;
     use k8s_openapi::api::core::v1::Service;
 
@@ -152,7 +156,14 @@ mod tests {
     #[test]
     fn the_status_repeats_what_scale_and_people_need() {
         let converter = fixtures::converter("replicas: 2");
-        let status = plan_status(&converter, &fixtures::valid("replicas: 2"), 2, &applied(READY), &Seen::default());
+        let status = plan_status(
+            &converter,
+            &fixtures::valid("replicas: 2"),
+            2,
+            &applied(READY),
+            &Seen::default(),
+            Followed::default(),
+        );
         assert_eq!((status.replicas, status.ready_replicas), (2, 2));
         assert_eq!(status.observed_generation, Some(3));
         assert_eq!(status.image.as_deref(), Some(fixtures::IMAGE));
@@ -170,16 +181,22 @@ mod tests {
     fn nothing_new_is_the_same_status() {
         let mut converter = fixtures::converter("replicas: 2");
         let valid = fixtures::valid("replicas: 2");
-        let first = plan_status(&converter, &valid, 2, &applied(READY), &Seen::default());
+        let first = plan_status(&converter, &valid, 2, &applied(READY), &Seen::default(), Followed::default());
         converter.status = Some(first.clone());
-        assert_eq!(plan_status(&converter, &valid, 2, &applied(READY), &Seen::default()), first);
+        assert_eq!(plan_status(&converter, &valid, 2, &applied(READY), &Seen::default(), Followed::default()), first);
     }
 
     #[test]
     fn an_invalid_spec_keeps_what_is_known_of_the_pods() {
         let mut converter = fixtures::converter("replicas: 2");
-        converter.status =
-            Some(plan_status(&converter, &fixtures::valid("replicas: 2"), 2, &applied(READY), &Seen::default()));
+        converter.status = Some(plan_status(
+            &converter,
+            &fixtures::valid("replicas: 2"),
+            2,
+            &applied(READY),
+            &Seen::default(),
+            Followed::default(),
+        ));
         let status = invalid(&converter, &InvalidSpec::NodePort);
         assert_eq!(status.replicas, 2);
         assert!(status.selector.is_some());
@@ -194,10 +211,11 @@ mod tests {
         let reasons = |converter: &AudioConverter, status: &AudioConverterStatus| -> Vec<String> {
             notes(converter, status).into_iter().map(|note| note.reason).collect()
         };
-        let starting = plan_status(&converter, &valid, 2, &AppliedChildren::default(), &Seen::default());
+        let starting =
+            plan_status(&converter, &valid, 2, &AppliedChildren::default(), &Seen::default(), Followed::default());
         assert_eq!(reasons(&converter, &starting), Vec::<String>::new());
         converter.status = Some(starting);
-        let ready = plan_status(&converter, &valid, 2, &applied(READY), &Seen::default());
+        let ready = plan_status(&converter, &valid, 2, &applied(READY), &Seen::default(), Followed::default());
         assert_eq!(reasons(&converter, &ready), ["Ready"]);
         converter.status = Some(ready.clone());
         assert_eq!(reasons(&converter, &ready), Vec::<String>::new());
@@ -207,6 +225,7 @@ mod tests {
             2,
             &AppliedChildren::default(),
             &Seen { trouble: Some("no image".to_owned()), ..Seen::default() },
+            Followed::default(),
         );
         assert_eq!(reasons(&converter, &broken), ["NotReady", "PodsNotStarting"]);
         converter.status = Some(broken);
@@ -214,25 +233,31 @@ mod tests {
     }
 
     #[test]
-    fn what_the_scaling_says_stays() {
-        let mut converter = fixtures::converter("replicas: 2");
-        let before = AudioConverterStatus {
-            active_streams: Some(7),
-            capacity: Some(40),
-            last_scale_reason: Some("more streams".to_owned()),
-            ..AudioConverterStatus::default()
+    fn what_the_scaling_says_is_told() {
+        let converter = fixtures::converter("replicas: 2");
+        let followed = Followed {
+            figures: Figures { active: Some(7), capacity: Some(40) },
+            last_scale: Some((conditions::now(), "more streams".to_owned())),
+            ..Followed::default()
         };
-        converter.status = Some(before);
         let seen = Seen { draining: 3, ..Seen::default() };
-        let status = plan_status(&converter, &fixtures::valid("replicas: 2"), 2, &applied(READY), &seen);
+        let status = plan_status(&converter, &fixtures::valid("replicas: 2"), 2, &applied(READY), &seen, followed);
         assert_eq!((status.active_streams, status.capacity, status.draining_replicas), (Some(7), Some(40), 3));
         assert_eq!(status.last_scale_reason.as_deref(), Some("more streams"));
+        assert!(status.last_scale_time.is_some());
     }
 
     #[test]
     fn a_pause_and_its_end_are_told_and_no_beginning_without_one() {
         let of = |converter: &AudioConverter, spec: &str| {
-            let status = plan_status(converter, &fixtures::valid(spec), 2, &applied(READY), &Seen::default());
+            let status = plan_status(
+                converter,
+                &fixtures::valid(spec),
+                2,
+                &applied(READY),
+                &Seen::default(),
+                Followed::default(),
+            );
             let told: Vec<String> = notes(converter, &status).into_iter().map(|note| note.reason).collect();
             (status, told)
         };

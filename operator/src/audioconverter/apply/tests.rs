@@ -45,7 +45,8 @@ async fn applied(fake: &FakeCluster, spec: &str, status: Value, apis: Apis) -> (
     converter.status = serde_json::from_value(status).unwrap();
     let valid = fixtures::valid(spec);
     let ctx = fake.context_with(apis);
-    let applied = Box::pin(apply(&ctx, &converter, &valid, build(&valid, 1))).await.unwrap();
+    let scaler = Scaler::new(ctx.config.load.clone());
+    let applied = Box::pin(apply(&ctx, &converter, &valid, build(&valid, 1), &scaler)).await.unwrap();
     (applied, fake.asked())
 }
 
