@@ -25,4 +25,5 @@ mod rights;
 mod samples;
 mod scaling;
 mod stream;
+mod streams;
 mod troubles;

@@ -1,0 +1,472 @@
+//! Live streams and pods that come and go: the count follows the streams, an idle pod goes before a busy one, and neither a
+//! rollout nor an eviction loses a stream. The clients are `converter stream`, fed at the speed of a microphone.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use kube::api::EvictParams;
+use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt as _;
+use tokio::process::{Child, ChildStdin, Command};
+use tokio::sync::oneshot;
+use tokio::task::{JoinHandle, block_in_place};
+
+use crate::harness::object::{condition, condition_is};
+use crate::harness::wait::{self, STEP};
+use crate::harness::{Namespace, converter};
+use e2e::audio::{Audio, Shape};
+
+/// Playing time of each stream, longer than any test: a test ends its streams itself.
+const SECONDS: f64 = 240.0;
+/// How often audio is recorded.
+const BEAT: Duration = Duration::from_millis(100);
+
+/// The binary that is in the image, which `make up` has built.
+fn program() -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    let target = target.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"));
+    target.join("dist/converter/converter")
+}
+
+/// What is recorded: made once, as that takes longer than all else.
+struct Take {
+    audio: Audio,
+    wav: Vec<u8>,
+}
+
+impl Take {
+    fn new(seed: u64) -> Arc<Self> {
+        let audio = Audio::music(Shape::VOICE, SECONDS, seed);
+        let wav = audio.wav().unwrap();
+        Arc::new(Self { audio, wav })
+    }
+}
+
+/// A `converter stream` under way.
+struct Live {
+    take: Arc<Take>,
+    flac: PathBuf,
+    client: Child,
+    feeder: JoinHandle<()>,
+    finish: oneshot::Sender<()>,
+}
+
+impl Live {
+    /// Starts one; `more` are arguments for its patience.
+    fn start(url: &str, take: &Arc<Take>, flac: PathBuf, more: &[&str]) -> Self {
+        let mut client = Command::new(program())
+            .args(["stream", "--json"])
+            .args(more)
+            .args([url, "-"])
+            .arg(&flac)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let (finish, told) = oneshot::channel();
+        let feeder = tokio::spawn(feed(client.stdin.take().unwrap(), Arc::clone(take), told));
+        Self { take: Arc::clone(take), flac, client, feeder, finish }
+    }
+
+    /// Sends what is left, waits for the end and checks the file. Gives how often the client had to connect again.
+    async fn end(self) -> u64 {
+        // The feeder is gone only if the client is, and that shows below.
+        let _ = self.finish.send(());
+        let ended = tokio::time::timeout(STEP, self.client.wait_with_output()).await.expect("an end in time").unwrap();
+        let (told, said) = (String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr));
+        assert!(ended.status.success(), "{told}{said}");
+        self.feeder.await.unwrap();
+        self.take.audio.check_flac_file(&self.flac).unwrap();
+        let told: Value = serde_json::from_str(told.lines().last().unwrap()).unwrap();
+        told["reconnects"].as_u64().unwrap()
+    }
+}
+
+/// Writes it as it would be recorded until it is told to finish, and then the rest at once.
+async fn feed(mut into: ChildStdin, take: Arc<Take>, mut finish: oneshot::Receiver<()>) {
+    let shape = Shape::VOICE;
+    let per_second = usize::from(shape.channels * shape.bits / 8) * shape.rate as usize;
+    let mut clock = tokio::time::interval(BEAT);
+    let mut in_haste = false;
+    for piece in take.wav.chunks(per_second / 10) {
+        if !in_haste {
+            tokio::select! {
+                _ = clock.tick() => {}
+                _ = &mut finish => in_haste = true,
+            }
+        }
+        if into.write_all(piece).await.is_err() {
+            // The client has ended; what it says tells why.
+            return;
+        }
+    }
+}
+
+/// A pod of the converter.
+#[derive(Clone, Debug)]
+struct Pod {
+    name: String,
+    ip: String,
+    created: String,
+    ready: bool,
+    stopping: bool,
+}
+
+impl Pod {
+    /// The address of this very pod, past the Service.
+    fn url(&self) -> String {
+        format!("http://{}:8080", self.ip)
+    }
+}
+
+/// The pods, the oldest first.
+fn pods(namespace: &Namespace) -> Vec<Pod> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let read = |pod: &Value| Pod {
+        name: text(&pod["metadata"]["name"]),
+        ip: text(&pod["status"]["podIP"]),
+        created: text(&pod["metadata"]["creationTimestamp"]),
+        ready: condition(pod, "Ready").is_some_and(|condition| condition.status == "True"),
+        stopping: !pod["metadata"]["deletionTimestamp"].is_null(),
+    };
+    let mut pods: Vec<Pod> = namespace.list("pods").iter().map(read).collect();
+    pods.sort_by_key(|pod| (pod.created.clone(), pod.name.clone()));
+    pods
+}
+
+fn staying(namespace: &Namespace) -> Vec<Pod> {
+    pods(namespace).into_iter().filter(|pod| !pod.stopping).collect()
+}
+
+/// What the pod says at `/load`.
+async fn load(pod: &Pod) -> Value {
+    let url = format!("http://{}:9090/load", pod.ip);
+    let answer = reqwest::Client::new().get(&url).timeout(Duration::from_secs(10)).send().await;
+    answer.unwrap_or_else(|error| panic!("{}: {error}", pod.name)).json().await.unwrap()
+}
+
+async fn streams(pod: &Pod) -> u64 {
+    load(pod).await["streams"]["active"].as_u64().unwrap()
+}
+
+/// Waits until these pods together have so many streams.
+async fn until_streams(pods: &[Pod], wanted: u64) {
+    wait::until_async(&format!("{wanted} streams"), STEP, async || {
+        let mut seen = 0;
+        for pod in pods {
+            seen += streams(pod).await;
+        }
+        if seen == wanted { Ok(()) } else { Err(format!("{seen} streams")) }
+    })
+    .await;
+}
+
+fn until_ready(namespace: &Namespace, name: &str, count: i64) {
+    block_in_place(|| {
+        namespace.until(&format!("{count} pods are ready"), &format!("acv/{name}"), STEP, |now| {
+            let counts = ["replicas", "readyReplicas"].map(|field| now["status"][field].as_i64());
+            (counts == [Some(count); 2] && now["spec"]["replicas"] == count).then_some(())
+        });
+    });
+}
+
+fn small_pods() -> Value {
+    json!({ "resources": { "requests": { "cpu": "20m", "memory": "32Mi" } } })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_idle_pod_goes_ten_times_of_ten() {
+    let namespace = Namespace::restricted("idle");
+    let (folder, take) = (tempfile::tempdir().unwrap(), Take::new(301));
+    let spec = json!({ "replicas": 3, "drainSeconds": 5, "podTemplate": small_pods() });
+    namespace.apply(&converter::manifest("trio", &spec));
+    for round in 0..10 {
+        until_ready(&namespace, "trio", 3);
+        // The oldest is idle: a ReplicaSet left to itself would take a younger one.
+        let [idle, others @ ..] = &staying(&namespace)[..] else { panic!("no pods") };
+        let mut live = Vec::new();
+        for (number, pod) in others.iter().enumerate() {
+            let flac = folder.path().join(format!("{round}-{number}.flac"));
+            live.push(Live::start(&pod.url(), &take, flac, &["--retries", "0"]));
+        }
+        for pod in others {
+            until_streams(std::slice::from_ref(pod), 1).await;
+        }
+        namespace.kubectl("scale acv/trio --replicas=2");
+        let stay = block_in_place(|| {
+            wait::until("one pod goes", STEP, || {
+                let stay: BTreeSet<String> = staying(&namespace).into_iter().map(|pod| pod.name).collect();
+                if stay.len() == 2 { Ok(stay) } else { Err(format!("{stay:?}")) }
+            })
+        });
+        let busy: BTreeSet<String> = others.iter().map(|pod| pod.name.clone()).collect();
+        assert_eq!(stay, busy, "round {round}: {} was idle", idle.name);
+        for pod in others {
+            assert_eq!(load(pod).await["reserved"], false, "who stays takes streams");
+        }
+        // They are under way still: a stream that lost its pod would have failed, as none connects again.
+        until_streams(others, 2).await;
+        for live in live {
+            assert_eq!(live.end().await, 0);
+        }
+        namespace.kubectl("scale acv/trio --replicas=3");
+    }
+    let events =
+        namespace.kubectl("get events --field-selector reason=PodsChosen -o custom-columns=N:.note,M:.message");
+    assert!(events.contains("(idle) goes"), "{events}");
+}
+
+/// The pod with most room, as a balancer that counts would choose it.
+async fn roomiest(namespace: &Namespace) -> Pod {
+    let mut best = None;
+    for pod in staying(namespace).into_iter().filter(|pod| pod.ready) {
+        let said = load(&pod).await;
+        let room = said["streams"]["max"].as_u64().unwrap() - said["streams"]["active"].as_u64().unwrap();
+        if best.as_ref().is_none_or(|(most, _)| room > *most) {
+            best = Some((room, pod));
+        }
+    }
+    let (room, pod) = best.expect("a ready pod");
+    assert!(room > 0, "a client would be refused");
+    pod
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_count_follows_the_streams() {
+    let namespace = Namespace::restricted("slots");
+    let (folder, take) = (tempfile::tempdir().unwrap(), Take::new(302));
+    let spec = json!({
+        "drainSeconds": 5,
+        "limits": { "maxStreams": 4 },
+        "autoscaling": {
+            "minReplicas": 1, "maxReplicas": 3,
+            "streams": { "freeSlots": 2 },
+            "scaleDown": { "stabilizationSeconds": 10 },
+        },
+        "podTemplate": small_pods(),
+    });
+    converter::ready(&namespace, "stage", &spec);
+    until_ready(&namespace, "stage", 1);
+
+    // Two free slots are kept: the third stream asks for a second pod, the seventh for a third. No client tries twice, so
+    // one that is refused fails the test.
+    let mut live = BTreeMap::<String, Vec<Live>>::new();
+    let mut begun = 0;
+    for (until, count) in [(2, 1), (3, 2), (6, 2), (7, 3)] {
+        while begun < until {
+            let pod = roomiest(&namespace).await;
+            let before = streams(&pod).await;
+            let flac = folder.path().join(format!("{begun}.flac"));
+            let stream = Live::start(&pod.url(), &take, flac, &["--retries", "0"]);
+            live.entry(pod.name.clone()).or_default().push(stream);
+            until_streams(std::slice::from_ref(&pod), before + 1).await;
+            begun += 1;
+        }
+        until_ready(&namespace, "stage", count);
+        block_in_place(|| {
+            namespace.until("counts the streams", "acv/stage", STEP, |now| {
+                let known = now["status"]["activeStreams"] == begun && now["status"]["capacity"] == 4 * count;
+                (known && now["spec"]["replicas"] == count).then_some(())
+            });
+        });
+    }
+    let now = namespace.get("acv/stage");
+    assert!(condition_is(&now, "ScalingActive", "True", "StreamsFollowed").is_some(), "{}", wait::brief(&now));
+    let reason = now["status"]["lastScaleReason"].as_str().unwrap();
+    assert_eq!(reason, "scaled from 2 to 3: 7 live streams and 2 free slots need 3 pods");
+
+    // All end but one on the second pod: that pod stays, whoever is older or younger.
+    let keeper = live.keys().next_back().unwrap().clone();
+    let mut kept = None;
+    for (pod, streams) in live {
+        for stream in streams {
+            if pod == keeper && kept.is_none() {
+                kept = Some(stream);
+            } else {
+                assert_eq!(stream.end().await, 0);
+            }
+        }
+    }
+    until_ready(&namespace, "stage", 1);
+    let stay: Vec<String> = staying(&namespace).into_iter().map(|pod| pod.name).collect();
+    assert_eq!(stay, [keeper]);
+    assert_eq!(kept.unwrap().end().await, 0);
+    let now = namespace.get("acv/stage");
+    let reason = now["status"]["lastScaleReason"].as_str().unwrap();
+    assert!(reason.contains("for 10 s,") && reason.starts_with("scaled from "), "{reason}");
+    assert!(now["status"]["lastScaleTime"].is_string());
+    let events = namespace.kubectl("get events --field-selector reason=PodsChosen -o custom-columns=M:.message");
+    assert!(events.contains("(idle) goes"), "{events}");
+}
+
+/// The pod with most room, as a balancer that counts would choose it.
+async fn roomiest(namespace: &Namespace) -> Pod {
+    let mut best = None;
+    for pod in staying(namespace).into_iter().filter(|pod| pod.ready) {
+        let said = load(&pod).await;
+        let room = said["streams"]["max"].as_u64().unwrap() - said["streams"]["active"].as_u64().unwrap();
+        if best.as_ref().is_none_or(|(most, _)| room > *most) {
+            best = Some((room, pod));
+        }
+    }
+    let (room, pod) = best.expect("a ready pod");
+    assert!(room > 0, "a client would be refused");
+    pod
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_count_follows_the_streams() {
+    let namespace = Namespace::restricted("slots");
+    let (folder, take) = (tempfile::tempdir().unwrap(), Take::new(302));
+    let spec = json!({
+        "drainSeconds": 5,
+        "limits": { "maxStreams": 4 },
+        "autoscaling": {
+            "minReplicas": 1, "maxReplicas": 3,
+            "streams": { "freeSlots": 2 },
+            "scaleDown": { "stabilizationSeconds": 10 },
+        },
+        "podTemplate": small_pods(),
+    });
+    converter::ready(&namespace, "stage", &spec);
+    until_ready(&namespace, "stage", 1);
+
+    // Two free slots are kept: the third stream asks for a second pod, the seventh for a third. No client tries twice, so
+    // one that is refused fails the test.
+    let mut live = BTreeMap::<String, Vec<Live>>::new();
+    let mut begun = 0;
+    for (until, count) in [(2, 1), (3, 2), (6, 2), (7, 3)] {
+        while begun < until {
+            let pod = roomiest(&namespace).await;
+            let before = streams(&pod).await;
+            let flac = folder.path().join(format!("{begun}.flac"));
+            let stream = Live::start(&pod.url(), &take, flac, &["--retries", "0"]);
+            live.entry(pod.name.clone()).or_default().push(stream);
+            until_streams(std::slice::from_ref(&pod), before + 1).await;
+            begun += 1;
+        }
+        until_ready(&namespace, "stage", count);
+        block_in_place(|| {
+            namespace.until("counts the streams", "acv/stage", STEP, |now| {
+                let known = now["status"]["activeStreams"] == begun && now["status"]["capacity"] == 4 * count;
+                (known && now["spec"]["replicas"] == count).then_some(())
+            });
+        });
+    }
+    let now = namespace.get("acv/stage");
+    assert!(condition_is(&now, "ScalingActive", "True", "StreamsFollowed").is_some(), "{}", wait::brief(&now));
+    let reason = now["status"]["lastScaleReason"].as_str().unwrap();
+    assert_eq!(reason, "scaled from 2 to 3: 7 live streams and 2 free slots need 3 pods");
+
+    // All end but one on the second pod: that pod stays, whoever is older or younger.
+    let keeper = live.keys().next_back().unwrap().clone();
+    let mut kept = None;
+    for (pod, streams) in live {
+        for stream in streams {
+            if pod == keeper && kept.is_none() {
+                kept = Some(stream);
+            } else {
+                assert_eq!(stream.end().await, 0);
+            }
+        }
+    }
+    until_ready(&namespace, "stage", 1);
+    let stay: Vec<String> = staying(&namespace).into_iter().map(|pod| pod.name).collect();
+    assert_eq!(stay, [keeper]);
+    assert_eq!(kept.unwrap().end().await, 0);
+    let now = namespace.get("acv/stage");
+    let reason = now["status"]["lastScaleReason"].as_str().unwrap();
+    assert!(reason.contains("for 10 s,") && reason.starts_with("scaled from "), "{reason}");
+    assert!(now["status"]["lastScaleTime"].is_string());
+    let events = namespace.kubectl("get events -o custom-columns=R:.reason,N:.message");
+    for reason in ["ScaledOut", "ScaledIn", "PodsChosen"] {
+        assert!(events.contains(reason), "{reason} in {events}");
+    }
+}
+
+const STREAMS: usize = 20;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn twenty_streams_outlive_a_rollout_evictions_and_a_bad_image() {
+    let namespace = Namespace::restricted("outlive");
+    let (folder, takes) = (tempfile::tempdir().unwrap(), [303, 304, 305].map(Take::new));
+    let flac = |number: usize| folder.path().join(format!("{number}.flac"));
+    // Little time to finish: most streams are handed over.
+    let spec = json!({
+        "replicas": 2, "drainSeconds": 2, "disruptionBudget": { "maxUnavailable": 1 }, "podTemplate": small_pods(),
+    });
+    let url = converter::reachable(&namespace, "live", spec).await;
+    until_ready(&namespace, "live", 2);
+    let live: Vec<Live> = (0..STREAMS).map(|number| Live::start(&url, &takes[number % 3], flac(number), &[])).collect();
+    until_streams(&staying(&namespace), STREAMS as u64).await;
+
+    // A new setting, and all pods with it.
+    let before = staying(&namespace);
+    namespace
+        .patch("acv/live", &json!({ "spec": { "podTemplate": { "annotations": { "example.com/take": "two" } } } }));
+    let gone = |before: &[Pod]| {
+        block_in_place(|| {
+            wait::until("all pods are others", STEP, || {
+                let now = pods(&namespace);
+                let old = now.iter().filter(|pod| before.iter().any(|old| old.name == pod.name)).count();
+                let ready = now.iter().filter(|pod| pod.ready && !pod.stopping).count();
+                if old == 0 && ready == 2 { Ok(()) } else { Err(format!("{now:?}")) }
+            });
+        });
+    };
+    gone(&before);
+    until_streams(&staying(&namespace), STREAMS as u64).await;
+
+    // Every pod evicted in turn, as a node drain does it: asked again for as long as the budget refuses.
+    let before = staying(&namespace);
+    let client = kube::Client::try_default().await.unwrap();
+    let api = kube::Api::<k8s_openapi::api::core::v1::Pod>::namespaced(client, namespace.name());
+    let refused = AtomicUsize::new(0);
+    for pod in &before {
+        wait::until_async(&format!("{} is evicted", pod.name), STEP, async || {
+            match api.evict(&pod.name, &EvictParams::default()).await {
+                Ok(_) => Ok(()),
+                Err(kube::Error::Api(status)) if status.code == 429 => {
+                    refused.fetch_add(1, Ordering::Relaxed);
+                    Err(status.message.clone())
+                }
+                Err(error) => panic!("{error}"),
+            }
+        })
+        .await;
+    }
+    gone(&before);
+    assert!(refused.into_inner() > 0, "the second was refused while the first was away");
+    until_streams(&staying(&namespace), STREAMS as u64).await;
+
+    // An image that is not there: the old pods go on, and the converter says what is wrong.
+    let before: Vec<String> = staying(&namespace).into_iter().map(|pod| pod.name).collect();
+    let bad = json!({ "image": "flacship.dev/absent:none", "imagePullPolicy": "Never" });
+    namespace.patch("acv/live", &json!({ "spec": bad }));
+    let degraded = block_in_place(|| {
+        namespace.until("says that the image is bad", "acv/live", STEP, |now| {
+            condition_is(now, "Degraded", "True", "PodsNotStarting")
+        })
+    });
+    assert!(degraded.message.contains("flacship.dev/absent:none"), "{}", degraded.message);
+    let now = namespace.get("acv/live");
+    assert_eq!(now["status"]["readyReplicas"], 2);
+    assert_eq!(condition(&now, "Ready").unwrap().status, "True");
+    let serving: Vec<String> = staying(&namespace).into_iter().filter(|pod| pod.ready).map(|pod| pod.name).collect();
+    assert_eq!(serving, before);
+    let new = Live::start(&url, &takes[0], flac(STREAMS), &["--retries", "0"]);
+    assert_eq!(new.end().await, 0, "a new stream");
+
+    let mut reconnects = 0;
+    for live in live {
+        reconnects += live.end().await;
+    }
+    println!("{STREAMS} streams, {reconnects} reconnects");
+    assert!(reconnects >= STREAMS as u64, "every stream lost a pod");
+}
