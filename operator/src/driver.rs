@@ -93,15 +93,22 @@ pub async fn drive<K, Run, Fut, E>(
     E: Categorised + Send + 'static,
 {
     let Watches { controller, listed, synced, .. } = watches;
-    tokio::spawn(async move {
-        if let (Ok(objects), Ok(_)) = (listed.await, try_join_all(synced).await) {
-            tracing::info!(kind = K::NAME, objects, "Watching");
-            ready.mark();
+    let first_list = CancellationToken::new();
+    tokio::spawn({
+        let first_list = first_list.clone();
+        async move {
+            let Ok(objects) = listed.await else { return };
+            first_list.cancel();
+            if try_join_all(synced).await.is_ok() {
+                tracing::info!(kind = K::NAME, objects, "Watching");
+                ready.mark();
+            }
         }
     });
     let settings = controller::Config::default().concurrency(ctx.config.concurrency).debounce(DEBOUNCE);
     let reconcile = Arc::new(reconcile);
-    controller
+    let stopping = shutdown.clone();
+    let run = controller
         .with_config(settings)
         .reconcile_all_on(ctx.gate.gains())
         .graceful_shutdown_on(shutdown.cancelled_owned())
@@ -127,8 +134,17 @@ pub async fn drive<K, Run, Fut, E>(
         .for_each(|outcome| {
             report::<K>(&ctx, outcome.as_ref().err());
             std::future::ready(())
-        })
-        .await;
+        });
+    tokio::select! {
+        () = run => {}
+        // A controller without its first list has begun nothing, and would wait for it before it ends.
+        () = async {
+            stopping.cancelled().await;
+            if first_list.is_cancelled() {
+                std::future::pending::<()>().await;
+            }
+        } => {}
+    }
     tracing::info!(kind = K::NAME, "Stopped");
 }
 

@@ -17,6 +17,9 @@ use crate::conversionjob::fixtures::failure;
 use crate::leader::Gate;
 use crate::transport::TransportLayer;
 
+/// The code of an apiserver that does not even list.
+const EVERYTHING_FAILS: u16 = 599;
+
 /// An apiserver that lists converters and answers everything else with `code`, and what it was asked, counted.
 struct Trouble {
     ctx: Arc<Context>,
@@ -36,6 +39,7 @@ impl Trouble {
             *count.lock().unwrap().entry(kind.to_owned()).or_default() += 1;
             let (code, body) = match (watch, verb.as_str(), path.contains("/namespaces/")) {
                 (true, ..) => (200, Body::from_stream(stream::pending::<Result<Bytes, BoxError>>())),
+                (_, "GET", false) if code == EVERYTHING_FAILS => (500, failure(500).into()),
                 (_, "GET", false) if converted => (200, list(converters).into()),
                 (_, "GET", false) => (200, list(0).into()),
                 _ => (code, failure(code).into()),
@@ -128,4 +132,21 @@ async fn who_stands_by_watches_and_asks_nothing_and_reconciles_all_when_it_leads
     tokio::time::sleep(Duration::from_mins(30)).await;
     assert_eq!(trouble.failed(), 3);
     shutdown.cancel();
+}
+
+#[tokio::test(start_paused = true)]
+async fn lists_that_fail_make_no_hot_loop_and_hold_up_no_end() {
+    let trouble = Trouble::new(3, EVERYTHING_FAILS, &Gate::open());
+    let (shutdown, readiness) = (CancellationToken::new(), Arc::new(Readiness::default()));
+    let run = crate::audioconverter::run(Arc::clone(&trouble.ctx), readiness.part(), shutdown.clone());
+    let run = tokio::spawn(run);
+    tokio::time::sleep(Duration::from_mins(30)).await;
+    assert!(!readiness.is_ready());
+    let lists = trouble.asked.lock().unwrap()["watch"];
+    // kube's pace for watches: from 0.8 to 30 seconds, some of it left to chance. There are a dozen of them at most.
+    assert!(lists < 12 * 150, "{lists} lists in half an hour");
+    let end = tokio::time::Instant::now();
+    shutdown.cancel();
+    run.await.unwrap();
+    assert!(end.elapsed() < Duration::from_secs(1));
 }

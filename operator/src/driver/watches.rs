@@ -61,7 +61,7 @@ pub fn controller<K: Kind>(ctx: &Context) -> Watches<K> {
     }
     let scope = &ctx.config.scope;
     let watches = scope.apis(&ctx.client).into_iter().map(|api| {
-        let events = watcher(api, scope.settings()).default_backoff();
+        let events = patient(watcher(api, scope.settings()));
         counted(events, K::NAME.to_owned(), Arc::clone(&ctx.metrics)).boxed()
     });
     let namespaces = scope.namespaces().to_vec();
@@ -130,7 +130,7 @@ impl<K: Kind> Watches<K> {
                 let settings = watcher::Config::default().labels(&labels::managed_by_us());
                 let watches =
                     scope.apis_with::<PartialObjectMeta<DynamicObject>>(&client, &resource).into_iter().map(|api| {
-                        let events = watcher(api, settings.clone()).default_backoff();
+                        let events = patient(watcher(api, settings.clone()));
                         counted(events, kind.kind.to_owned(), Arc::clone(&metrics)).touched_objects().boxed()
                     });
                 stream::select_all(watches)
@@ -203,7 +203,7 @@ impl<K: Kind> Watches<K> {
                 let (tell, synced) = oneshot::channel();
                 self.synced.push(synced);
                 let mut tell = Some(tell);
-                let events = watcher(api, settings.clone()).default_backoff();
+                let events = patient(watcher(api, settings.clone()));
                 counted(events, kind.to_owned(), Arc::clone(&self.metrics))
                     .inspect_ok(move |event| {
                         if matches!(event, Event::InitDone)
@@ -237,6 +237,25 @@ where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
 {
     (ctx.config.scope.apis(&ctx.client), watcher::Config::default().labels(&labels::managed_by_us()))
+}
+
+/// A watch that waits longer and longer after errors. kube says that a list begins before it asks for it, and takes that
+/// for a success, so that a list which fails would be tried every second for ever: here it begins with its first page.
+fn patient<T, S>(events: S) -> impl Stream<Item = watcher::Result<Event<T>>> + Send
+where
+    S: Stream<Item = watcher::Result<Event<T>>> + Send,
+    T: Send,
+{
+    let mut begins = false;
+    let events = events.map(move |event| {
+        if matches!(event, Ok(Event::Init)) {
+            begins = true;
+            return stream::iter([None, None]);
+        }
+        let begun = std::mem::take(&mut begins) && event.is_ok();
+        stream::iter([begun.then_some(Ok(Event::Init)), Some(event)])
+    });
+    events.flatten().filter_map(std::future::ready).default_backoff()
 }
 
 /// Counts the lists of a watch after its first: each means that it lost its place.
