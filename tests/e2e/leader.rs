@@ -31,7 +31,7 @@ struct Pair {
     leader: Candidate,
     standby: Candidate,
     level: u8,
-    _identity: Identity,
+    identity: Identity,
     _absent: Absent,
 }
 
@@ -89,7 +89,7 @@ impl Pair {
         leader.keeps_looking("the first takes the Lease").await;
         let standby = Candidate::start("standby", &identity, &namespace).await;
         standby.keeps_looking("the second stands by").await;
-        let mut pair = Self { namespace, leader, standby, level: 0, _identity: identity, _absent: absent };
+        let mut pair = Self { namespace, leader, standby, level: 0, identity, _absent: absent };
         pair.change();
         pair.is_followed();
         assert!(pair.leader.proxy.writes() > 0, "the first leads");
@@ -118,7 +118,7 @@ impl Pair {
 
     fn check(&self) {
         for candidate in [&self.leader, &self.standby] {
-            identity::nothing_was_forbidden(self.namespace.name(), &candidate.proxy.entries());
+            identity::nothing_was_lacking(self.identity.rights(), &candidate.proxy.entries());
         }
     }
 }

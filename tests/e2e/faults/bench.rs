@@ -24,7 +24,7 @@ pub struct Bench {
     children: Children,
     operator: Client,
     // In the order of their ends: the shipped operator comes back last.
-    _identity: Identity,
+    identity: Identity,
     _absent: Absent,
 }
 
@@ -54,7 +54,7 @@ impl Bench {
         let identity = Identity::as_shipped();
         let client = Client::try_default().await.expect("a client");
         let children = Children::of(&client, identity.rights()).await;
-        Self { client, children, operator: identity.client().await, _identity: identity, _absent: absent }
+        Self { client, children, operator: identity.client().await, identity, _absent: absent }
     }
 
     /// Starts an operator for the scenario's namespace, behind a proxy with these rules.
@@ -172,7 +172,7 @@ impl Run<'_> {
     pub async fn end(self) {
         self.operator.kills();
         self.operator.stop().await;
-        identity::nothing_was_forbidden(self.namespace.name(), &self.proxy.entries());
+        identity::nothing_was_lacking(self.bench.identity.rights(), &self.proxy.entries());
     }
 
     fn leave_traces(&self) {

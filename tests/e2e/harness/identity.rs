@@ -86,15 +86,11 @@ impl Drop for Identity {
     }
 }
 
-/// Panics if the apiserver refused any of these requests, in this namespace or in all, for want of a right.
-pub fn nothing_was_forbidden(namespace: &str, entries: &[Entry]) {
-    let asked_there = |entry: &&Entry| {
-        let asked = entry.request.as_ref().and_then(|request| request.namespace.as_deref());
-        asked.is_none_or(|asked| asked == namespace || asked == operator::NAMESPACE)
-    };
-    let refused = entries.iter().filter(|entry| entry.code == Some(403)).filter(asked_there);
-    let forbidden: Vec<&str> = refused.map(|entry| entry.line.as_str()).collect();
-    assert!(forbidden.is_empty(), "config/rbac lacks a right for {forbidden:#?}");
+/// Panics if the apiserver refused any of these requests for want of a right.
+pub fn nothing_was_lacking(granted: &Rights, entries: &[Entry]) {
+    let refused = entries.iter().filter(|entry| entry.code == Some(403)).filter_map(|entry| entry.request.as_ref());
+    let lacking: Rights = refused.flat_map(|request| rights::lacking(request, granted)).collect();
+    assert!(lacking.is_empty(), "config/rbac lacks rights: {:#?}", rights::lines(&lacking));
 }
 
 /// Each role that `config/rbac` binds to the shipped ServiceAccount, and its binding.
