@@ -88,21 +88,17 @@ async fn at_each_write(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_killed_at_a_write_goes_on_where_it_was() {
-    let mut rounds = Rounds::from_environment(3);
     let bench = Bench::set_up().await;
     let kills = [Fault::Kill(Side::Before), Fault::Kill(Side::After)];
-    let converter = scenario::converter();
-    let reference = bench.reference(&converter).await;
-    at_each_write(&bench, &converter, &reference, &kills, &mut rounds).await;
-
-    let mut rounds = Rounds::from_environment(1);
-    let job = scenario::job();
-    let reference = bench.reference(&job).await;
-    at_each_write(&bench, &job, &reference, &kills, &mut rounds).await;
+    for (scenario, count) in [(scenario::converter(), 2), (scenario::job(), 1)] {
+        let mut rounds = Rounds::from_environment(count);
+        let reference = bench.reference(&scenario).await;
+        at_each_write(&bench, &scenario, &reference, &kills, &mut rounds).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_write_that_fails_is_made_good() {
+async fn a_request_that_fails_is_made_good() {
     let mut rounds = Rounds::from_environment(1);
     let bench = Bench::set_up().await;
     let faults =
@@ -111,7 +107,7 @@ async fn a_write_that_fails_is_made_good() {
     let reference = bench.reference(&converter).await;
     at_each_write(&bench, &converter, &reference, &faults, &mut rounds).await;
 
-    // And not one alone.
+    // And not one write alone.
     for fault in rounds.some(&faults) {
         let rules = vec![Rule { which: Which::All, when: When::Every(7), fault }];
         let hit = bench.compare(&format!("every seventh request {fault}"), &converter, &reference, rules).await;
