@@ -24,3 +24,4 @@ mod samples;
 mod scaling;
 mod stream;
 mod troubles;
+mod unreadable;

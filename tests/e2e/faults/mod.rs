@@ -90,11 +90,19 @@ async fn at_each_write(
 async fn an_operator_killed_at_a_write_goes_on_where_it_was() {
     let bench = Bench::set_up().await;
     let kills = [Fault::Kill(Side::Before), Fault::Kill(Side::After)];
-    for (scenario, count) in [(scenario::converter(), 2), (scenario::job(), 1)] {
-        let mut rounds = Rounds::from_environment(count);
-        let reference = bench.reference(&scenario).await;
-        at_each_write(&bench, &scenario, &reference, &kills, &mut rounds).await;
-    }
+    let mut rounds = Rounds::from_environment(2);
+    let converter = scenario::converter();
+    let reference = bench.reference(&converter).await;
+    at_each_write(&bench, &converter, &reference, &kills, &mut rounds).await;
+
+    let mut rounds = Rounds::from_environment(1);
+    let job = scenario::job();
+    let reference = bench.reference(&job).await;
+    at_each_write(&bench, &job, &reference, &rounds.some(&kills), &mut rounds).await;
+
+    // A stage whose result is gone, as its pod is, runs again.
+    let rules = vec![Rule { which: Which::CallsOf("pods/log"), when: When::First(1), fault: answer(404) }];
+    assert!(bench.compare("job, a result is gone", &job, &reference, rules).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -290,6 +290,7 @@ async fn read(request: hyper::Request<Incoming>) -> Result<hyper::Request<Body>,
 /// An answer as the apiserver gives it; a watch from a lost version is told so in its first event.
 fn made_up(answer: Answer, watches: bool) -> Response {
     let reason = match answer.code {
+        404 => "NotFound",
         409 => "Conflict",
         GONE => "Expired",
         429 => "TooManyRequests",

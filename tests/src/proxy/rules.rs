@@ -18,6 +18,8 @@ pub enum Which {
     Watches,
     /// Watches of one resource, by its plural.
     WatchesOf(&'static str),
+    /// Requests for one resource other than watches, by its plural and subresource.
+    CallsOf(&'static str),
 }
 
 impl Which {
@@ -28,6 +30,7 @@ impl Which {
             Self::Writes => request.verb.writes(),
             Self::Reads => matches!(request.verb, Verb::Get | Verb::List),
             Self::Watches => request.verb == Verb::Watch,
+            Self::CallsOf(resource) => request.verb != Verb::Watch && request.kind.resource == *resource,
             Self::WatchesOf(resource) => request.verb == Verb::Watch && request.kind.resource == *resource,
         }
     }
@@ -209,6 +212,7 @@ mod tests {
             (Which::Reads, When::Always, vec![2]),
             (Which::Watches, When::Always, vec![1, 6]),
             (Which::WatchesOf("pods"), When::First(1), vec![6]),
+            (Which::CallsOf("services"), When::Always, vec![2, 3, 7]),
         ] {
             assert_eq!(hit(vec![Rule { which: which.clone(), when, fault }]), places, "{which:?} {when:?}");
         }
