@@ -20,6 +20,9 @@ const ROUNDS: &str = "FLACSHIP_FAULT_ROUNDS";
 /// What the choice began with, to make it again.
 const SEED: &str = "FLACSHIP_FAULT_SEED";
 
+/// How late a request comes: when the operator has tried it anew.
+const LATE: Duration = Duration::from_millis(1500);
+
 /// Chooses the rounds of each fault.
 struct Rounds {
     random: fastrand::Rng,
@@ -109,8 +112,15 @@ async fn an_operator_killed_at_a_write_goes_on_where_it_was() {
 async fn a_request_that_fails_is_made_good() {
     let mut rounds = Rounds::from_environment(1);
     let bench = Bench::set_up().await;
-    let faults =
-        [Fault::Cut(Side::Before), Fault::Cut(Side::After), answer(409), answer(429), answer(500), answer(503)];
+    let faults = [
+        Fault::Cut(Side::Before),
+        Fault::Cut(Side::After),
+        Fault::Late(LATE),
+        answer(409),
+        answer(429),
+        answer(500),
+        answer(503),
+    ];
     let converter = scenario::converter();
     let reference = bench.reference(&converter).await;
     at_each_write(&bench, &converter, &reference, &faults, &mut rounds).await;

@@ -85,6 +85,8 @@ pub enum Fault {
     Delay(Duration),
     /// The connection ends without an answer.
     Cut(Side),
+    /// The connection ends without an answer, and the request reaches the apiserver this much later all the same.
+    Late(Duration),
     /// The process that asks ends at once.
     Kill(Side),
     /// The process that asks stands still (SIGSTOP) once the apiserver has done what was asked; its answer waits for it.
@@ -102,6 +104,7 @@ impl fmt::Display for Fault {
         match self {
             Self::Delay(time) => write!(out, "delayed by {time:?}"),
             Self::Cut(at) => write!(out, "cut {}", side(at)),
+            Self::Late(time) => write!(out, "cut, and {time:?} late"),
             Self::Kill(at) => write!(out, "killed {}", side(at)),
             Self::Halt => write!(out, "halted after the apiserver took it"),
             Self::Answer(answer) => write!(out, "answered {}", answer.code),
