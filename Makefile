@@ -84,7 +84,7 @@ E2E_TEST := cargo test --package e2e --features cluster --test e2e
 E2E_RUN = $(CLUSTER) exec -- $(E2E_TEST) --offline --
 
 .PHONY: faults
-faults: deps-e2e up ## Run the operator through each fault at each write in turn, some hours: make faults [ROUNDS=20] [SEED=…]
+faults: deps-e2e up ## Run the operator through each fault at each of its writes: make faults [ROUNDS=5] [SEED=…]
 	@$(STEP) "build the end-to-end tests" $(E2E_TEST) --no-run
 	@rm -rf artifacts && mkdir -p artifacts
 	@FLACSHIP_FAULT_ROUNDS="$(ROUNDS)" FLACSHIP_FAULT_SEED="$(SEED)" \

@@ -27,3 +27,4 @@ mod scaling;
 mod stream;
 mod streams;
 mod troubles;
+mod unreadable;

@@ -3,7 +3,6 @@
 //! What it used stands in the apiserver's audit log, which `make e2e` looks at after all other tests: whatever they made
 //! the operator do counts, in the cluster's pod or as a process of a test's own.
 
-use std::collections::BTreeSet;
 use std::fs;
 
 use serde_json::Value;
@@ -11,6 +10,7 @@ use serde_json::Value;
 use crate::harness::control_plane;
 use crate::harness::identity::shipped_roles;
 use crate::harness::operator::NAMESPACE;
+use e2e::proxy::Request;
 use e2e::proxy::rights::{self, Rights};
 
 /// When the other tests began, as the audit log writes times.
@@ -35,33 +35,21 @@ fn events() -> Vec<Value> {
     events
 }
 
-/// Whether a right was missing: neither a namespace on its way out nor Pod Security is a matter of rights.
-fn is_forbidden(event: &Value) -> bool {
-    let status = &event["responseStatus"];
-    event["annotations"]["authorization.k8s.io/decision"] == "forbid"
-        // Server-side apply of what is not there asks for the right to create on its way.
-        || (status["code"] == 403 && status["message"].as_str().is_some_and(|message| message.contains(" cannot ")))
-}
-
 #[test]
 fn the_operator_has_the_rights_that_it_uses_and_no_others() {
     let events = events();
-    let forbidden: BTreeSet<String> = events
-        .iter()
-        .filter(|event| is_forbidden(event))
-        .map(|event| format!("{} {}: {}", event["verb"], event["requestURI"], event["responseStatus"]["message"]))
-        .collect();
-    assert!(forbidden.is_empty(), "config/rbac lacks rights: {forbidden:#?}");
-
-    let used: Rights = events
-        .iter()
-        .filter_map(rights::of_audit_event)
-        .flat_map(|(request, code)| rights::used(&request, code))
-        .collect();
     let granted: Rights = shipped_roles()
         .iter()
         .flat_map(|(role, _)| rights::granted(&role["rules"]).expect("the shipped roles are exact"))
         .collect();
+    let requests: Vec<(Request, u16)> = events.iter().filter_map(rights::of_audit_event).collect();
+
+    let refused = requests.iter().filter(|(_, code)| *code == 403);
+    let lacking: Rights = refused.flat_map(|(request, _)| rights::lacking(request, &granted)).collect();
+    assert!(lacking.is_empty(), "config/rbac lacks rights: {:#?}", rights::lines(&lacking));
+
+    let answered = requests.iter().filter(|(_, code)| *code != 403);
+    let used: Rights = answered.flat_map(|(request, code)| rights::used(request, *code)).collect();
     println!("{} requests used {} of {} rights", events.len(), used.intersection(&granted).count(), granted.len());
     let left = rights::lines(granted.difference(&used));
     assert!(left.is_empty(), "config/rbac grants what no test made the operator use: {left:#?}");

@@ -171,6 +171,7 @@ fn compare(place: &str, is: &Value, wanted: &Value, found: &mut Vec<String>) {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn objects(namespace: &str, uid: &str, time: &str) -> Vec<Value> {
@@ -226,7 +227,7 @@ mod tests {
             ("/2/data/key", json!("AAAAA")),
         ] {
             let mut objects = json!(objects("e2e", "1", "1"));
-            objects.pointer_mut(place).map(|it| *it = change);
+            *objects.pointer_mut(place).unwrap() = change;
             let is = State::of("e2e", objects.as_array().map_or(&[], Vec::as_slice));
             assert!(!is.differences(&wanted).is_empty(), "{place}");
         }

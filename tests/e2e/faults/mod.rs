@@ -20,6 +20,9 @@ const ROUNDS: &str = "FLACSHIP_FAULT_ROUNDS";
 /// What the choice began with, to make it again.
 const SEED: &str = "FLACSHIP_FAULT_SEED";
 
+/// How late a request comes: when the operator has tried it anew.
+const LATE: Duration = Duration::from_millis(1500);
+
 /// Chooses the rounds of each fault.
 struct Rounds {
     random: fastrand::Rng,
@@ -88,9 +91,9 @@ async fn at_each_write(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_killed_at_a_write_goes_on_where_it_was() {
-    let mut rounds = Rounds::from_environment(3);
     let bench = Bench::set_up().await;
     let kills = [Fault::Kill(Side::Before), Fault::Kill(Side::After)];
+    let mut rounds = Rounds::from_environment(2);
     let converter = scenario::converter();
     let reference = bench.reference(&converter).await;
     at_each_write(&bench, &converter, &reference, &kills, &mut rounds).await;
@@ -98,20 +101,31 @@ async fn an_operator_killed_at_a_write_goes_on_where_it_was() {
     let mut rounds = Rounds::from_environment(1);
     let job = scenario::job();
     let reference = bench.reference(&job).await;
-    at_each_write(&bench, &job, &reference, &kills, &mut rounds).await;
+    at_each_write(&bench, &job, &reference, &rounds.some(&kills), &mut rounds).await;
+
+    // A stage whose result is gone, as its pod is, runs again.
+    let rules = vec![Rule { which: Which::CallsOf("pods/log"), when: When::First(1), fault: answer(404) }];
+    assert!(bench.compare("job, a result is gone", &job, &reference, rules).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_write_that_fails_is_made_good() {
+async fn a_request_that_fails_is_made_good() {
     let mut rounds = Rounds::from_environment(1);
     let bench = Bench::set_up().await;
-    let faults =
-        [Fault::Cut(Side::Before), Fault::Cut(Side::After), answer(409), answer(429), answer(500), answer(503)];
+    let faults = [
+        Fault::Cut(Side::Before),
+        Fault::Cut(Side::After),
+        Fault::Late(LATE),
+        answer(409),
+        answer(429),
+        answer(500),
+        answer(503),
+    ];
     let converter = scenario::converter();
     let reference = bench.reference(&converter).await;
     at_each_write(&bench, &converter, &reference, &faults, &mut rounds).await;
 
-    // And not one alone.
+    // And not one write alone.
     for fault in rounds.some(&faults) {
         let rules = vec![Rule { which: Which::All, when: When::Every(7), fault }];
         let hit = bench.compare(&format!("every seventh request {fault}"), &converter, &reference, rules).await;

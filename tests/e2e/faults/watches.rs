@@ -1,8 +1,8 @@
 //! Watches that end, and watches that begin at a version which the apiserver has no longer: nothing is missed.
 
 use super::answer;
-use super::bench::{Bench, Run};
-use super::scenario::{self, Act};
+use super::bench::{Bench, Reference, Run};
+use super::scenario::{self, Act, Scenario};
 use crate::harness::proxy::GONE;
 use e2e::proxy::{Rule, Side, When, Which};
 
@@ -18,39 +18,31 @@ async fn watches_that_end_miss_nothing() {
     let bench = Bench::set_up().await;
     let converter = scenario::converter();
     let reference = bench.reference(&converter).await;
-    bench
-        .compare_with("watches end before each change", &converter, &reference, vec![], |run, side| {
-            if side == Side::Before {
+    for ending in [Side::Before, Side::After] {
+        let what = format!("watches end, {ending:?} each change");
+        let end = |run: &Run<'_>, side| {
+            if side == ending {
                 run.proxy.drop_watches();
             }
-        })
-        .await;
-    bench
-        .compare_with("watches end after each change", &converter, &reference, vec![], |run, side| {
-            if side == Side::After {
-                run.proxy.drop_watches();
-            }
-        })
-        .await;
-    let hit = bench
-        .compare_with("watches lose their version before each change", &converter, &reference, vec![], |run, side| {
-            if side == Side::Before {
-                lose_versions(run);
-            }
-        })
-        .await;
+        };
+        bench.compare_with(&what, &converter, &reference, vec![], end).await;
+    }
+    let lose = |run: &Run<'_>, side| {
+        if side == Side::Before {
+            lose_versions(run);
+        }
+    };
+    let hit = bench.compare_with("watches lose their versions", &converter, &reference, vec![], lose).await;
     assert!(hit, "no watch was told that its version is gone");
+    children_deleted_meanwhile_come_back(&bench, &converter, &reference).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_child_deleted_while_its_watch_was_away_comes_back() {
-    let bench = Bench::set_up().await;
-    let converter = scenario::converter();
-    let reference = bench.reference(&converter).await;
-    let run = bench.begin(&converter, vec![]).await;
+/// The list that the operator makes anew does not have a child that was deleted meanwhile, and no event ever says so.
+async fn children_deleted_meanwhile_come_back(bench: &Bench, converter: &Scenario, reference: &Reference) {
     let (Some(first), Some(wanted)) = (converter.steps.first(), reference.states.first()) else {
         panic!("a scenario has steps")
     };
+    let run = bench.begin(converter, vec![]).await;
     first.act.carry_out(&bench.client, run.namespace.name()).await;
     run.reaches(first.what, wanted).await;
     for (kind, plural) in
@@ -59,9 +51,8 @@ async fn a_child_deleted_while_its_watch_was_away_comes_back() {
         run.settles().await;
         run.proxy.obey(vec![Rule { which: Which::WatchesOf(plural), when: When::First(1), fault: answer(GONE) }]);
         assert_eq!(run.proxy.drop_watches_of(Some(plural)), 1, "{plural} are watched once");
-        // The list that the operator makes anew does not have it, and no event ever says so.
         Act::Delete(kind, scenario::CONVERTER).carry_out(&bench.client, run.namespace.name()).await;
-        run.reaches(&format!("the deleted {plural}"), wanted).await;
+        run.reaches(&format!("one of the {plural} was deleted"), wanted).await;
         assert_eq!(run.proxy.hits(), 1, "the watch was told that its version is gone");
     }
     run.end().await;

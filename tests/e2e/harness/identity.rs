@@ -18,7 +18,8 @@ const SHIPPED: &str = "flacship-operator";
 /// A ServiceAccount beside the shipped one; dropping it takes its rights with it.
 pub struct Identity {
     name: String,
-    made: Vec<String>,
+    /// It and its rights, as one list of manifests.
+    objects: Value,
     rights: Rights,
 }
 
@@ -26,33 +27,24 @@ impl Identity {
     /// Makes one.
     pub fn as_shipped() -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let name = format!("e2e-operator-{:06x}", now.as_micros() % 0x0100_0000);
-        let mut identity = Self { name: name.clone(), made: Vec::new(), rights: Rights::new() };
-        identity.make(json!({ "apiVersion": "v1", "kind": "ServiceAccount",
-            "metadata": { "name": name, "namespace": operator::NAMESPACE } }));
-        for (mut role, mut binding) in shipped_roles() {
-            identity.rights.extend(rights::granted(&role["rules"]).expect("the shipped roles are exact"));
-            let name = format!("{name}-{}", identity.made.len());
+        let own = format!("e2e-operator-{:06x}", now.as_micros() % 0x0100_0000);
+        let account = json!({ "name": own, "namespace": operator::NAMESPACE });
+        let mut objects = vec![json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": account })];
+        let mut rights = Rights::new();
+        for (number, (mut role, mut binding)) in shipped_roles().into_iter().enumerate() {
+            rights.extend(rights::granted(&role["rules"]).expect("the shipped roles are exact"));
+            let name = format!("{own}-{number}");
             role["metadata"]["name"] = json!(name);
             binding["metadata"]["name"] = json!(name);
             binding["roleRef"]["name"] = json!(name);
-            binding["subjects"] =
-                json!([{ "kind": "ServiceAccount", "name": identity.name, "namespace": operator::NAMESPACE }]);
-            // What decides who may aggregate it is no part of what it grants.
-            role["metadata"]["labels"] = Value::Null;
-            identity.make(role);
-            identity.make(binding);
+            binding["subjects"] = json!([{ "kind": "ServiceAccount", "name": own, "namespace": operator::NAMESPACE }]);
+            objects.extend([role, binding]);
         }
-        assert!(!identity.rights.is_empty(), "config/rbac grants something");
+        assert!(!rights.is_empty(), "config/rbac grants something");
+        let identity =
+            Self { name: own, objects: json!({ "apiVersion": "v1", "kind": "List", "items": objects }), rights };
+        kubectl::run("create -f -", Some(&identity.objects.to_string())).unwrap();
         identity
-    }
-
-    fn make(&mut self, object: Value) {
-        kubectl::run("create -f -", Some(&object.to_string())).unwrap();
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let metadata = &object["metadata"];
-        let place = metadata["namespace"].as_str().map_or_else(String::new, |namespace| format!("-n {namespace} "));
-        self.made.push(format!("{place}delete {} {} --wait=false", text(&object["kind"]), text(&metadata["name"])));
     }
 
     /// What it may do.
@@ -80,21 +72,15 @@ impl Identity {
 
 impl Drop for Identity {
     fn drop(&mut self) {
-        for line in self.made.iter().rev() {
-            kubectl::run(line, None);
-        }
+        kubectl::run("delete --wait=false --ignore-not-found -f -", Some(&self.objects.to_string()));
     }
 }
 
-/// Panics if the apiserver refused any of these requests, in this namespace or in all, for want of a right.
-pub fn nothing_was_forbidden(namespace: &str, entries: &[Entry]) {
-    let asked_there = |entry: &&Entry| {
-        let asked = entry.request.as_ref().and_then(|request| request.namespace.as_deref());
-        asked.is_none_or(|asked| asked == namespace || asked == operator::NAMESPACE)
-    };
-    let refused = entries.iter().filter(|entry| entry.code == Some(403)).filter(asked_there);
-    let forbidden: Vec<&str> = refused.map(|entry| entry.line.as_str()).collect();
-    assert!(forbidden.is_empty(), "config/rbac lacks a right for {forbidden:#?}");
+/// Panics if the apiserver refused any of these requests for want of a right.
+pub fn nothing_was_lacking(granted: &Rights, entries: &[Entry]) {
+    let refused = entries.iter().filter(|entry| entry.code == Some(403)).filter_map(|entry| entry.request.as_ref());
+    let lacking: Rights = refused.flat_map(|request| rights::lacking(request, granted)).collect();
+    assert!(lacking.is_empty(), "config/rbac lacks rights: {:#?}", rights::lines(&lacking));
 }
 
 /// Each role that `config/rbac` binds to the shipped ServiceAccount, and its binding.

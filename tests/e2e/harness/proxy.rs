@@ -189,16 +189,16 @@ async fn serve(socket: TcpStream, shared: Arc<Shared>) {
 }
 
 /// Counts a request as under way.
-struct Busy<'a>(&'a Shared);
+struct Busy(Arc<Shared>);
 
-impl<'a> Busy<'a> {
-    fn begin(shared: &'a Shared) -> Self {
+impl Busy {
+    fn begin(shared: &Arc<Shared>) -> Self {
         shared.busy.fetch_add(1, Ordering::SeqCst);
-        Self(shared)
+        Self(Arc::clone(shared))
     }
 }
 
-impl Drop for Busy<'_> {
+impl Drop for Busy {
     fn drop(&mut self) {
         *lock(&self.0.last) = Instant::now();
         self.0.busy.fetch_sub(1, Ordering::SeqCst);
@@ -207,12 +207,12 @@ impl Drop for Busy<'_> {
 
 impl Shared {
     /// Answers one request; an error ends the connection without an answer.
-    async fn pass(&self, request: hyper::Request<Incoming>) -> Result<Response, io::Error> {
+    async fn pass(self: Arc<Self>, request: hyper::Request<Incoming>) -> Result<Response, io::Error> {
         let path = request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned();
         let asked = Request::read(request.method().as_str(), &path);
         let watches = asked.as_ref().is_some_and(|asked| asked.verb == Verb::Watch);
         let quiet = watches || asked.as_ref().is_some_and(|asked| asked.kind.resource == "leases");
-        let _busy = (!quiet).then(|| Busy::begin(self));
+        let _busy = (!quiet).then(|| Busy::begin(&self));
         let line = format!("{} {path}", request.method());
         let request = read(request).await?;
 
@@ -221,6 +221,10 @@ impl Shared {
         match fault {
             Some(Fault::Delay(time)) => tokio::time::sleep(time).await,
             Some(Fault::Cut(Side::Before)) => return Err(lost("cut")),
+            Some(Fault::Late(time)) => {
+                tokio::spawn(Arc::clone(&self).deliver(request, time, Busy::begin(&self)));
+                return Err(lost("cut"));
+            }
             Some(Fault::Kill(Side::Before)) => return Err(self.kill()),
             Some(Fault::Answer(answer)) => return Ok(made_up(answer, watches)),
             None | Some(Fault::Cut(Side::After) | Fault::Kill(Side::After) | Fault::Halt) => {}
@@ -238,6 +242,13 @@ impl Shared {
             }
             _ => Ok(response.map(|body| self.body(body, asked.filter(|_| watches)))),
         }
+    }
+
+    /// Brings a request that nobody waits for any more.
+    async fn deliver(self: Arc<Self>, request: hyper::Request<Body>, late: Duration, _busy: Busy) {
+        tokio::time::sleep(late).await;
+        let outcome = self.upstream.send(request).await.map(|response| response.status());
+        println!("a late request was answered {outcome:?}");
     }
 
     fn note(&self, entry: Entry) -> usize {
@@ -290,6 +301,7 @@ async fn read(request: hyper::Request<Incoming>) -> Result<hyper::Request<Body>,
 /// An answer as the apiserver gives it; a watch from a lost version is told so in its first event.
 fn made_up(answer: Answer, watches: bool) -> Response {
     let reason = match answer.code {
+        404 => "NotFound",
         409 => "Conflict",
         GONE => "Expired",
         429 => "TooManyRequests",

@@ -127,7 +127,7 @@ impl Request {
         let resource = subresource.map_or_else(|| resource.to_owned(), |sub| format!("{resource}/{sub}"));
         let watched = query.split('&').any(|pair| matches!(pair, "watch" | "watch=true" | "watch=1"));
         let verb = match (method, name) {
-            ("GET", None) | ("GET", Some(_)) if watched => Verb::Watch,
+            ("GET", _) if watched => Verb::Watch,
             ("GET", None) => Verb::List,
             ("GET", Some(_)) => Verb::Get,
             ("POST", _) => Verb::Create,

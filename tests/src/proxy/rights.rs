@@ -65,6 +65,15 @@ pub fn used(request: &Request, code: u16) -> Rights {
     rights
 }
 
+/// The rights that a request which was forbidden may have lacked: those that it needs and that are not granted.
+///
+/// None are lacking where an apiserver that has just started does not know its own roles yet, or where a namespace is on
+/// its way out: these answer 403, too.
+pub fn lacking(request: &Request, granted: &Rights) -> Rights {
+    let code = if request.kind.resource.contains('/') { 200 } else { CREATED };
+    used(request, code).difference(granted).cloned().collect()
+}
+
 /// The request and the answer's status of an event of the apiserver's audit log; None for one that is about no objects.
 pub fn of_audit_event(event: &Value) -> Option<(Request, u16)> {
     let object = &event["objectRef"];
@@ -109,6 +118,21 @@ mod tests {
         let apply = Request::read("PATCH", "/apis/apps/v1/namespaces/a/deployments/x").unwrap();
         assert_eq!(lines(&used(&apply, 200)), ["deployments.apps: patch"]);
         assert_eq!(lines(&used(&apply, 201)), ["deployments.apps: create, patch"]);
+    }
+
+    #[test]
+    fn what_a_forbidden_request_lacked_is_told() {
+        let rules = json!([
+            { "apiGroups": ["apps"], "resources": ["deployments", "deployments/status"], "verbs": ["patch"] },
+        ]);
+        let granted = granted(&rules).unwrap();
+        for (method, path, told) in [
+            ("GET", "/apis/apps/v1/namespaces/a/deployments/x", vec!["deployments.apps: get"]),
+            ("PATCH", "/apis/apps/v1/namespaces/a/deployments/x", vec!["deployments.apps: create"]),
+            ("PATCH", "/apis/apps/v1/namespaces/a/deployments/x/status", vec![]),
+        ] {
+            assert_eq!(lines(&lacking(&Request::read(method, path).unwrap(), &granted)), told, "{method} {path}");
+        }
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub enum Which {
     Watches,
     /// Watches of one resource, by its plural.
     WatchesOf(&'static str),
+    /// Requests for one resource other than watches, by its plural and subresource.
+    CallsOf(&'static str),
 }
 
 impl Which {
@@ -28,6 +30,7 @@ impl Which {
             Self::Writes => request.verb.writes(),
             Self::Reads => matches!(request.verb, Verb::Get | Verb::List),
             Self::Watches => request.verb == Verb::Watch,
+            Self::CallsOf(resource) => request.verb != Verb::Watch && request.kind.resource == *resource,
             Self::WatchesOf(resource) => request.verb == Verb::Watch && request.kind.resource == *resource,
         }
     }
@@ -82,6 +85,8 @@ pub enum Fault {
     Delay(Duration),
     /// The connection ends without an answer.
     Cut(Side),
+    /// The connection ends without an answer, and the request reaches the apiserver this much later all the same.
+    Late(Duration),
     /// The process that asks ends at once.
     Kill(Side),
     /// The process that asks stands still (SIGSTOP) once the apiserver has done what was asked; its answer waits for it.
@@ -99,6 +104,7 @@ impl fmt::Display for Fault {
         match self {
             Self::Delay(time) => write!(out, "delayed by {time:?}"),
             Self::Cut(at) => write!(out, "cut {}", side(at)),
+            Self::Late(time) => write!(out, "cut, and {time:?} late"),
             Self::Kill(at) => write!(out, "killed {}", side(at)),
             Self::Halt => write!(out, "halted after the apiserver took it"),
             Self::Answer(answer) => write!(out, "answered {}", answer.code),
@@ -209,6 +215,7 @@ mod tests {
             (Which::Reads, When::Always, vec![2]),
             (Which::Watches, When::Always, vec![1, 6]),
             (Which::WatchesOf("pods"), When::First(1), vec![6]),
+            (Which::CallsOf("services"), When::Always, vec![2, 3, 7]),
         ] {
             assert_eq!(hit(vec![Rule { which: which.clone(), when, fault }]), places, "{which:?} {when:?}");
         }

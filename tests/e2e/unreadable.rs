@@ -1,0 +1,84 @@
+//! Resources that the operator cannot read, stored by a schema other than today's: each says so, and the others go on.
+
+use serde_json::{Value, json};
+
+use crate::harness::object::{condition, condition_is};
+use crate::harness::wait::{self, STEP};
+use crate::harness::{Namespace, converter, kubectl};
+
+/// The kinds' CustomResourceDefinitions admit anything, until this is dropped.
+struct Lenient {
+    before: Vec<Value>,
+}
+
+impl Lenient {
+    fn begin() -> Self {
+        let mut lenient = Self { before: Vec::new() };
+        for kind in ["audioconverters", "conversionjobs"] {
+            let name = format!("{kind}.flacship.dev");
+            let text = kubectl::run_quietly(&["get", "crd", &name, "-o", "json"], None).unwrap();
+            let mut crd: Value = serde_json::from_str(&text).expect("kubectl writes JSON");
+            for field in ["resourceVersion", "uid", "creationTimestamp", "managedFields"] {
+                crd["metadata"].as_object_mut().map(|metadata| metadata.remove(field));
+            }
+            lenient.before.push(crd);
+            let anything = json!([{ "op": "replace", "path": "/spec/versions/0/schema/openAPIV3Schema",
+                "value": { "type": "object", "x-kubernetes-preserve-unknown-fields": true } }]);
+            kubectl::run_words(&["patch", "crd", &name, "--type=json", "-p", &anything.to_string()], None).unwrap();
+        }
+        lenient
+    }
+}
+
+impl Drop for Lenient {
+    fn drop(&mut self) {
+        for crd in &self.before {
+            kubectl::run("replace -f -", Some(&crd.to_string()));
+        }
+    }
+}
+
+fn odd() -> Value {
+    json!({ "replicas": 0, "service": { "port": "high" } })
+}
+
+fn job(spec: &Value) -> Value {
+    json!({ "apiVersion": "flacship.dev/v1alpha1", "kind": "ConversionJob", "metadata": { "name": "odd" }, "spec": spec })
+}
+
+#[test]
+fn a_resource_that_cannot_be_read_says_so_and_stops_no_other() {
+    let namespace = Namespace::restricted("unreadable");
+    {
+        let _lenient = Lenient::begin();
+        // The apiserver takes up a schema a moment after it was told it.
+        for manifest in [converter::manifest("odd", &odd()), job(&json!({ "source": 7 }))] {
+            wait::until("is stored", STEP, || {
+                let said = kubectl::run_quietly(
+                    &["-n", namespace.name(), "create", "--validate=false", "-f", "-"],
+                    Some(&manifest.to_string()),
+                );
+                if said.ok { Ok(()) } else { Err(said.stderr) }
+            });
+        }
+        let degraded = namespace.until("says that it cannot be read", "acv/odd", STEP, |now| {
+            condition_is(now, "Degraded", "True", "InvalidSpec")
+        });
+        assert!(degraded.message.contains("cannot be read"), "{}", degraded.message);
+        let refused = namespace.until("says that it cannot be read", "cvj/odd", STEP, |now| {
+            condition_is(now, "Accepted", "False", "InvalidSpec")
+        });
+        assert!(refused.message.contains("cannot be read"), "{}", refused.message);
+    }
+    // Today's schema again: another one is served meanwhile, and the odd one once it is right.
+    wait::until("the schema is back", STEP, || {
+        let said = namespace.try_apply(&converter::manifest("even", &odd()));
+        if said.ok { Err("anything is admitted".to_owned()) } else { Ok(()) }
+    });
+    converter::ready(&namespace, "even", &json!({ "replicas": 0 }));
+    assert!(condition_is(&namespace.get("acv/odd"), "Degraded", "True", "InvalidSpec").is_some(), "it is told still");
+    namespace.patch("acv/odd", &json!({ "spec": { "service": { "port": 80 } } }));
+    namespace.wait_for("acv/odd", "condition=Ready", STEP);
+    let healed = namespace.get("acv/odd");
+    assert_ne!(condition(&healed, "Degraded").map(|now| now.status).as_deref(), Some("True"));
+}
