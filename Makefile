@@ -111,6 +111,14 @@ bench-service: deps-bench ## Measure the service against processes of flac and f
 	@$(STEP) "make bench-service" $(TARGET_DIR)/release/bench service --converter $(TARGET_DIR)/release/converter \
 	    --folder $(TARGET_DIR)/bench $(BENCH_ARGS)
 
+.PHONY: scale
+scale: deps-cluster ## Measure the operator over thousands of resources, and its bars: make scale [SCALE_ARGS="--count 1000"]
+	@$(STEP) "build the release operator and the scale run" cargo build --quiet --release --locked --package operator --package e2e \
+	    --bin operator --bin cluster --bin scale --features e2e/scale
+	@trap '$(TARGET_DIR)/release/cluster --name scale down >/dev/null' EXIT; \
+	$(STEP) "make scale" $(TARGET_DIR)/release/scale --operator $(TARGET_DIR)/release/operator \
+	    --cluster $(TARGET_DIR)/release/cluster --folder $(TARGET_DIR)/scale $(SCALE_ARGS)
+
 .PHONY: lint
 lint: ## Check format, lints and that the generated files are those that `make generate` writes
 	@$(STEP) "cargo fmt" cargo fmt --all --check
