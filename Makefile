@@ -65,7 +65,7 @@ undeploy: ## Remove the operator, both resource kinds and every resource of thei
 test: deps-test ## Run every test that needs no cluster
 	@mkdir -p $(TARGET_DIR)
 	@status=0; \
-	$(STEP) "make test" cargo test --workspace --no-fail-fast 2>&1 | tee $(TARGET_DIR)/test.log || status=1; \
+	$(STEP) "make test" cargo test --workspace --features e2e/scale --no-fail-fast 2>&1 | tee $(TARGET_DIR)/test.log || status=1; \
 	hack/count-tests "make test" $(TARGET_DIR)/test.log || status=1; \
 	exit $$status
 
