@@ -65,7 +65,7 @@ undeploy: ## Remove the operator, both resource kinds and every resource of thei
 test: deps-test ## Run every test that needs no cluster
 	@mkdir -p $(TARGET_DIR)
 	@status=0; \
-	$(STEP) "make test" cargo test --workspace --no-fail-fast 2>&1 | tee $(TARGET_DIR)/test.log || status=1; \
+	$(STEP) "make test" cargo test --workspace --features e2e/scale --no-fail-fast 2>&1 | tee $(TARGET_DIR)/test.log || status=1; \
 	hack/count-tests "make test" $(TARGET_DIR)/test.log || status=1; \
 	exit $$status
 
@@ -110,6 +110,14 @@ bench-service: deps-bench ## Measure the service against processes of flac and f
 	@$(STEP) "build the bench" cargo build --quiet --release --locked --package bench
 	@$(STEP) "make bench-service" $(TARGET_DIR)/release/bench service --converter $(TARGET_DIR)/release/converter \
 	    --folder $(TARGET_DIR)/bench $(BENCH_ARGS)
+
+.PHONY: scale
+scale: deps-cluster ## Measure the operator over thousands of resources, and its bars: make scale [SCALE_ARGS="--count 1000"]
+	@$(STEP) "build the release operator and the scale run" cargo build --quiet --release --locked --package operator --package e2e \
+	    --bin operator --bin cluster --bin scale --features e2e/scale
+	@trap '$(TARGET_DIR)/release/cluster --name scale down >/dev/null' EXIT; \
+	$(STEP) "make scale" $(TARGET_DIR)/release/scale --operator $(TARGET_DIR)/release/operator \
+	    --cluster $(TARGET_DIR)/release/cluster --folder $(TARGET_DIR)/scale $(SCALE_ARGS)
 
 .PHONY: lint
 lint: ## Check format, lints and that the generated files are those that `make generate` writes

@@ -14,6 +14,7 @@ use crate::driver::Queue;
 use crate::events::Events;
 use crate::leader::Gate;
 use crate::metrics::Metrics;
+use crate::own_writes::OwnWrites;
 use crate::scope::Scope;
 
 /// What the operator was started with, as far as reconciles care.
@@ -88,6 +89,8 @@ pub struct Context {
     pub queue: Arc<Queue>,
     /// What is known of the children without asking.
     pub children: Arc<Children>,
+    /// Writes to our own objects that the watch has not brought back.
+    pub own_writes: OwnWrites,
     /// How many reconciles have begun.
     reconciles: AtomicU64,
 }
@@ -107,6 +110,7 @@ impl Context {
             backoff,
             queue: Arc::default(),
             children: Arc::default(),
+            own_writes: OwnWrites::default(),
             reconciles: AtomicU64::new(0),
         })
     }

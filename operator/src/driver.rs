@@ -22,7 +22,7 @@ use crate::admin::Ready;
 use crate::context::Context;
 use crate::errors::{Categorised, NOT_LEADING};
 use crate::metrics::ConverterFigures;
-use crate::{invalid, names};
+use crate::{invalid, names, own_writes};
 
 mod merge;
 mod queue;
@@ -164,6 +164,9 @@ where
     // Who stands by does nothing; when it leads, it reconciles everything.
     if object.meta().deletion_timestamp.is_some() || !ctx.gate.is_held() {
         return Ok(Action::await_change());
+    }
+    if ctx.own_writes.are_ahead_of(object.meta(), Instant::now()) {
+        return Ok(Action::requeue(own_writes::PATIENCE));
     }
     if let Some(waited) = waited {
         ctx.metrics.waited(K::NAME, waited);

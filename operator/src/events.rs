@@ -3,15 +3,25 @@
 //! They are published on transitions only, never in steady state, and are a courtesy: one that cannot be written is
 //! logged and forgotten.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::ObjectReference;
-use kube::Client;
-use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use k8s_openapi::api::events::v1::{Event, EventSeries};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
+use k8s_openapi::jiff::Timestamp;
+use kube::api::{Patch, PatchParams, PostParams};
+use kube::runtime::events::EventType;
+use kube::{Api, Client};
+use serde_json::json;
 
 use crate::conditions::shorten;
 use crate::labels;
 use crate::leader::NotLeading;
+
+mod ledger;
+
+use ledger::{Key, Ledger, Told};
 
 /// Longest time to wait for an Event to be taken.
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(5);
@@ -57,18 +67,17 @@ impl Note {
 /// The publisher of one controller's Events.
 #[derive(Clone)]
 pub struct Events {
-    recorder: Recorder,
+    client: Client,
+    /// The pod, if there is one.
+    instance: String,
+    ledger: Arc<Ledger>,
 }
 
 impl Events {
     /// A publisher that reports as `flacship-operator`.
     pub fn new(client: Client) -> Self {
-        let instance = std::env::var("POD_NAME").ok();
-        let reporter = match instance {
-            Some(_) => Reporter { controller: labels::OPERATOR.to_owned(), instance },
-            None => labels::OPERATOR.into(),
-        };
-        Self { recorder: Recorder::new(client, reporter) }
+        let instance = std::env::var("POD_NAME").unwrap_or_else(|_| labels::OPERATOR.to_owned());
+        Self { client, instance, ledger: Arc::default() }
     }
 
     /// Publishes `note` on the object `regarding`.
@@ -78,21 +87,64 @@ impl Events {
             tracing::debug!(name, reason = note.reason, "The object's name is too long for an Event");
             return;
         }
-        let event = Event {
-            type_: note.severity,
-            reason: note.reason,
-            note: Some(shorten(&note.message, MAX_NOTE)),
-            action: note.action.to_owned(),
-            secondary: note.secondary,
-        };
-        match tokio::time::timeout(PUBLISH_TIMEOUT, self.recorder.publish(&event, regarding)).await {
+        // Boxed: the futures of a client's requests are kilobytes each.
+        match tokio::time::timeout(PUBLISH_TIMEOUT, Box::pin(self.write(regarding, &note))).await {
             Ok(Ok(())) => {}
             // Objects of a namespace that is being deleted go on changing for a while, and nobody will read of it.
             Ok(Err(error)) if is_namespace_terminating(&error) => tracing::debug!(name, %error, "Event not published"),
             // Whoever leads now tells of what it does.
             Ok(Err(error)) if NotLeading::caused(&error) => tracing::debug!(name, "Event not published: not leading"),
-            Ok(Err(error)) => tracing::warn!(name, reason = event.reason, %error, "Event not published"),
-            Err(_) => tracing::warn!(name, reason = event.reason, "Event not published: no answer in time"),
+            Ok(Err(error)) => tracing::warn!(name, reason = note.reason, %error, "Event not published"),
+            Err(_) => tracing::warn!(name, reason = note.reason, "Event not published: no answer in time"),
+        }
+    }
+
+    /// Makes the Event, or counts one more of it.
+    async fn write(&self, regarding: &ObjectReference, note: &Note) -> Result<(), kube::Error> {
+        let api: Api<Event> = Api::namespaced(self.client.clone(), regarding.namespace.as_deref().unwrap_or("default"));
+        let (key, now) = (Key::of(regarding, note), Timestamp::now());
+        if let Some(Told { name, count }) = self.ledger.last(key, Instant::now()) {
+            let count = count.saturating_add(1);
+            let series = EventSeries { count, last_observed_time: MicroTime(now) };
+            let patch = Patch::Merge(json!({ "series": series }));
+            match api.patch(&name, &PatchParams::default(), &patch).await {
+                Ok(_) => {
+                    self.ledger.note(key, Told { name, count }, Instant::now());
+                    return Ok(());
+                }
+                // Somebody deleted it.
+                Err(kube::Error::Api(status)) if status.is_not_found() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let event = self.event(regarding, note, now);
+        let name = event.metadata.name.clone().unwrap_or_default().into_boxed_str();
+        api.create(&PostParams::default(), &event).await?;
+        self.ledger.note(key, Told { name, count: 1 }, Instant::now());
+        Ok(())
+    }
+
+    fn event(&self, regarding: &ObjectReference, note: &Note, now: Timestamp) -> Event {
+        let type_ = match note.severity {
+            EventType::Normal => "Normal",
+            EventType::Warning => "Warning",
+        };
+        Event {
+            metadata: ObjectMeta {
+                namespace: regarding.namespace.clone(),
+                name: Some(format!("{}.{:x}", regarding.name.as_deref().unwrap_or_default(), now.as_nanosecond())),
+                ..ObjectMeta::default()
+            },
+            action: Some(note.action.to_owned()),
+            reason: Some(note.reason.clone()),
+            event_time: Some(MicroTime(now)),
+            regarding: Some(regarding.clone()),
+            related: note.secondary.clone(),
+            note: Some(shorten(&note.message, MAX_NOTE)),
+            reporting_controller: Some(labels::OPERATOR.to_owned()),
+            reporting_instance: Some(self.instance.clone()),
+            type_: Some(type_.to_owned()),
+            ..Event::default()
         }
     }
 }
@@ -106,6 +158,36 @@ fn is_namespace_terminating(error: &kube::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::conversionjob::fixtures::failure;
+
+    #[tokio::test]
+    async fn what_repeats_is_counted_and_what_was_deleted_made_anew() {
+        use crate::conversionjob::fixtures::FakeCluster;
+        const ALL: &str = "/apis/events.k8s.io/v1/namespaces/reels/events";
+        let regarding: ObjectReference =
+            serde_yaml::from_str("{kind: AudioConverter, namespace: reels, name: tape, uid: u-1}").unwrap();
+        for (patched, asks) in [
+            (200, vec!["POST", "PATCH", "PATCH", "POST"]),
+            (404, vec!["POST", "PATCH", "POST", "PATCH", "POST", "POST"]),
+        ] {
+            let event = json!({"metadata": {"name": "tape.1"}, "eventTime": null}).to_string();
+            let body = if patched == 200 { event.clone().into_bytes() } else { failure(patched) };
+            let cluster = FakeCluster::default().answer(&format!("POST {ALL}"), 201, event).answer(
+                &format!("PATCH {ALL}/tape."),
+                patched,
+                body,
+            );
+            let ctx = cluster.context();
+            for message in ["one", "two", "three"] {
+                ctx.events.publish(&regarding, Note::normal("Created", "Apply", message)).await;
+            }
+            ctx.events.publish(&regarding, Note::warning("Refused", "Apply", "four")).await;
+            let asked = cluster.asked();
+            let methods: Vec<&str> =
+                asked.iter().filter_map(|ask| ask.split_once(' ')).map(|(method, _)| method).collect();
+            assert_eq!(methods, asks, "{patched}");
+        }
+    }
 
     fn refused(status: &str) -> kube::Error {
         kube::Error::Api(Box::new(serde_yaml::from_str(status).unwrap()))

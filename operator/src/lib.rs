@@ -27,6 +27,7 @@ pub mod labels;
 pub mod leader;
 pub mod metrics;
 pub mod names;
+pub mod own_writes;
 pub mod pods;
 pub mod quantity;
 pub mod run;

@@ -1,5 +1,7 @@
 //! Writing the status of our own kinds: server-side apply under one field manager, and only when it changed.
 
+use std::time::Instant;
+
 use k8s_openapi::NamespaceResourceScope;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Resource, ResourceExt};
@@ -45,7 +47,8 @@ where
     match call(format!("apply the status of {kind} {name}"), api.patch_status(&name, &params, &Patch::Apply(&patch)))
         .await
     {
-        Ok(_) => {
+        Ok(answer) => {
+            ctx.own_writes.wrote(answer.meta(), Instant::now());
             ctx.metrics.wrote(&kind, Verb::Status);
             Ok(StatusWrite::Written)
         }

@@ -1,5 +1,7 @@
 //! Third step: the cluster gets the children; what the spec no longer asks for goes.
 
+use std::time::Instant;
+
 use crds::AudioConverter;
 use crds::conditions::{ConverterCondition, ConverterReason};
 use futures::FutureExt;
@@ -106,7 +108,9 @@ pub async fn fill_replicas(ctx: &Context, converter: &AudioConverter, count: i32
         "metadata": {"resourceVersion": converter.resource_version()},
         "spec": {"replicas": count},
     });
-    call(format!("scale AudioConverter {name}"), api.patch_scale(&name, &params, &Patch::Merge(&patch))).await?;
+    let patch = Patch::Merge(&patch);
+    let scale = call(format!("scale AudioConverter {name}"), api.patch_scale(&name, &params, &patch)).await?;
+    ctx.own_writes.wrote(&scale.metadata, Instant::now());
     ctx.metrics.wrote(AudioConverter::NAME, Verb::Scale);
     Ok(())
 }

@@ -32,6 +32,11 @@ use crate::errors::{describe, kube_code};
 use crate::labels;
 use crate::metrics::Metrics;
 
+/// Objects that one page of a list holds. With kube's 500, what a start needs for a moment is more than all that stays.
+const PAGE: u32 = 100;
+/// Annotation in which `kubectl apply` keeps the whole manifest.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
 /// The watches of one kind's controller, not running yet.
 pub struct Watches<K: Kind> {
     pub(super) controller: Controller<DeserializeGuard<K>>,
@@ -61,7 +66,7 @@ pub fn controller<K: Kind>(ctx: &Context) -> Watches<K> {
     }
     let scope = &ctx.config.scope;
     let watches = scope.apis(&ctx.client).into_iter().map(|api| {
-        let events = patient(watcher(api, scope.settings()));
+        let events = patient(watcher(api, scope.settings().page_size(PAGE)).modify(slim));
         counted(events, K::NAME.to_owned(), Arc::clone(&ctx.metrics)).boxed()
     });
     let namespaces = scope.namespaces().to_vec();
@@ -97,6 +102,15 @@ pub fn controller<K: Kind>(ctx: &Context) -> Watches<K> {
     }
 }
 
+/// Takes away what nobody reads, so that thousands of objects take little room.
+fn slim<K: Kind>(object: &mut DeserializeGuard<K>) {
+    let meta = object.meta_mut();
+    meta.managed_fields = None;
+    if let Some(annotations) = &mut meta.annotations {
+        annotations.remove(LAST_APPLIED);
+    }
+}
+
 /// The events of one watch.
 type Events<O> = BoxStream<'static, watcher::Result<Event<PartialObjectMeta<O>>>>;
 
@@ -127,7 +141,7 @@ impl<K: Kind> Watches<K> {
         let begin = {
             let resource = resource.clone();
             move || {
-                let settings = watcher::Config::default().labels(&labels::managed_by_us());
+                let settings = of_ours();
                 let watches =
                     scope.apis_with::<PartialObjectMeta<DynamicObject>>(&client, &resource).into_iter().map(|api| {
                         let events = patient(watcher(api, settings.clone()));
@@ -236,7 +250,11 @@ pub fn children<K>(ctx: &Context) -> (Vec<Api<PartialObjectMeta<K>>>, watcher::C
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
 {
-    (ctx.config.scope.apis(&ctx.client), watcher::Config::default().labels(&labels::managed_by_us()))
+    (ctx.config.scope.apis(&ctx.client), of_ours())
+}
+
+fn of_ours() -> watcher::Config {
+    watcher::Config::default().labels(&labels::managed_by_us()).page_size(PAGE)
 }
 
 /// A watch that waits longer and longer after errors. kube says that a list begins before it asks for it, and takes that
