@@ -92,6 +92,16 @@ faults: deps-e2e up ## Run the operator through each fault at each of its writes
 	hack/count-tests "make faults" $(TARGET_DIR)/faults.log
 ROUNDS := all
 
+.PHONY: upgrade
+upgrade: deps-e2e up ## Go from the operator of an earlier commit to this one with streams running: make upgrade [FROM=commit]
+	@$(STEP) "build the operator of $(FROM)" hack/upgrade-from $(FROM) "$(abspath $(TARGET_DIR))/upgrade"
+	@$(STEP) "build the end-to-end tests" $(E2E_TEST) --no-run
+	@mkdir -p artifacts
+	@FLACSHIP_UPGRADE_FROM="$(abspath $(TARGET_DIR))/upgrade" $(STEP) "make upgrade" \
+	    $(E2E_RUN) --test-threads=1 --ignored upgrade::
+# The last one before AudioConverters had all that the design asks for.
+FROM := 1c51685
+
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for a while, one minute unless told: make fuzz [SECONDS=600] [FUZZ=parser]
 	@$(STEP) "make fuzz" hack/fuzz $(SECONDS) $(TARGET_DIR)/fuzz $(FUZZ)

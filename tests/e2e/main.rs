@@ -28,3 +28,4 @@ mod stream;
 mod streams;
 mod troubles;
 mod unreadable;
+mod upgrade;

@@ -7,6 +7,7 @@ pub mod converter;
 pub mod foreign;
 pub mod identity;
 pub mod kubectl;
+pub mod live;
 pub mod namespace;
 pub mod object;
 pub mod operator;
