@@ -55,7 +55,8 @@ fn staying(namespace: &Namespace) -> Vec<Pod> {
 async fn load(pod: &Pod) -> Value {
     let url = format!("http://{}:9090/load", pod.ip);
     let answer = reqwest::Client::new().get(&url).timeout(Duration::from_secs(10)).send().await;
-    answer.unwrap_or_else(|error| panic!("{}: {error}", pod.name)).json().await.unwrap()
+    let text = answer.unwrap_or_else(|error| panic!("{}: {error}", pod.name)).text().await.unwrap();
+    serde_json::from_str(&text).expect("the load is JSON")
 }
 
 async fn streams(pod: &Pod) -> u64 {

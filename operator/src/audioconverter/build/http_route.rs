@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crds::audioconverter::exposure::ParentRef;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::service;
 use crate::apis::{HTTP_ROUTE, OptionalKind};
@@ -16,31 +16,31 @@ use crate::names;
 pub type HttpRoute = Foreign<HttpRouteSpec>;
 
 /// What we set of its spec.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[derive(Serialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct HttpRouteSpec {
     /// The Gateways that it hangs on.
     pub parent_refs: Vec<ParentRef>,
     /// Host names that clients use.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub hostnames: Vec<String>,
     /// Where requests go.
     pub rules: Vec<Rule>,
 }
 
 /// Where requests go, and how long they may last.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[derive(Serialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Rule {
     /// The Service.
     pub backend_refs: Vec<BackendRef>,
     /// How long a request may last.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub timeouts: Option<Timeouts>,
 }
 
 /// A Service's port.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[derive(Serialize, Clone, Debug, PartialEq)]
 pub struct BackendRef {
     /// Name of the Service.
     pub name: String,
@@ -49,7 +49,7 @@ pub struct BackendRef {
 }
 
 /// How long a request may last.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[derive(Serialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Timeouts {
     /// For the client.
@@ -83,7 +83,7 @@ pub fn build(converter: &ValidatedConverter) -> Option<HttpRoute> {
         hostnames: wanted.hostnames.clone(),
         rules: vec![rule],
     };
-    Some(Foreign::new(metadata, spec))
+    Some(Foreign::new(metadata, &spec))
 }
 
 #[cfg(test)]

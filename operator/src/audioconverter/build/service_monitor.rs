@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::{deployment, metrics_service};
 use crate::apis::{OptionalKind, SERVICE_MONITOR};
@@ -16,7 +16,7 @@ use crate::names;
 pub type ServiceMonitor = Foreign<ServiceMonitorSpec>;
 
 /// What we set of its spec.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[derive(Serialize, Clone, Debug, PartialEq)]
 pub struct ServiceMonitorSpec {
     /// Which Services.
     pub selector: LabelSelector,
@@ -25,14 +25,14 @@ pub struct ServiceMonitorSpec {
 }
 
 /// A port that is scraped.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[derive(Serialize, Clone, Debug, PartialEq)]
 pub struct Endpoint {
     /// The name of the Service's port.
     pub port: String,
     /// Where the metrics are.
     pub path: String,
     /// How often.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub interval: Option<String>,
 }
 
@@ -53,7 +53,7 @@ pub fn build(converter: &ValidatedConverter) -> Option<ServiceMonitor> {
         LabelSelector { match_labels: Some(metrics_service::selector(converter)), ..LabelSelector::default() };
     let endpoint =
         Endpoint { port: deployment::ADMIN.to_owned(), path: "/metrics".to_owned(), interval: wanted.interval.clone() };
-    Some(Foreign::new(metadata, ServiceMonitorSpec { selector, endpoints: vec![endpoint] }))
+    Some(Foreign::new(metadata, &ServiceMonitorSpec { selector, endpoints: vec![endpoint] }))
 }
 
 #[cfg(test)]
