@@ -55,8 +55,8 @@ fn staying(namespace: &Namespace) -> Vec<Pod> {
 async fn load(pod: &Pod) -> Value {
     let url = format!("http://{}:9090/load", pod.ip);
     let answer = reqwest::Client::new().get(&url).timeout(Duration::from_secs(10)).send().await;
-    let text = answer.unwrap_or_else(|error| panic!("{}: {error}", pod.name)).text().await.unwrap();
-    serde_json::from_str(&text).expect("the load is JSON")
+    let answer = answer.unwrap_or_else(|error| panic!("{}: {error}", pod.name));
+    serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap()
 }
 
 async fn streams(pod: &Pod) -> u64 {
@@ -125,8 +125,7 @@ async fn the_idle_pod_goes_ten_times_of_ten() {
         }
         namespace.kubectl("scale acv/trio --replicas=3");
     }
-    let events =
-        namespace.kubectl("get events --field-selector reason=PodsChosen -o custom-columns=N:.note,M:.message");
+    let events = namespace.kubectl("get events --field-selector reason=PodsChosen -o custom-columns=M:.message");
     assert!(events.contains("(idle) goes"), "{events}");
 }
 
