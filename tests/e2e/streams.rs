@@ -2,7 +2,6 @@
 //! rollout nor an eviction loses a stream. The clients are `converter stream`, fed at the speed of a microphone.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 

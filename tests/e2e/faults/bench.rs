@@ -126,7 +126,9 @@ impl Bench {
             harm(&run, Side::After);
             run.reaches(&format!("{what}: {}", step.what), wanted).await;
         }
-        run.stays(what, reference.states.last()).await;
+        if let Some(last) = reference.states.last() {
+            run.comes_to_rest(what, last).await;
+        }
         let (hits, kills) = (run.proxy.hits(), run.operator.kills());
         println!("{what}: {hits} faults, {kills} kills, {:.1} s", begin.elapsed().as_secs_f64());
         run.end().await;
@@ -137,46 +139,36 @@ impl Bench {
 impl Run<'_> {
     /// Waits until the objects are in this state.
     pub async fn reaches(&self, what: &str, wanted: &State) {
-        let name = self.namespace.name();
+        self.wait_for(what, wanted, Duration::ZERO).await;
+    }
+
+    /// Waits until the objects are in this state while the operator is quiet. That it is quiet alone says little: it may
+    /// be waiting to try again what failed.
+    pub async fn comes_to_rest(&self, what: &str, wanted: &State) {
+        self.wait_for(&format!("{what}: at rest"), wanted, QUIET).await;
+    }
+
+    async fn wait_for(&self, what: &str, wanted: &State, quiet: Duration) {
         let begin = Instant::now();
-        let mut last;
         loop {
             self.operator.kills();
-            last = match self.bench.children.state(name).await {
+            let before = self.proxy.idle();
+            let mut differences = match self.bench.children.state(self.namespace.name()).await {
                 Ok(state) => state.differences(wanted),
                 Err(error) => vec![error.to_string()],
             };
-            if last.is_empty() {
+            let idle = self.proxy.idle().min(before);
+            if idle < quiet {
+                differences.push(format!("the operator was quiet for {idle:?} only"));
+            }
+            if differences.is_empty() {
                 return;
             }
             if begin.elapsed() > STEP {
-                break;
+                self.leave_traces();
+                panic!("{what}: not as without a fault after {STEP:?}: {differences:#?}");
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        self.leave_traces();
-        panic!("{what}: not as without a fault after {STEP:?}: {last:#?}");
-    }
-
-    /// Waits until the operator is quiet.
-    pub async fn settles(&self) {
-        wait::until_async("the operator is quiet", STEP, async || {
-            let idle = self.proxy.idle();
-            if idle > QUIET { Ok(()) } else { Err(format!("{idle:?}")) }
-        })
-        .await;
-    }
-
-    /// Waits until the operator is quiet; the state has to be as wanted still.
-    async fn stays(&self, what: &str, wanted: Option<&State>) {
-        self.settles().await;
-        let state = self.bench.children.state(self.namespace.name()).await.expect("read the state");
-        if let Some(wanted) = wanted {
-            let differences = state.differences(wanted);
-            if !differences.is_empty() {
-                self.leave_traces();
-            }
-            assert!(differences.is_empty(), "{what}: as without a fault, and then no longer: {differences:#?}");
         }
     }
 

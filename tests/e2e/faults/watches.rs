@@ -48,7 +48,7 @@ async fn children_deleted_meanwhile_come_back(bench: &Bench, converter: &Scenari
     for (kind, plural) in
         [("/v1/Service", "services"), ("/v1/ServiceAccount", "serviceaccounts"), ("apps/v1/Deployment", "deployments")]
     {
-        run.settles().await;
+        run.comes_to_rest("before a child is deleted", wanted).await;
         run.proxy.obey(vec![Rule { which: Which::WatchesOf(plural), when: When::First(1), fault: answer(GONE) }]);
         assert_eq!(run.proxy.drop_watches_of(Some(plural)), 1, "{plural} are watched once");
         Act::Delete(kind, scenario::CONVERTER).carry_out(&bench.client, run.namespace.name()).await;
