@@ -210,7 +210,10 @@ impl Scaler {
         if let Some(first) = words.get_mut(..1) {
             first.make_ascii_uppercase();
         }
-        ctx.events.publish(&converter.object_ref(&()), Note::normal(reason, "Scale", words)).await;
+        // The version keeps Events apart that say different things: they are counted as one by what they are about.
+        let about = converter.object_ref(&());
+        let note = Note::normal(reason, "Scale", words).about(about);
+        ctx.events.publish(&converter.object_ref(&()), note).await;
         Ok(None)
     }
 }

@@ -7,7 +7,8 @@ use crds::AudioConverter;
 use futures::StreamExt;
 use futures::stream;
 use k8s_openapi::api::apps::v1::Deployment;
-use kube::Resource;
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::{Resource, ResourceExt};
 
 use super::pods::PodView;
 use super::way::{self, Busy, Chosen};
@@ -86,7 +87,12 @@ impl Scaler {
         if to < from {
             let words = chosen.words(from, to);
             tracing::info!("Scaling {words}");
-            let note = Note::normal("PodsChosen", "Scale", format!("Scaling {words}"));
+            let mut note = Note::normal("PodsChosen", "Scale", format!("Scaling {words}"));
+            // About a pod too, which keeps Events apart that tell of others.
+            let first = pods.iter().find(|pod| Some(&pod.name_any()) == chosen.victims.first());
+            if let Some(first) = first {
+                note = note.about(ObjectReference { resource_version: None, ..first.object_ref(&()) });
+            }
             ctx.events.publish(&converter.object_ref(&()), note).await;
         }
         Ok(desired)

@@ -169,9 +169,14 @@ pub fn demand(pods: &[PodView]) -> i64 {
 /// Considered and rejected for `freeSlots`: the sum of streams and slots divided by `limits.maxStreams`. While that
 /// limit is being changed, or where a `podTemplate` sets another, it would be wrong for all pods.
 pub fn plan_need(observed: &Observed<'_>, wish: &Wish) -> i32 {
+    wish.clamp(need(observed, wish))
+}
+
+/// The same without the bounds.
+fn need(observed: &Observed<'_>, wish: &Wish) -> i64 {
     let demand = demand(observed.pods);
     match wish.target {
-        Target::PerReplica(target) => wish.clamp(demand.div_euclid(i64::from(target.max(1))) + rest(demand, target)),
+        Target::PerReplica(target) => demand.div_euclid(i64::from(target.max(1))) + rest(demand, target),
         Target::FreeSlots(free) => {
             let slots = i64::from(wish.slots.max(1));
             let live = observed.pods.iter().filter(|pod| !pod.stopping).count();
@@ -184,14 +189,13 @@ pub fn plan_need(observed: &Observed<'_>, wish: &Wish) -> i32 {
             let mut spare = rooms.iter().sum::<i64>() - demand - i64::from(free);
             if spare < 0 {
                 let missing = (-spare).div_euclid(slots) + i64::from((-spare).rem_euclid(slots) > 0);
-                return wish.clamp(i64::from(observed.count).saturating_add(missing));
+                return i64::from(observed.count).saturating_add(missing);
             }
             let not_needed = rooms.iter().take_while(|room| {
                 spare -= **room;
                 spare >= 0
             });
-            let not_needed = i64::try_from(not_needed.count()).unwrap_or_default();
-            wish.clamp(i64::from(observed.count) - not_needed)
+            i64::from(observed.count) - i64::try_from(not_needed.count()).unwrap_or_default()
         }
     }
 }
@@ -252,8 +256,8 @@ fn plan_out(observed: &Observed<'_>, wish: &Wish, target: i32, budget: Option<i3
     }
     let rest = if to < target {
         format!("{}, and scaleUp.maxPodsPerMinute lets so many come now", pods_of(target))
-    } else if to == wish.max {
-        format!("{}, autoscaling.maxReplicas, or more", pods_of(to))
+    } else if need(observed, wish) > i64::from(wish.max) {
+        format!("more pods, and autoscaling.maxReplicas is {}", wish.max)
     } else {
         pods_of(to)
     };

@@ -107,7 +107,7 @@ fn the_count_rises_at_once_and_says_why() {
     assert_eq!(decision.count, 6);
     assert_eq!(
         decision.words,
-        "scaled from 2 to 6: 7 live streams at 1 a pod need 6 pods, autoscaling.maxReplicas, or more"
+        "scaled from 2 to 6: 7 live streams at 1 a pod need more pods, and autoscaling.maxReplicas is 6"
     );
     let decision = quiet(seen(1, &pods(&[0])), &Wish { min: 3, ..free(1) });
     assert_eq!((decision.count, decision.verdict), (3, Verdict::Out(Cause::Bounds)));
