@@ -47,8 +47,9 @@ impl<'a, K: Child> Target<'a, K> {
             }
             Some((ChildPlan::Create, _)) => match self.create(&mut wanted).await {
                 Ok(object) => return self.written(object, Change::Created, hash),
-                // There is one all the same.
-                Err(error) if error.code() == Some(CONFLICT) => {}
+                // Perhaps there is one all the same. The apiserver merges with it, and judges what comes out of that, before it
+                // looks at the version: so a foreign Service of that name shows as an invalid one.
+                Err(error) if matches!(error.code(), Some(400 | 403 | CONFLICT | INVALID)) => {}
                 Err(error) => return Err(self.refusal(error)),
             },
             Some((ChildPlan::Look, _)) | None => {}

@@ -254,6 +254,20 @@ async fn each_way_to_a_child_asks_for_no_more_than_it_must() {
         ("there, without our label", taken().json(&get, &at(5)), vec![], Ok(Change::Unchanged), vec!["PATCH", "GET"]),
         ("somebody else's", taken().json(&get, &foreign), vec![], Err("name_taken"), vec!["PATCH", "GET"]),
         (
+            "somebody else's, and no sense in both together",
+            FakeCluster::default().answer(&patch, 422, failure(422)).json(&get, &foreign),
+            vec![],
+            Err("name_taken"),
+            vec!["PATCH", "GET"],
+        ),
+        (
+            "refused, though nothing is there",
+            FakeCluster::default().answer(&patch, 422, failure(422)),
+            vec![],
+            Err("refused"),
+            vec!["PATCH", "GET", "PATCH"],
+        ),
+        (
             "seen, never compared",
             FakeCluster::default().json(&get, &at(5)),
             vec![at(5)],
