@@ -30,8 +30,11 @@ async fn nothing_is_written_while_nothing_changes() {
     let autoscaling = json!({ "minReplicas": 1, "maxReplicas": 3, "cpu": { "averageUtilization": 80 } });
     let template = json!({ "resources": { "requests": { "cpu": "500m" } } });
     converter::ready(&namespace, "scaled", &json!({ "autoscaling": autoscaling, "podTemplate": template }));
+    // Its pods are asked every few seconds.
+    let autoscaling = json!({ "minReplicas": 1, "maxReplicas": 3, "streams": { "freeSlots": 5 } });
+    converter::ready(&namespace, "followed", &json!({ "autoscaling": autoscaling }));
     namespace.wait_for("cvj/done", "condition=Complete", STEP);
-    for (name, active) in [("calm", None), ("scaled", Some("True"))] {
+    for (name, active) in [("calm", None), ("scaled", Some("True")), ("followed", Some("True"))] {
         namespace.until("has come to rest", &format!("acv/{name}"), STEP, |now| {
             let progressing = condition(now, "Progressing")?.status;
             let scaling = condition(now, "ScalingActive").map(|condition| condition.status);
@@ -42,9 +45,9 @@ async fn nothing_is_written_while_nothing_changes() {
     let client = kube::Client::try_default().await.unwrap();
     let mut records = Vec::new();
     for (kind, objects) in [
-        ("flacship.dev/v1alpha1/AudioConverter", ["acv/calm", "acv/scaled"].as_slice()),
+        ("flacship.dev/v1alpha1/AudioConverter", ["acv/calm", "acv/scaled", "acv/followed"].as_slice()),
         ("flacship.dev/v1alpha1/ConversionJob", &["cvj/done"]),
-        ("apps/v1/Deployment", &["deployment/calm", "deployment/scaled"]),
+        ("apps/v1/Deployment", &["deployment/calm", "deployment/scaled", "deployment/followed"]),
         ("/v1/Service", &["service/calm", "service/scaled"]),
         ("/v1/ServiceAccount", &["serviceaccount/calm", "serviceaccount/scaled"]),
         ("batch/v1/Job", &["job/done-plan", "job/done-convert", "job/done-report"]),

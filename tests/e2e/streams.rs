@@ -187,7 +187,8 @@ async fn the_count_follows_the_streams() {
     let reason = now["status"]["lastScaleReason"].as_str().unwrap();
     assert_eq!(reason, "scaled from 2 to 3: 7 live streams and 2 free slots need 3 pods");
 
-    // All end but one on the second pod: that pod stays, whoever is older or younger.
+    // All end but one on one pod: that pod stays, whoever is older or younger. While a person has switched it off, none goes.
+    namespace.kubectl("annotate acv/stage flacship.dev/paused-scale-in=true");
     let keeper = live.keys().next_back().unwrap().clone();
     let mut kept = None;
     for (pod, streams) in live {
@@ -199,6 +200,13 @@ async fn the_count_follows_the_streams() {
             }
         }
     }
+    block_in_place(|| {
+        namespace.until("says that it is paused", "acv/stage", STEP, |now| {
+            condition_is(now, "ScalingActive", "False", "ScalingPaused")
+        });
+    });
+    assert_eq!(namespace.get("acv/stage")["spec"]["replicas"], 3);
+    namespace.kubectl("annotate acv/stage flacship.dev/paused-scale-in-");
     until_ready(&namespace, "stage", 1);
     let stay: Vec<String> = staying(&namespace).into_iter().map(|pod| pod.name).collect();
     assert_eq!(stay, [keeper]);
