@@ -95,10 +95,11 @@ ROUNDS := all
 .PHONY: upgrade
 upgrade: deps-e2e up ## Go from the operator of an earlier commit to this one with streams running: make upgrade [FROM=commit]
 	@$(STEP) "build the operator of $(FROM)" hack/upgrade-from $(FROM) "$(abspath $(TARGET_DIR))/upgrade"
-	@$(STEP) "build the end-to-end tests" $(E2E_TEST) --no-run
+	@$(STEP) "build the end-to-end tests" $(UPGRADE_TEST) --no-run
 	@mkdir -p artifacts
 	@FLACSHIP_UPGRADE_FROM="$(abspath $(TARGET_DIR))/upgrade" $(STEP) "make upgrade" \
-	    $(E2E_RUN) --test-threads=1 --ignored upgrade::
+	    $(CLUSTER) exec -- $(UPGRADE_TEST) --offline -- upgrade::
+UPGRADE_TEST := cargo test --package e2e --features upgrade --test e2e
 # The last one before AudioConverters had all that the design asks for.
 FROM := 1c51685
 

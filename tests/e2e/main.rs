@@ -28,4 +28,5 @@ mod stream;
 mod streams;
 mod troubles;
 mod unreadable;
+#[cfg(feature = "upgrade")]
 mod upgrade;

@@ -68,7 +68,6 @@ fn what_runs(namespace: &Namespace) -> (Vec<String>, Value) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "`make upgrade` builds the earlier operator that it needs"]
 async fn an_upgrade_restarts_no_pod_and_loses_no_stream() {
     let from = earlier();
     let absent = Absent::begin();
