@@ -1,30 +1,23 @@
 //! Live streams outlive the pods that serve them: `converter stream` goes on with another pod, by a token that any pod of
 //! the converter verifies with the key that the operator made.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 
 use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 
 use crate::harness::wait::{self, STEP};
-use crate::harness::{Namespace, converter};
+use crate::harness::{Namespace, converter, shipped};
 use e2e::audio::{Audio, Shape};
 
 const STREAMS: usize = 20;
 /// Playing time of each: long enough that all are under way when their pods end.
 const SECONDS: f64 = 15.0;
 
-/// The binary that is in the image, which `make up` has built.
-fn program() -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
-    let target = target.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"));
-    target.join("dist/converter/converter")
-}
-
 /// Sends `wav` as if it were recorded now.
 fn start(url: &str, wav: &Path, flac: &Path) -> Child {
-    Command::new(program())
+    Command::new(shipped("converter"))
         .args(["stream", "--realtime", "--json", "--retries", "100", url])
         .args([wav, flac])
         .stdout(Stdio::piped())

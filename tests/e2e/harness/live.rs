@@ -1,6 +1,6 @@
 //! Live streams for tests: `converter stream`, the binary of the image, fed at the speed of a microphone.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,13 +18,6 @@ use e2e::audio::{Audio, Shape};
 const SECONDS: f64 = 240.0;
 /// How often audio is recorded.
 const BEAT: Duration = Duration::from_millis(100);
-
-/// The binary that is in the image, which `make up` has built.
-fn program() -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
-    let target = target.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"));
-    target.join("dist/converter/converter")
-}
 
 /// What is recorded: made once, as that takes longer than all else.
 pub struct Take {
@@ -53,7 +46,7 @@ pub struct Live {
 impl Live {
     /// Starts one that saves to `flac`; `more` are arguments for its patience.
     pub fn start(url: &str, take: &Arc<Take>, flac: PathBuf, more: &[&str]) -> Self {
-        let mut client = Command::new(program())
+        let mut client = Command::new(super::shipped("converter"))
             .args(["stream", "--json"])
             .args(more)
             .args([url, "-"])

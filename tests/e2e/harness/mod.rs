@@ -1,5 +1,7 @@
 //! What the end-to-end tests share: kubectl, namespaces, waits, watches, volumes, a converter to talk to, a browser.
 
+use std::path::{Path, PathBuf};
+
 pub mod artifacts;
 pub mod children;
 pub mod control_plane;
@@ -24,3 +26,10 @@ mod support;
 pub use namespace::Namespace;
 pub use support::artifacts::root;
 pub use support::{browser, wait};
+
+/// The binary that is in this program's image, which `make up` has built.
+pub fn shipped(program: &str) -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    let target = target.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"));
+    target.join("dist").join(program).join(program)
+}

@@ -35,7 +35,7 @@ impl Process {
         let kubeconfig = folder.path().join("kubeconfig");
         fs::write(&kubeconfig, proxy.kubeconfig()).expect("write the kubeconfig");
         let log = OpenOptions::new().create(true).append(true).open(log).expect("open the log");
-        let child = Command::new(program())
+        let child = Command::new(super::shipped("operator"))
             .args(["run", "--listen", "127.0.0.1:0", "--converter-image", &super::operator::converter_image()])
             .args(arguments)
             .env("KUBECONFIG", kubeconfig)
@@ -65,13 +65,6 @@ impl Process {
     pub fn runs(&mut self) -> bool {
         self.child.try_wait().expect("look at the operator").is_none()
     }
-}
-
-/// The binary that is in the image.
-fn program() -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
-    let target = target.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"));
-    target.join("dist/operator/operator")
 }
 
 /// An operator that is started again whenever its proxy has killed it, by no rules then.
