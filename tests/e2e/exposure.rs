@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use crate::harness::foreign::Installed;
 use crate::harness::object::{condition, condition_is, is_observed};
-use crate::harness::wait::STEP;
-use crate::harness::{Namespace, converter, kubectl};
+use crate::harness::wait::{self, STEP};
+use crate::harness::{Namespace, converter, kubectl, operator, root};
 use e2e::cluster::foreign::Foreign;
 
 /// Waits until the status says this endpoint of the present spec.
@@ -138,6 +138,25 @@ fn a_gateway_is_said_to_be_missing_and_used_when_it_comes() {
     is_well(&namespace, "arch");
 }
 
+/// By the way that `config/prometheus` names.
+fn the_operators_own_metrics_are_found() {
+    let folder = root().join("config/prometheus");
+    let folder = folder.display();
+    kubectl::run(&format!("apply --server-side -k {folder}"), None).unwrap();
+    let address = wait::until("the operator is behind the Service of its metrics", STEP, || {
+        let line = ["-n", operator::NAMESPACE, "get", "endpoints/flacship-operator-metrics", "-o", "json"];
+        let said = kubectl::run_quietly(&line, None);
+        let now: Value = serde_json::from_str(&said.stdout).map_err(|_| said.stderr)?;
+        let subset = &now["subsets"][0];
+        let address = subset["addresses"][0]["ip"].as_str().ok_or_else(|| now.to_string())?;
+        Ok::<_, String>(format!("{address}:{}", subset["ports"][0]["port"]))
+    });
+    let read = async { reqwest::get(format!("http://{address}/metrics")).await?.text().await };
+    let metrics = tokio::runtime::Runtime::new().unwrap().block_on(read).unwrap();
+    assert!(metrics.contains("flacship_"), "{metrics}");
+    kubectl::run(&format!("delete -k {folder}"), None).unwrap();
+}
+
 #[test]
 fn a_service_monitor_is_said_to_be_missing_and_made_when_it_can_be() {
     let namespace = Namespace::restricted("monitor");
@@ -165,6 +184,7 @@ fn a_service_monitor_is_said_to_be_missing_and_made_when_it_can_be() {
         });
         let ports = namespace.get("service/meter")["spec"]["ports"].clone();
         assert_eq!(ports.as_array().unwrap().len(), 1, "the admin port is on no Service that clients use: {ports}");
+        the_operators_own_metrics_are_found();
     }
     lacks(&namespace, "meter", "ServiceMonitor");
     namespace.patch("acv/meter", &json!({ "spec": { "serviceMonitor": { "enabled": false } } }));

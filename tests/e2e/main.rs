@@ -13,6 +13,7 @@ mod faults;
 mod harness;
 mod healing;
 mod leader;
+mod modes;
 mod names;
 mod page;
 mod refusals;
@@ -30,3 +31,4 @@ mod troubles;
 mod unreadable;
 #[cfg(feature = "upgrade")]
 mod upgrade;
+mod victims;

@@ -1,132 +1,18 @@
-//! Live streams and pods that come and go: the count follows the streams, an idle pod goes before a busy one, and neither a
-//! rollout nor an eviction loses a stream. The clients are `converter stream`, fed at the speed of a microphone.
+//! Live streams and pods that come and go: the count follows the streams, and neither a rollout nor an eviction loses a
+//! stream. The clients are `converter stream`, fed at the speed of a microphone.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use kube::api::EvictParams;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::task::block_in_place;
 
 use crate::harness::live::{Live, Take};
 use crate::harness::object::{condition, condition_is};
+use crate::harness::pods::{Pod, load, pods, small_pods, staying, streams, until_ready, until_streams};
 use crate::harness::wait::{self, STEP};
 use crate::harness::{Namespace, converter};
-
-/// A pod of the converter.
-#[derive(Clone, Debug)]
-struct Pod {
-    name: String,
-    ip: String,
-    created: String,
-    ready: bool,
-    stopping: bool,
-}
-
-impl Pod {
-    /// The address of this very pod, past the Service.
-    fn url(&self) -> String {
-        format!("http://{}:8080", self.ip)
-    }
-}
-
-/// The pods, the oldest first.
-fn pods(namespace: &Namespace) -> Vec<Pod> {
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let read = |pod: &Value| Pod {
-        name: text(&pod["metadata"]["name"]),
-        ip: text(&pod["status"]["podIP"]),
-        created: text(&pod["metadata"]["creationTimestamp"]),
-        ready: condition(pod, "Ready").is_some_and(|condition| condition.status == "True"),
-        stopping: !pod["metadata"]["deletionTimestamp"].is_null(),
-    };
-    let mut pods: Vec<Pod> = namespace.list("pods").iter().map(read).collect();
-    pods.sort_by_key(|pod| (pod.created.clone(), pod.name.clone()));
-    pods
-}
-
-fn staying(namespace: &Namespace) -> Vec<Pod> {
-    pods(namespace).into_iter().filter(|pod| !pod.stopping).collect()
-}
-
-/// What the pod says at `/load`.
-async fn load(pod: &Pod) -> Value {
-    let url = format!("http://{}:9090/load", pod.ip);
-    let answer = reqwest::Client::new().get(&url).timeout(Duration::from_secs(10)).send().await;
-    let answer = answer.unwrap_or_else(|error| panic!("{}: {error}", pod.name));
-    serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap()
-}
-
-async fn streams(pod: &Pod) -> u64 {
-    load(pod).await["streams"]["active"].as_u64().unwrap()
-}
-
-/// Waits until these pods together have so many streams.
-async fn until_streams(pods: &[Pod], wanted: u64) {
-    wait::until_async(&format!("{wanted} streams"), STEP, async || {
-        let mut seen = 0;
-        for pod in pods {
-            seen += streams(pod).await;
-        }
-        if seen == wanted { Ok(()) } else { Err(format!("{seen} streams")) }
-    })
-    .await;
-}
-
-fn until_ready(namespace: &Namespace, name: &str, count: i64) {
-    block_in_place(|| {
-        namespace.until(&format!("{count} pods are ready"), &format!("acv/{name}"), STEP, |now| {
-            let counts = ["replicas", "readyReplicas"].map(|field| now["status"][field].as_i64());
-            (counts == [Some(count); 2] && now["spec"]["replicas"] == count).then_some(())
-        });
-    });
-}
-
-fn small_pods() -> Value {
-    json!({ "resources": { "requests": { "cpu": "20m", "memory": "32Mi" } } })
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_idle_pod_goes_ten_times_of_ten() {
-    let namespace = Namespace::restricted("idle");
-    let (folder, take) = (tempfile::tempdir().unwrap(), Take::new(301));
-    let spec = json!({ "replicas": 3, "drainSeconds": 5, "podTemplate": small_pods() });
-    namespace.apply(&converter::manifest("trio", &spec));
-    for round in 0..10 {
-        until_ready(&namespace, "trio", 3);
-        // The oldest is idle: a ReplicaSet left to itself would take a younger one.
-        let [idle, others @ ..] = &staying(&namespace)[..] else { panic!("no pods") };
-        let mut live = Vec::new();
-        for (number, pod) in others.iter().enumerate() {
-            let flac = folder.path().join(format!("{round}-{number}.flac"));
-            live.push(Live::start(&pod.url(), &take, flac, &["--retries", "0"]));
-        }
-        for pod in others {
-            until_streams(std::slice::from_ref(pod), 1).await;
-        }
-        namespace.kubectl("scale acv/trio --replicas=2");
-        let stay = block_in_place(|| {
-            wait::until("one pod goes", STEP, || {
-                let stay: BTreeSet<String> = staying(&namespace).into_iter().map(|pod| pod.name).collect();
-                if stay.len() == 2 { Ok(stay) } else { Err(format!("{stay:?}")) }
-            })
-        });
-        let busy: BTreeSet<String> = others.iter().map(|pod| pod.name.clone()).collect();
-        assert_eq!(stay, busy, "round {round}: {} was idle", idle.name);
-        for pod in others {
-            assert_eq!(load(pod).await["reserved"], false, "who stays takes streams");
-        }
-        // They are under way still: a stream that lost its pod would have failed, as none connects again.
-        until_streams(others, 2).await;
-        for live in live {
-            assert_eq!(live.end().await, 0);
-        }
-        namespace.kubectl("scale acv/trio --replicas=3");
-    }
-    let events = namespace.kubectl("get events --field-selector reason=PodsChosen -o custom-columns=M:.message");
-    assert!(events.contains("(idle) goes"), "{events}");
-}
 
 /// The pod with most room, as a balancer that counts would choose it.
 async fn roomiest(namespace: &Namespace) -> Pod {

@@ -99,6 +99,10 @@ async fn an_operator_killed_at_a_write_goes_on_where_it_was() {
     at_each_write(&bench, &converter, &reference, &kills, &mut rounds).await;
 
     let mut rounds = Rounds::from_environment(1);
+    let scaling = scenario::scaling();
+    let reference = bench.reference(&scaling).await;
+    at_each_write(&bench, &scaling, &reference, &rounds.some(&kills), &mut rounds).await;
+
     let job = scenario::job();
     let reference = bench.reference(&job).await;
     at_each_write(&bench, &job, &reference, &rounds.some(&kills), &mut rounds).await;

@@ -6,6 +6,7 @@ use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind,
 use serde_json::{Value, json};
 
 use crate::harness::object::{condition, is_observed};
+use crate::harness::pods::small_pods;
 use crate::harness::volume::Volume;
 use crate::harness::wait::STEP;
 use crate::harness::{Namespace, converter};
@@ -14,6 +15,9 @@ use e2e::audio::{Audio, Shape};
 /// The converter of [`converter`] and of its children, but for the Secret.
 pub const CONVERTER: &str = "choir";
 const JOB: &str = "shelf";
+
+/// What a converter has when its spec asks for all of it.
+const EXTRAS: [&str; 3] = ["Ingress", "PodDisruptionBudget", "NetworkPolicy"];
 
 /// A list of steps in a namespace of their own.
 pub struct Scenario {
@@ -109,6 +113,10 @@ pub fn converter() -> Scenario {
         "service": { "port": 8000, "annotations": { "example.com/pool": "a" } },
         "podTemplate": { "env": [{ "name": "RUST_LOG", "value": "debug" }] },
     });
+    let mut exposed = changed.clone();
+    exposed["ingress"] = json!({ "host": "choir.example" });
+    exposed["disruptionBudget"] = json!({ "maxUnavailable": 1 });
+    exposed["networkPolicy"] = json!({});
     let mut autoscaled = changed.clone();
     autoscaled["autoscaling"] = json!({ "minReplicas": 1, "maxReplicas": 2, "cpu": { "averageUtilization": 90 } });
     Scenario {
@@ -130,9 +138,17 @@ pub fn converter() -> Scenario {
                 },
             },
             Step {
-                what: "autoscaling is switched on",
+                what: "it is exposed and protected",
+                act: apply(exposed),
+                done: |objects| settled(objects) && EXTRAS.iter().all(|kind| has(objects, kind)),
+            },
+            Step {
+                what: "and no longer, but autoscaling is switched on",
                 act: apply(autoscaled),
-                done: |objects| settled(objects) && has(objects, "HorizontalPodAutoscaler"),
+                done: |objects| {
+                    let gone = !EXTRAS.iter().any(|kind| has(objects, kind));
+                    settled(objects) && gone && has(objects, "HorizontalPodAutoscaler")
+                },
             },
             Step {
                 what: "autoscaling is switched off",
@@ -165,6 +181,56 @@ pub fn converter() -> Scenario {
 fn ports(objects: &[Value]) -> Vec<i64> {
     let ports = find(objects, "Service", CONVERTER).and_then(|service| service["spec"]["ports"].as_array());
     ports.into_iter().flatten().filter_map(|port| port["port"].as_i64()).collect()
+}
+
+/// Pods that come and go: by a person's word, and by that of the streams' bounds.
+pub fn scaling() -> Scenario {
+    let manifest = |more: Value| {
+        let mut spec = json!({ "drainSeconds": 1, "podTemplate": small_pods() });
+        for (field, value) in more.as_object().into_iter().flatten() {
+            spec[field] = value.clone();
+        }
+        Act::Apply(converter::manifest(CONVERTER, &spec))
+    };
+    let streams = |count: i32| {
+        let streams = json!({ "targetPerReplica": 10 });
+        json!({ "autoscaling": { "minReplicas": count, "maxReplicas": count, "streams": streams } })
+    };
+    Scenario {
+        name: "scaling",
+        prepare: |_| None,
+        steps: vec![
+            Step {
+                what: "two pods run",
+                act: manifest(json!({ "replicas": 2 })),
+                done: |objects| settled(objects) && runs(objects, 2),
+            },
+            Step {
+                what: "one goes",
+                act: Act::Edit("flacship.dev/v1alpha1/AudioConverter", CONVERTER, json!({ "spec": { "replicas": 1 } })),
+                done: |objects| settled(objects) && runs(objects, 1),
+            },
+            Step {
+                what: "the count follows the streams, and is at least two",
+                act: manifest(streams(2)),
+                done: |objects| settled(objects) && runs(objects, 2),
+            },
+            Step {
+                what: "and at most one",
+                act: manifest(streams(1)),
+                done: |objects| settled(objects) && runs(objects, 1),
+            },
+        ],
+    }
+}
+
+/// Whether so many pods are wanted and ready, and no other is there.
+fn runs(objects: &[Value], count: i64) -> bool {
+    let Some(converter) = find(objects, "AudioConverter", CONVERTER) else { return false };
+    let status = |field: &str| converter["status"][field].as_i64().unwrap_or_default();
+    converter["spec"]["replicas"] == count
+        && ["replicas", "readyReplicas"].iter().all(|field| status(field) == count)
+        && status("drainingReplicas") == 0
 }
 
 /// A ConversionJob from its making to its end, with pods that convert.

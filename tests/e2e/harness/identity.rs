@@ -1,5 +1,5 @@
 //! Who an operator of a test's own is: a ServiceAccount with exactly the rights that `config/rbac` gives to the shipped
-//! one, under names of the test's own.
+//! one, or `config/namespaced` to one for some namespaces, under names of the test's own.
 
 use std::fs;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -15,6 +15,9 @@ use e2e::proxy::rights::{self, Rights};
 /// The name of the shipped ServiceAccount.
 const SHIPPED: &str = "flacship-operator";
 
+/// The namespace that `config/namespaced` has as an example.
+const EXAMPLE: &str = "recordings";
+
 /// A ServiceAccount beside the shipped one; dropping it takes its rights with it.
 pub struct Identity {
     name: String,
@@ -24,14 +27,33 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Makes one.
+    /// Makes one with the rights of the shipped one.
     pub fn as_shipped() -> Self {
+        Self::with(shipped_roles())
+    }
+
+    /// Makes one with the rights that `config/namespaced` gives, in this namespace.
+    pub fn in_namespace(namespace: &str) -> Self {
+        let folder = root().join("config/namespaced");
+        let words = ["kustomize", folder.to_str().expect("the folder's path is UTF-8")];
+        let text = kubectl::run_quietly(&words, None).unwrap();
+        let mut roles = bound_roles(&documents(&text));
+        assert!(roles.iter().all(|(role, _)| role["kind"] == "Role"), "no right in all namespaces");
+        for object in roles.iter_mut().flat_map(|(role, binding)| [role, binding]) {
+            if object["metadata"]["namespace"] == EXAMPLE {
+                object["metadata"]["namespace"] = json!(namespace);
+            }
+        }
+        Self::with(roles)
+    }
+
+    fn with(roles: Vec<(Value, Value)>) -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let own = format!("e2e-operator-{:06x}", now.as_micros() % 0x0100_0000);
         let account = json!({ "name": own, "namespace": operator::NAMESPACE });
         let mut objects = vec![json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": account })];
         let mut rights = Rights::new();
-        for (number, (mut role, mut binding)) in shipped_roles().into_iter().enumerate() {
+        for (number, (mut role, mut binding)) in roles.into_iter().enumerate() {
             rights.extend(rights::granted(&role["rules"]).expect("the shipped roles are exact"));
             let name = format!("{own}-{number}");
             role["metadata"]["name"] = json!(name);
@@ -89,22 +111,27 @@ pub fn shipped_roles() -> Vec<(Value, Value)> {
     let read = |name: &str| fs::read_to_string(folder.join(name)).expect("read a file of config/rbac");
     let list: Value = serde_yaml::from_str(&read("kustomization.yaml")).expect("a kustomization is YAML");
     let names = list["resources"].as_array().expect("a kustomization lists its files").iter().filter_map(Value::as_str);
-    let objects: Vec<Value> = names
-        .flat_map(|name| {
-            let text = read(name);
-            let documents: Vec<Value> = serde_yaml::Deserializer::from_str(&text)
-                .map(|document| Value::deserialize(document).expect("config/rbac is YAML"))
-                .collect();
-            documents
-        })
-        .collect();
+    bound_roles(&names.flat_map(|name| documents(&read(name))).collect::<Vec<Value>>())
+}
+
+/// The documents of a YAML text.
+fn documents(text: &str) -> Vec<Value> {
+    let each = serde_yaml::Deserializer::from_str(text);
+    each.map(|document| Value::deserialize(document).expect("the manifests are YAML")).collect()
+}
+
+/// Of these objects each role that is bound to the operator's ServiceAccount, and its binding.
+fn bound_roles(objects: &[Value]) -> Vec<(Value, Value)> {
     let bound = |object: &&Value| {
         let subjects = object["subjects"].as_array().into_iter().flatten();
         subjects.clone().any(|subject| subject["kind"] == "ServiceAccount" && subject["name"] == SHIPPED)
     };
     let role = |binding: &Value| {
         let role = objects.iter().find(|object| {
-            object["kind"] == binding["roleRef"]["kind"] && object["metadata"]["name"] == binding["roleRef"]["name"]
+            let namespace = &object["metadata"]["namespace"];
+            object["kind"] == binding["roleRef"]["kind"]
+                && object["metadata"]["name"] == binding["roleRef"]["name"]
+                && (object["kind"] == "ClusterRole" || *namespace == binding["metadata"]["namespace"])
         });
         role.expect("a binding's role is beside it").clone()
     };

@@ -4,15 +4,18 @@ use std::path::{Path, PathBuf};
 
 pub mod artifacts;
 pub mod children;
+pub mod collector;
 pub mod control_plane;
 pub mod converter;
 pub mod foreign;
+pub mod freeze;
 pub mod identity;
 pub mod kubectl;
 pub mod live;
 pub mod namespace;
 pub mod object;
 pub mod operator;
+pub mod pods;
 pub mod process;
 pub mod proxy;
 pub mod recorder;

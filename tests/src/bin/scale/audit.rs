@@ -162,6 +162,28 @@ impl Log {
         self.count(from, to, |event| matches!(event.verb.as_str(), "get" | "list"))
     }
 
+    /// How long each child that we changed or deleted after `from` was not as the operator wants it, the shortest first:
+    /// from our answer to that of the operator's next write of the child.
+    pub fn healed_after(&self, from: &Timestamp) -> Result<Vec<Duration>> {
+        let mut took = Vec::new();
+        let harmed = |event: &&Event| {
+            let child = matches!(event.resource().as_str(), "deployments" | "services");
+            !event.is_operators() && event.is_write() && child && event.request_received_timestamp >= *from
+        };
+        for harm in self.events.iter().filter(harmed) {
+            let heals = |event: &&Event| {
+                let same = (event.resource(), event.name()) == (harm.resource(), harm.name());
+                let later = event.stage_timestamp > harm.stage_timestamp;
+                same && later && event.is_operators() && event.is_write() && event.succeeded()
+            };
+            let healed = self.events.iter().filter(heals).map(|event| event.stage_timestamp).min();
+            let healed = healed.with_context(|| format!("{} {} was not healed", harm.resource(), harm.name()))?;
+            took.push(Duration::try_from(healed.duration_since(harm.stage_timestamp))?);
+        }
+        took.sort();
+        Ok(took)
+    }
+
     /// The time from the first create of a converter until `count` of them had every child and a status.
     pub fn time_to_make(&self, count: usize) -> Result<Duration> {
         let created = |event: &&Event| event.verb == "create" && event.resource() == "audioconverters";
@@ -230,6 +252,21 @@ mod tests {
         assert_eq!(writes, expected.map(|(what, count)| (what.to_owned(), count)).into());
         assert_eq!(log().writes_of_operator(Some(&second(5)), &second(9)), [("patch leases".to_owned(), 1)].into());
         assert_eq!(log().reads_of_operator(None, &second(9)), [("get services".to_owned(), 1)].into());
+    }
+
+    #[test]
+    fn a_child_is_harmed_until_the_operator_has_written_it() {
+        let mut log = log();
+        log.events.extend([
+            event(11, "delete", "services", "", USER_AGENT, 200),
+            event(11, "patch", "deployments", "", "", 200),
+            event(12, "patch", "services", "", "", 409),
+            event(13, "patch", "services", "", "", 201),
+            event(15, "patch", "services", "", "", 200),
+        ]);
+        assert_eq!(log.healed_after(&second(10)).unwrap(), [Duration::from_secs(2)]);
+        log.events.push(event(16, "patch", "deployments", "", USER_AGENT, 200));
+        assert!(log.healed_after(&second(10)).is_err(), "nobody healed the second");
     }
 
     #[test]

@@ -3,12 +3,14 @@
 //! For each count three runs, each on a control plane of its own that is as empty as the others were:
 //!
 //! 1. *recorded*: the operator makes the children of so many AudioConverters, and the audit log keeps what it wrote;
-//! 2. *driven*: the same with a short audit log, and timed; then a minute of rest, and a restart of the operator;
+//! 2. *driven*: the same with a short audit log, and timed; then a minute of rest, fifty children that others change or
+//!    delete, and a restart of the operator;
 //! 3. *replayed*: a bare client, which knows all and reads nothing, sends what was recorded, and is timed.
 //!
 //! What is counted and timed comes from the audit logs of the second and third run.
 
 mod audit;
+mod healing;
 mod plane;
 mod program;
 mod recording;
@@ -123,6 +125,8 @@ fn driven(args: &Args, count: usize) -> Result<Driven> {
         let settled = Log::now();
         std::thread::sleep(Duration::from_secs(args.rest_seconds));
         let rested = Log::now();
+        runtime.block_on(healing::disturb(plane, count))?;
+        plane.wait_for_quiet(&operator)?;
         let first_memory = operator.memory()?;
         operator.stop()?;
         let stopped = Log::now();
@@ -138,6 +142,7 @@ fn driven(args: &Args, count: usize) -> Result<Driven> {
             creation_reads: log.reads_of_operator(None, &settled),
             at_rest: log.writes_of_operator(Some(&settled), &rested),
             rest: Duration::from_secs(args.rest_seconds),
+            healed: log.healed_after(&rested)?,
             restart: Restart {
                 writes: log.writes_of_operator(Some(&stopped), &restarted),
                 reads: log.reads_of_operator(Some(&stopped), &restarted),

@@ -11,6 +11,9 @@ const MOST_TIME: f64 = 1.5;
 /// Most memory that it may ever hold, in MiB.
 const MOST_MEMORY: f64 = 128.0;
 
+/// Most time that 95 of 100 changed or deleted children may wait.
+const MOST_HEALING: Duration = Duration::from_secs(1);
+
 /// What was measured for one count.
 #[derive(Clone, Debug)]
 pub struct Report {
@@ -43,7 +46,9 @@ pub struct Driven {
     pub at_rest: Counts,
     /// How long that was.
     pub rest: Duration,
-    /// After rest.
+    /// How long children were not as they should be after others had changed or deleted them, the shortest first.
+    pub healed: Vec<Duration>,
+    /// After that.
     pub memory: Memory,
     /// The operator started anew.
     pub restart: Restart,
@@ -71,8 +76,10 @@ impl Report {
     }
 
     /// Each bar: what it is about, the figure, and whether it is met.
-    fn bars(&self) -> [(&'static str, String, bool); 4] {
+    fn bars(&self) -> [(&'static str, String, bool); 5] {
         let nothing = |counts: &Counts| !counts.keys().any(|what| !is_a_lease(what));
+        let healed = &self.driven.healed;
+        let [half, most, all] = [50, 95, 100].map(|percent| percentile(healed, percent).as_millis());
         [
             (
                 "time against a bare client",
@@ -89,6 +96,11 @@ impl Report {
                 format!("{} in {} s", text(&self.driven.at_rest), self.driven.rest.as_secs()),
                 nothing(&self.driven.at_rest),
             ),
+            (
+                "children changed or deleted by others are healed",
+                format!("{} of them, p50 {half} ms, p95 {most} ms, all {all} ms (p95 at most 1 s)", healed.len()),
+                !healed.is_empty() && percentile(healed, 95) <= MOST_HEALING,
+            ),
             ("writes of a restart", text(&self.driven.restart.writes), nothing(&self.driven.restart.writes)),
         ]
     }
@@ -97,6 +109,12 @@ impl Report {
     pub fn meets_every_bar(&self) -> bool {
         self.bars().iter().all(|(_, _, met)| *met)
     }
+}
+
+/// The least of the sorted `times` that `percent` of them do not exceed.
+fn percentile(times: &[Duration], percent: usize) -> Duration {
+    let rank = (times.len() * percent).div_ceil(100);
+    rank.checked_sub(1).and_then(|last| times.get(last)).copied().unwrap_or_default()
 }
 
 /// Only the leader's Lease may be written at any time.
@@ -153,6 +171,7 @@ mod tests {
             creation_reads: Counts::new(),
             at_rest: counts(&[("patch leases", 12)]),
             rest: Duration::from_mins(1),
+            healed: vec![Duration::from_millis(100); 50],
             memory,
             restart,
         };
@@ -168,14 +187,24 @@ mod tests {
     }
 
     #[test]
+    fn percentiles_are_of_the_sorted_times() {
+        let times: Vec<Duration> = (1..=50).map(Duration::from_secs).collect();
+        let seconds = |percent| percentile(&times, percent).as_secs();
+        assert_eq!([50, 95, 100].map(seconds), [25, 48, 50]);
+        assert_eq!(percentile(&[], 95), Duration::ZERO);
+    }
+
+    #[test]
     fn each_bar_can_be_missed() {
         let mut slow = report();
         slow.driven.cost.took = Duration::from_secs(16);
         let mut large = report();
         large.driven.restart.memory.peak = 129.0;
+        let mut patient = report();
+        patient.driven.healed[46..].fill(Duration::from_secs(2));
         let mut restless = report();
         restless.driven.restart.writes = counts(&[("create events", 3)]);
-        for report in [slow, large, restless] {
+        for report in [slow, large, patient, restless] {
             assert_eq!(report.bars().iter().filter(|(_, _, met)| !met).count(), 1, "{report}");
         }
     }
