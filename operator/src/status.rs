@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Resource, ResourceExt};
 use serde::Serialize;
@@ -15,10 +16,10 @@ use crate::labels::STATUS_MANAGER;
 use crate::metrics::Verb;
 
 /// What became of a status.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum StatusWrite {
-    /// It was another, or none, and is now as wanted.
-    Written,
+    /// It was another, or none, and is now as wanted; the object has this metadata since.
+    Written(Box<ObjectMeta>),
     /// It was as wanted.
     Unchanged,
     /// The object is gone.
@@ -50,7 +51,7 @@ where
         Ok(answer) => {
             ctx.own_writes.wrote(answer.meta(), Instant::now());
             ctx.metrics.wrote(&kind, Verb::Status);
-            Ok(StatusWrite::Written)
+            Ok(StatusWrite::Written(Box::new(answer.meta().clone())))
         }
         Err(error) if error.code() == Some(404) => Ok(StatusWrite::Gone),
         Err(error) => Err(error),

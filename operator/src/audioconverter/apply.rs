@@ -9,6 +9,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::{Secret, Service};
 use k8s_openapi::api::networking::v1::Ingress;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Resource, ResourceExt};
 use serde_json::json;
@@ -98,14 +99,16 @@ fn must_sweep(converter: &AudioConverter) -> bool {
         || status.observed_generation != converter.metadata.generation
 }
 
-/// Writes `count` into `spec.replicas` through the scale subresource, unless the resource has changed since it was read.
-pub async fn fill_replicas(ctx: &Context, converter: &AudioConverter, count: i32) -> Result<(), CallError> {
-    let name = converter.name_any();
-    let api: Api<AudioConverter> = Api::namespaced(ctx.client.clone(), &converter.namespace().unwrap_or_default());
+/// Writes `count` into `spec.replicas` through the scale subresource, unless the resource has changed since it had this
+/// metadata.
+pub async fn fill_replicas(ctx: &Context, metadata: &ObjectMeta, count: i32) -> Result<(), CallError> {
+    let name = metadata.name.clone().unwrap_or_default();
+    let namespace = metadata.namespace.as_deref().unwrap_or_default();
+    let api: Api<AudioConverter> = Api::namespaced(ctx.client.clone(), namespace);
     let params = PatchParams { field_manager: Some(SCALE_MANAGER.to_owned()), ..PatchParams::default() };
     // The version makes a count win that somebody sets at this very moment.
     let patch = json!({
-        "metadata": {"resourceVersion": converter.resource_version()},
+        "metadata": {"resourceVersion": metadata.resource_version},
         "spec": {"replicas": count},
     });
     let patch = Patch::Merge(&patch);

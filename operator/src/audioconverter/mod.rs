@@ -180,11 +180,15 @@ async fn reconcile(
     };
     children.lacks.extend(observe::missing_secrets(&ctx, &converter, &valid).await.map_err(Error::Observe)?);
     let looks = Looks { ctx: &ctx, converter: &converter, valid: &valid, stopping: &stopping, scaler: &scaler };
-    let (seen, followed) = Box::pin(look(&looks, replicas, &children)).await.map_err(Error::Observe)?;
+    let (seen, mut followed) = Box::pin(look(&looks, replicas, &children)).await.map_err(Error::Observe)?;
     let action = again(&converter, &children, followed.again);
+    let decision = followed.decision.take();
     let status = status::plan_status(&converter, &valid, replicas, &children, &seen, followed);
-    status::write(&ctx, &converter, &status).await.map_err(Error::Status)?;
-    Ok(action)
+    let metadata = status::write(&ctx, &converter, &status).await.map_err(Error::Status)?;
+    let (Some(decision), Some(metadata)) = (decision, metadata) else { return Ok(action) };
+    // Only now, so that the reason is not lost with an operator that ends in between: the next decides the same again.
+    let carried = scaler.carry_out(&ctx, &converter, &metadata, replicas, decision).await.map_err(Error::Replicas)?;
+    Ok(carried.map_or(action, Action::requeue))
 }
 
 /// The wanted count and the children after they were applied; `None` if the count had to be written first.
@@ -197,7 +201,7 @@ async fn as_wanted(
     let replicas = match wanted_replicas(ctx, converter, valid).await.map_err(Error::Replicas)? {
         ReplicasPlan::Follow(count) => count,
         ReplicasPlan::Fill(count) => {
-            apply::fill_replicas(ctx, converter, count).await.map_err(Error::Replicas)?;
+            apply::fill_replicas(ctx, &converter.metadata, count).await.map_err(Error::Replicas)?;
             return Ok(None);
         }
     };

@@ -2,6 +2,7 @@
 
 use crds::conditions::ConverterCondition;
 use crds::{AudioConverter, AudioConverterStatus};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
 
 use super::apply::AppliedChildren;
@@ -76,16 +77,23 @@ fn previous(converter: &AudioConverter) -> &[k8s_openapi::apimachinery::pkg::api
     converter.status.as_ref().map_or(&[], |status| status.conditions.as_slice())
 }
 
-/// Writes `status` if it is another, and tells of conditions that changed.
-pub async fn write(ctx: &Context, converter: &AudioConverter, status: &AudioConverterStatus) -> Result<(), CallError> {
-    if patch_status(ctx, converter, converter.status.as_ref(), status).await? != StatusWrite::Written {
-        return Ok(());
-    }
+/// Writes `status` if it is another, and tells of conditions that changed. Gives the metadata that the resource then has;
+/// None if it is gone.
+pub async fn write(
+    ctx: &Context,
+    converter: &AudioConverter,
+    status: &AudioConverterStatus,
+) -> Result<Option<ObjectMeta>, CallError> {
+    let metadata = match patch_status(ctx, converter, converter.status.as_ref(), status).await? {
+        StatusWrite::Written(metadata) => *metadata,
+        StatusWrite::Unchanged => return Ok(Some(converter.metadata.clone())),
+        StatusWrite::Gone => return Ok(None),
+    };
     for note in notes(converter, status) {
         tracing::info!(reason = note.reason, "{}", note.message);
         ctx.events.publish(&converter.object_ref(&()), note).await;
     }
-    Ok(())
+    Ok(Some(metadata))
 }
 
 /// What is worth an Event: becoming ready or not, a new trouble and its end, the autoscaler losing its metric.

@@ -106,7 +106,7 @@ async fn reconcile(resource: Arc<ConversionJob>, ctx: Arc<Context>) -> Result<Ac
     let new = status::compute(&resource, &outcome, &now());
     let old = resource.status.as_ref();
     let written = patch_status(&ctx, resource.as_ref(), old, &new).await.map_err(Error::Status)?;
-    if written == StatusWrite::Written {
+    if matches!(written, StatusWrite::Written(_)) {
         let regarding = resource.object_ref(&());
         for note in notes::notes(old, &new) {
             ctx.events.publish(&regarding, note).await;

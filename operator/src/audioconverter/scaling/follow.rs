@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crds::AudioConverter;
 use k8s_openapi::api::core::v1::Pod;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use kube::Resource;
 
 use super::condition::{self, Told};
@@ -38,8 +38,10 @@ pub struct Followed {
     pub figures: Figures,
     /// `ScalingActive`, where the count follows the streams.
     pub condition: Option<Told>,
-    /// When and why the count was last changed for the streams.
+    /// When and why the count was last changed for the streams, or is about to be.
     pub last_scale: Option<(Time, String)>,
+    /// Another count, to be written once the status says why: see [`Scaler::carry_out`].
+    pub decision: Option<Decision>,
     /// When to look again, if not only when something changes.
     pub again: Option<Duration>,
 }
@@ -98,7 +100,7 @@ impl Scaler {
         if let Some(wish) = &wish {
             let observed = Observed { count, pods: &views, rolling: rollout.is_rolling() };
             if is_made && !valid.paused && due {
-                followed.again = self.scale(ctx, converter, &observed, wish, now).await?.or(followed.again);
+                followed.decision = self.decide(ctx, converter, &observed, wish, now);
             }
             let (silent, verdict) = self.remembered(converter, |memory| {
                 let silent = memory.long_silent(now, self.settings.patience()).map(str::to_owned);
@@ -111,8 +113,10 @@ impl Scaler {
         let present = figures(&views);
         self.remembered(converter, |memory| {
             followed.figures = memory.tell(present, now);
-            followed.last_scale = memory.last_scale.clone().or(followed.last_scale.take());
         });
+        if let Some(decision) = &followed.decision {
+            followed.last_scale = Some((now_of_status(), decision.words.clone()));
+        }
         if followed.figures != present {
             followed.again = Some(followed.again.map_or(TELL_LATER, |again| again.min(TELL_LATER)));
         }
@@ -154,15 +158,15 @@ impl Scaler {
         Ok(())
     }
 
-    /// Decides, and writes the count if it is another. Says when to look again, if that is soon.
-    async fn scale(
+    /// Decides; None if the count stays.
+    fn decide(
         &self,
         ctx: &Context,
         converter: &AudioConverter,
         observed: &Observed<'_>,
         wish: &Wish,
         now: Instant,
-    ) -> Result<Option<Duration>, CallError> {
+    ) -> Option<Decision> {
         let count = observed.count;
         let need = plan_need(observed, wish);
         let (decision, news) = self.remembered(converter, |memory| {
@@ -187,18 +191,34 @@ impl Scaler {
             {
                 ctx.metrics.scaled(Direction::Hold, hold.as_str());
             }
-            return Ok(None);
+            return None;
         }
-        match apply::fill_replicas(ctx, converter, decision.count).await {
+        Some(decision)
+    }
+
+    /// Writes the count that was decided for `converter` in place of `count`. It has had the new `metadata` since its status
+    /// was written. Says when to look again, if that is soon.
+    pub async fn carry_out(
+        &self,
+        ctx: &Context,
+        converter: &AudioConverter,
+        metadata: &ObjectMeta,
+        count: i32,
+        decision: Decision,
+    ) -> Result<Option<Duration>, CallError> {
+        // The spec has changed since it was read, for example by a person's count: look again.
+        if metadata.generation != converter.metadata.generation {
+            return Ok(Some(BETWEEN_LOOKS));
+        }
+        match apply::fill_replicas(ctx, metadata, decision.count).await {
             Ok(()) => {}
-            // It has changed since it was read, for example by a person's count: look again.
+            // The same, at this very moment.
             Err(error) if error.code() == Some(409) => return Ok(Some(BETWEEN_LOOKS)),
             Err(error) => return Err(error),
         }
         self.remembered(converter, |memory| {
-            memory.history.changed(now, count, decision.count);
+            memory.history.changed(Instant::now(), count, decision.count);
             memory.asked = (decision.verdict == Verdict::In(Cause::Streams)).then_some(decision.count);
-            memory.last_scale = Some((now_of_status(), decision.words.clone()));
         });
         tracing::info!("{}", decision.words);
         let (direction, reason) =

@@ -5,7 +5,6 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::history::History;
 use super::load::Load;
@@ -45,8 +44,6 @@ pub struct Memory {
     pub give_back: Option<i32>,
     /// How often in a row pods could not be marked.
     pub mark_failures: u32,
-    /// When and why the count was last changed for the streams.
-    pub last_scale: Option<(Time, String)>,
     /// What the last decision was.
     pub verdict: Option<Verdict>,
     told: Option<(Instant, Figures)>,
@@ -66,7 +63,6 @@ impl Memory {
             asked: None,
             give_back: None,
             mark_failures: 0,
-            last_scale: None,
             verdict: None,
             told: None,
             untold: false,

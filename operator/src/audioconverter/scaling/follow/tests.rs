@@ -52,6 +52,20 @@ impl Stage {
             .json(SCALE, &json!({"metadata": {}, "spec": {"replicas": 1}}))
     }
 
+    /// With the status written, since when the resource has this `generation`; it was read with the first.
+    async fn carry_out(
+        &self,
+        cluster: &FakeCluster,
+        generation: i64,
+        count: i32,
+        decision: Decision,
+    ) -> Option<Duration> {
+        let (context, mut converter) = (cluster.context(), self.converter());
+        converter.metadata.generation = Some(1);
+        let metadata = ObjectMeta { generation: Some(generation), ..converter.metadata.clone() };
+        self.scaler.carry_out(&context, &converter, &metadata, count, decision).await.unwrap()
+    }
+
     async fn follow(&self, cluster: &FakeCluster, count: i32) -> Followed {
         let (context, converter) = (cluster.context(), self.converter());
         let (rollout, valid) = (Rollout::from(&deployment(count)), fixtures::valid(&self.spec));
@@ -109,11 +123,24 @@ async fn more_streams_more_pods_and_the_status_says_why() {
     let stage = Stage::new(&[4, 3], SLOTS).await;
     let cluster = stage.cluster();
     let followed = stage.follow(&cluster, 2).await;
-    assert_eq!(writes(&cluster), [SCALE]);
+    assert_eq!(writes(&cluster), Vec::<String>::new(), "the status comes first");
     assert_eq!(followed.figures, Figures { active: Some(7), capacity: Some(8) });
     assert_eq!(followed.last_scale.unwrap().1, "scaled from 2 to 3: 7 live streams and 2 free slots need 3 pods");
     assert_eq!(followed.condition.unwrap().0, crate::conditions::Holds::True);
     assert_eq!(followed.again, Some(Duration::from_secs(5)));
+    assert_eq!(stage.carry_out(&cluster, 1, 2, followed.decision.unwrap()).await, None);
+    assert_eq!(writes(&cluster), [SCALE]);
+}
+
+#[tokio::test]
+async fn a_count_that_somebody_sets_meanwhile_wins() {
+    let stage = Stage::new(&[4, 3], SLOTS).await;
+    let cluster = stage.cluster().answer(SCALE, 409, failure(409));
+    let decision = stage.follow(&cluster, 2).await.decision.unwrap();
+    assert_eq!(stage.carry_out(&cluster, 2, 2, decision.clone()).await, Some(BETWEEN_LOOKS));
+    assert_eq!(writes(&cluster), Vec::<String>::new(), "the spec is another since");
+    assert_eq!(stage.carry_out(&cluster, 1, 2, decision).await, Some(BETWEEN_LOOKS));
+    assert_eq!(writes(&cluster), [SCALE], "refused, as it has changed at this moment");
 }
 
 #[tokio::test]
@@ -181,6 +208,7 @@ async fn a_persons_count_is_followed_and_our_own_is_taken_back_when_all_pods_got
         if ours {
             assert_eq!(writes(&cluster), Vec::<String>::new(), "nobody is marked");
             let followed = stage.follow(&cluster, 1).await;
+            assert_eq!(stage.carry_out(&cluster, 1, 1, followed.decision.unwrap()).await, None);
             assert_eq!(writes(&cluster), [SCALE]);
             let words = followed.last_scale.unwrap().1;
             assert!(words.starts_with("scaled from 1 to 2: pods that were to go have got streams"), "{words}");
