@@ -12,6 +12,7 @@ mod exposure;
 mod faults;
 mod harness;
 mod healing;
+mod jobs;
 mod leader;
 mod modes;
 mod names;

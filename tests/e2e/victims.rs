@@ -6,9 +6,9 @@ use std::collections::BTreeSet;
 use serde_json::json;
 use tokio::task::block_in_place;
 
-use crate::harness::freeze::Frozen;
 use crate::harness::live::{Live, Take};
 use crate::harness::object::{condition_is, is_observed};
+use crate::harness::pod_process::Frozen;
 use crate::harness::pods::{Pod, load, small_pods, staying, until_ready, until_streams};
 use crate::harness::wait::{self, STEP};
 use crate::harness::{Namespace, converter};

@@ -183,6 +183,25 @@ impl StreamInfo {
     }
 }
 
+/// Fails unless each of these files is a FLAC file of exactly its source's samples: its STREAMINFO has their MD5, and `flac -t`,
+/// which compares that with what it decodes, accepts it.
+pub fn check_flac_files(files: &[(&Audio, &Path)]) -> Result<()> {
+    for (audio, path) in files {
+        let info = StreamInfo::read(&std::fs::read(path).with_context(|| format!("read {}", path.display()))?)?;
+        let is = (info.shape, info.samples, info.md5);
+        ensure!(is == (audio.shape, audio.len(), audio.md5()), "{} is of other audio: {info:?}", path.display());
+    }
+    for some in files.chunks(200) {
+        let paths = some.iter().map(|(_, path)| path);
+        let tested = Command::new("flac")
+            .args(["--no-preserve-modtime", "--test", "--warnings-as-errors", "--silent"])
+            .args(paths)
+            .output()?;
+        ensure!(tested.status.success(), "flac --test: {}", String::from_utf8_lossy(&tested.stderr));
+    }
+    Ok(())
+}
+
 /// Fails unless `flac -t` accepts the file without a warning.
 pub fn flac_test(path: &Path) -> Result<()> {
     flac(&["--test", "--warnings-as-errors", "--silent"], path).map(drop)

@@ -24,15 +24,16 @@ const SEED: &str = "FLACSHIP_FAULT_SEED";
 const LATE: Duration = Duration::from_millis(1500);
 
 /// Chooses the rounds of each fault.
-struct Rounds {
-    random: fastrand::Rng,
+pub struct Rounds {
+    /// For what else is left to chance.
+    pub random: fastrand::Rng,
     /// None: all of them.
     count: Option<usize>,
 }
 
 impl Rounds {
     /// As the environment says; `count` where it says nothing.
-    fn from_environment(count: usize) -> Self {
+    pub fn from_environment(count: usize) -> Self {
         let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
         let seed = number(SEED).unwrap_or_else(|| fastrand::u64(..));
         println!("{SEED}={seed}");
@@ -42,6 +43,11 @@ impl Rounds {
             Err(_) => Some(count),
         };
         Self { random: fastrand::Rng::with_seed(seed), count }
+    }
+
+    /// How many rounds of something that can happen at any moment; `all` where all are to be run.
+    pub fn count(&self, all: usize) -> usize {
+        self.count.unwrap_or(all)
     }
 
     /// The chosen of the writes 1 to `writes`. How many there are depends on which changes a reconcile sees at once, so

@@ -2,19 +2,21 @@
 
 use std::path::{Path, PathBuf};
 
+pub mod archive;
 pub mod artifacts;
 pub mod children;
 pub mod collector;
 pub mod control_plane;
 pub mod converter;
 pub mod foreign;
-pub mod freeze;
+
 pub mod identity;
 pub mod kubectl;
 pub mod live;
 pub mod namespace;
 pub mod object;
 pub mod operator;
+pub mod pod_process;
 pub mod pods;
 pub mod process;
 pub mod proxy;

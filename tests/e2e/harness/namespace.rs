@@ -105,6 +105,15 @@ impl Namespace {
         self.kubectl(&format!("wait {object} --for={what} --timeout={}s", deadline.as_secs()));
     }
 
+    /// Waits until there is no object of a kind.
+    pub fn until_gone(&self, kind: &str) {
+        wait::until(&format!("no {kind} are left"), wait::STEP, || {
+            let names: Vec<String> =
+                self.list(kind).iter().map(|object| object["metadata"]["name"].to_string()).collect();
+            if names.is_empty() { Ok(()) } else { Err(names.join(", ")) }
+        });
+    }
+
     /// Reads the object until `ready` finds in it what it looks for.
     pub fn until<T>(&self, what: &str, object: &str, deadline: Duration, ready: impl Fn(&Value) -> Option<T>) -> T {
         wait::until(&format!("{object}: {what}"), deadline, || {

@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -12,6 +13,8 @@ use super::{Namespace, converter, kubectl};
 
 /// A folder with a PersistentVolume; both go away with it.
 pub struct Volume {
+    /// A file system of its own, if it has one. It goes before the folder that it is mounted in.
+    _mount: Option<Mount>,
     /// Outer folder: only root looks into it.
     _folder: TempDir,
     root: PathBuf,
@@ -28,11 +31,53 @@ impl Volume {
         volume
     }
 
+    /// Makes a volume that holds so many bytes and no more, and its claim.
+    pub fn of_size(namespace: &Namespace, claim: &str, bytes: u64) -> Self {
+        let volume = Self::make(namespace, claim, Some(bytes), &["ReadWriteOnce", "ReadWriteMany"]);
+        volume.claim(namespace);
+        volume
+    }
+
+    /// Makes a volume with these access modes and a claim of them.
+    pub fn with_modes(namespace: &Namespace, claim: &str, modes: &[&str]) -> Self {
+        let volume = Self::make(namespace, claim, None, modes);
+        volume.claim_with(namespace, modes);
+        volume
+    }
+
     /// Makes a volume for a claim of this name that nobody has made yet.
     pub fn without_claim(namespace: &Namespace, claim: &str) -> Self {
+        Self::make(namespace, claim, None, &["ReadWriteOnce", "ReadWriteMany"])
+    }
+
+    /// Makes a volume and a claim that gets it once a pod needs it: its class waits for the first consumer.
+    pub fn waiting(namespace: &Namespace, claim: &str) -> Self {
+        let volume = Self::without_claim(namespace, claim);
+        // The volume's name, as both are of the whole cluster.
+        let class = json!({
+            "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": { "name": volume.name },
+            "provisioner": "kubernetes.io/no-provisioner", "volumeBindingMode": "WaitForFirstConsumer",
+        });
+        kubectl::run("create -f -", Some(&class.to_string())).unwrap();
+        let in_class = json!({ "spec": { "storageClassName": volume.name, "claimRef": null } });
+        let patch = in_class.to_string();
+        kubectl::run_words(&["patch", "pv", &volume.name, "--type=merge", "-p", &patch], None).unwrap();
+        namespace.apply(&json!({
+            "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": { "name": claim },
+            "spec": {
+                "accessModes": ["ReadWriteOnce"],
+                "storageClassName": volume.name,
+                "resources": { "requests": { "storage": "1Gi" } },
+            },
+        }));
+        volume
+    }
+
+    fn make(namespace: &Namespace, claim: &str, bytes: Option<u64>, modes: &[&str]) -> Self {
         let folder = tempfile::Builder::new().prefix("e2e-").tempdir_in(volumes()).expect("make a folder");
         let root = folder.path().join("volume");
         fs::create_dir(&root).expect("make the volume's folder");
+        let mount = bytes.map(|bytes| Mount::of_size(&root, bytes));
         let name = format!("{}-{claim}", namespace.name());
         let manifest = json!({
             "apiVersion": "v1",
@@ -40,7 +85,7 @@ impl Volume {
             "metadata": { "name": name },
             "spec": {
                 "capacity": { "storage": "1Gi" },
-                "accessModes": ["ReadWriteOnce", "ReadWriteMany"],
+                "accessModes": modes,
                 "storageClassName": "",
                 "persistentVolumeReclaimPolicy": "Retain",
                 "claimRef": { "namespace": namespace.name(), "name": claim },
@@ -51,17 +96,28 @@ impl Volume {
             },
         });
         kubectl::run("create -f -", Some(&manifest.to_string())).unwrap();
-        Self { _folder: folder, root, name, namespace: namespace.name().to_owned(), claim: claim.to_owned() }
+        Self {
+            _mount: mount,
+            _folder: folder,
+            root,
+            name,
+            namespace: namespace.name().to_owned(),
+            claim: claim.to_owned(),
+        }
     }
 
     /// Makes the claim.
     pub fn claim(&self, namespace: &Namespace) {
+        self.claim_with(namespace, &["ReadWriteMany"]);
+    }
+
+    fn claim_with(&self, namespace: &Namespace, modes: &[&str]) {
         namespace.apply(&json!({
             "apiVersion": "v1",
             "kind": "PersistentVolumeClaim",
             "metadata": { "name": self.claim },
             "spec": {
-                "accessModes": ["ReadWriteMany"],
+                "accessModes": modes,
                 "storageClassName": "",
                 "volumeName": self.name,
                 "resources": { "requests": { "storage": "1Gi" } },
@@ -99,6 +155,28 @@ impl Drop for Volume {
         // The volume outlives its claim, which the namespace takes with it a moment later.
         println!("volume {} of {}", self.name, self.namespace);
         kubectl::run(&format!("delete pv {} --wait=false", self.name), None);
+        kubectl::run(&format!("delete storageclass {} --ignore-not-found", self.name), None);
+    }
+}
+
+/// A file system in memory; dropping it unmounts it.
+struct Mount(PathBuf);
+
+impl Mount {
+    fn of_size(at: &Path, bytes: u64) -> Self {
+        let options = format!("size={bytes},mode=777");
+        mount(Some("flacship-e2e"), at, Some("tmpfs"), MsFlags::empty(), Some(options.as_str()))
+            .expect("mount a tmpfs");
+        Self(at.to_owned())
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        // A pod may still have it; then it goes with the pod.
+        if let Err(error) = umount2(&self.0, MntFlags::MNT_DETACH) {
+            println!("{} stays mounted: {error}", self.0.display());
+        }
     }
 }
 

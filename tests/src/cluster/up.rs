@@ -40,7 +40,9 @@ pub enum Extent {
     ControlPlane,
 }
 
-/// What [`restart`] takes.
+/// What [`restart`] takes: these, whose pods and containers go on without them,
+const NODE: [&str; 2] = ["kubelet", "containerd"];
+/// and the control plane.
 const CONTROL_PLANE: [&str; 4] = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"];
 
 /// One `up` under way.
@@ -71,13 +73,15 @@ pub fn up(layout: &Layout, wish: &Wish) -> Result<Ports> {
     Ok(run.parts.ports)
 }
 
-/// Ends one process of the control plane, as a crash or an update of it would, and waits until all of it works again.
+/// Ends one process of the control plane or the node, as a crash or an update of it would, and waits until all of it works
+/// again.
 ///
 /// # Errors
-/// If no process of this name runs, or the control plane does not get ready.
+/// If no process of this name runs, or what it belongs to does not get ready.
 pub fn restart(layout: &Layout, name: &str) -> Result<()> {
     let progress = Progress::new();
-    ensure!(CONTROL_PLANE.contains(&name), "{name} is none of {}", CONTROL_PLANE.join(", "));
+    let all = [&CONTROL_PLANE[..], &NODE].concat();
+    ensure!(all.contains(&name), "{name} is none of {}", all.join(", "));
     let binaries = binaries::ensure_built(&progress)?;
     let lock = Lock::take(layout)?;
     let record = process::read(layout, name)?.filter(Record::alive);
@@ -87,7 +91,8 @@ pub fn restart(layout: &Layout, name: &str) -> Result<()> {
     let wish = Wish { extent: Extent::Whole, audit_policy: audit_policy(layout)? };
     let parts = prepare(layout, &wish, binaries, &progress)?;
     let images = Names::new(&parts.binaries);
-    Up { parts, images, lock: &lock, progress }.start_control_plane()
+    let up = Up { parts, images, lock: &lock, progress };
+    if NODE.contains(&name) { up.start() } else { up.start_control_plane() }
 }
 
 /// The policy that the last `up` was given.
