@@ -103,6 +103,13 @@ UPGRADE_TEST := cargo test --package e2e --features upgrade --test e2e
 # The last one before AudioConverters had all that the design asks for.
 FROM := 1c51685
 
+.PHONY: bench-job
+bench-job: deps-e2e up ## Measure what the three stages of a ConversionJob cost on the local cluster, and its bar
+	@$(STEP) "build the measurement" $(OVERHEAD_TEST) --no-run
+	@mkdir -p artifacts
+	@$(STEP) "make bench-job" $(CLUSTER) exec -- $(OVERHEAD_TEST) --offline -- --nocapture jobs::overhead::
+OVERHEAD_TEST := cargo test --package e2e --features overhead --test e2e
+
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for a while, one minute unless told: make fuzz [SECONDS=600] [FUZZ=parser]
 	@$(STEP) "make fuzz" hack/fuzz $(SECONDS) $(TARGET_DIR)/fuzz $(FUZZ)

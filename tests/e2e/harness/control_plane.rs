@@ -1,5 +1,6 @@
 //! The local cluster's control plane under a test's hands: a process that is restarted, or that stands still for a while.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -7,7 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use k8s_openapi::jiff::Timestamp;
 use nix::sys::signal::Signal;
+use serde_json::Value;
 
 use e2e::cluster::Layout;
 use e2e::cluster::process::{self, Record};
@@ -29,7 +32,19 @@ pub fn audit_log() -> PathBuf {
     layout().audit_log()
 }
 
-/// Restarts a process of the control plane and waits until it works.
+/// When the status of an object was written, by the audit log.
+pub fn status_writes(namespace: &str, plural: &str, name: &str) -> Vec<Timestamp> {
+    let path = format!("/namespaces/{namespace}/{plural}/{name}/status?");
+    let text = fs::read_to_string(audit_log()).expect("read the audit log");
+    // The last line may be being written.
+    let lines = text.split_inclusive('\n').filter(|line| line.ends_with('\n') && line.contains(&path));
+    let events = lines.map(|line| serde_json::from_str::<Value>(line).expect("the audit log has an event a line"));
+    let written = events.filter(|event| event["verb"] == "patch" && event["responseStatus"]["code"] == 200);
+    let times = written.filter_map(|event| event["requestReceivedTimestamp"].as_str()?.parse().ok());
+    times.collect()
+}
+
+/// Restarts a process of the control plane or the node and waits until it works.
 pub fn restart(name: &str) {
     let layout = layout();
     let begin = Instant::now();

@@ -11,7 +11,7 @@ use crate::harness::archive::{Archive, Size, files_below};
 use crate::harness::object::{condition, condition_is};
 use crate::harness::volume::Volume;
 use crate::harness::wait::STEP;
-use crate::harness::{Namespace, converter};
+use crate::harness::{Namespace, control_plane, converter};
 use e2e::audio::StreamInfo;
 
 const LONG: Size = Size { folders: 5, files: 300, seconds: 2.0 };
@@ -54,6 +54,10 @@ fn a_run_rests_and_goes_on() {
     assert_eq!(job["status"]["files"], json!({ "total": 300, "converted": 300, "skipped": 0, "failed": 0 }));
     assert!(condition_is(&job, "Suspended", "False", "NotSuspended").is_some());
     archive.is_converted_at(archive.root());
+    let writes = control_plane::status_writes(namespace.name(), "conversionjobs", "tour");
+    let seconds = writes[writes.len() - 1].duration_since(writes[0]).as_secs();
+    println!("{} writes of the status in {seconds} s", writes.len());
+    assert!(i64::try_from(writes.len()).unwrap() <= seconds.max(12), "at most one a second");
     let events = namespace.kubectl("get events -o custom-columns=R:.reason,K:.regarding.kind,I:.involvedObject.kind");
     for reason in ["Suspended", "Resumed"] {
         assert!(events.contains(reason), "{reason} in {events}");

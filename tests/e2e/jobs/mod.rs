@@ -4,6 +4,8 @@
 mod faults;
 mod life;
 mod many;
+#[cfg(feature = "overhead")]
+mod overhead;
 mod places;
 
 use std::time::Duration;
