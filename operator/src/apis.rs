@@ -14,7 +14,7 @@ use kube::discovery::ApiResource;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::errors::{CallError, call};
+use crate::errors::{CallError, NOT_FOUND, call};
 
 /// A kind that a cluster may not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -142,7 +142,7 @@ impl Apis {
                 Ok(_) => {
                     served.remove(&kind);
                 }
-                Err(error) if error.code() == Some(404) => {
+                Err(error) if error.code() == Some(NOT_FOUND) => {
                     served.remove(&kind);
                 }
                 Err(error) => outcome = Err(error),

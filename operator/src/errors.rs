@@ -11,6 +11,11 @@ pub trait Categorised: std::error::Error {
     fn category(&self) -> &'static str;
 }
 
+/// HTTP status of an answer: there is no such object, or no such kind.
+pub const NOT_FOUND: u16 = 404;
+/// HTTP status of an answer: the object is there already, or has changed since it was read.
+pub const CONFLICT: u16 = 409;
+
 /// The category of a write that was refused because this operator does not lead.
 pub const NOT_LEADING: &str = "not_leading";
 
@@ -99,8 +104,8 @@ fn kube_category(error: &kube::Error) -> &'static str {
         Some(400 | 422) => "invalid",
         Some(401) => "unauthorized",
         Some(403) => "forbidden",
-        Some(404) => "not_found",
-        Some(409) => "conflict",
+        Some(NOT_FOUND) => "not_found",
+        Some(CONFLICT) => "conflict",
         Some(429) => "throttled",
         Some(500..) => "apiserver",
         Some(_) => "other",

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::context::Context;
-use crate::errors::{CallError, call};
+use crate::errors::{CallError, NOT_FOUND, call};
 use crate::labels::STATUS_MANAGER;
 use crate::metrics::Verb;
 
@@ -53,7 +53,7 @@ where
             ctx.metrics.wrote(&kind, Verb::Status);
             Ok(StatusWrite::Written(Box::new(answer.meta().clone())))
         }
-        Err(error) if error.code() == Some(404) => Ok(StatusWrite::Gone),
+        Err(error) if error.code() == Some(NOT_FOUND) => Ok(StatusWrite::Gone),
         Err(error) => Err(error),
     }
 }

@@ -7,17 +7,13 @@ use serde_json::{Value, json};
 use super::{Applied, ApplyError, Change, Child, Deletion, Expect, Owner, Standing, standing, to_json};
 use crate::children::{self, ChildPlan, WantedHash};
 use crate::context::Context;
-use crate::errors::{CallError, call};
+use crate::errors::{CONFLICT, CallError, NOT_FOUND, call};
 use crate::labels::MANAGER;
 use crate::metrics::Verb;
 use crate::{diff, fields};
 
 /// HTTP status of an object that breaks a rule of its kind.
 const INVALID: u16 = 422;
-/// HTTP status of a write to an object that has changed since it was read, or that is there already.
-const CONFLICT: u16 = 409;
-/// HTTP status of what there is none of.
-const NOT_FOUND: u16 = 404;
 /// How often a claim is tried: the object's own controller may be writing its status at the same time.
 const CLAIMS: u32 = 5;
 

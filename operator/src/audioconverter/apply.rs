@@ -26,7 +26,7 @@ use crate::apply::{self, Applied, ApplyError, Change, Child, Deletion, Expect};
 use crate::conditions;
 use crate::context::Context;
 use crate::driver::Kind;
-use crate::errors::{CallError, call};
+use crate::errors::{CallError, NOT_FOUND, call};
 use crate::foreign::{Foreign, ForeignSpec};
 use crate::labels::SCALE_MANAGER;
 use crate::metrics::Verb;
@@ -208,7 +208,7 @@ impl Applying<'_> {
         let wanted = child.is_some();
         let looks = served && (wanted || must_sweep(self.converter));
         let outcome = if looks { self.maybe(child, name).await } else { Ok(None) };
-        let unknown = matches!(&outcome, Err(ApplyError::Call(error)) if error.code() == Some(404));
+        let unknown = matches!(&outcome, Err(ApplyError::Call(error)) if error.code() == Some(NOT_FOUND));
         if unknown {
             // The kind has just gone; all converters are woken when that is known, and when it comes back.
             self.ctx.apis.doubt();

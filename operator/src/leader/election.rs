@@ -14,11 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::plan::{self, LeasePlan, plan_lease};
 use super::{Gate, Moment};
-use crate::errors::{describe, kube_code};
+use crate::errors::{CONFLICT, NOT_FOUND, describe, kube_code};
 
-/// HTTP statuses of a Lease that is not, or no longer, as it was read.
-const CONFLICT: u16 = 409;
-const NOT_FOUND: u16 = 404;
 /// How often one round may find the Lease changed under its hands.
 const LOOKS: u32 = 3;
 /// Longest time that giving the Lease back may take.

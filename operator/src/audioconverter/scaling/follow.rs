@@ -22,7 +22,7 @@ use crate::audioconverter::conditions::Rollout;
 use crate::audioconverter::validate::ValidatedConverter;
 use crate::conditions::now as now_of_status;
 use crate::context::Context;
-use crate::errors::CallError;
+use crate::errors::{CONFLICT, CallError};
 use crate::events::Note;
 use crate::metrics::Direction;
 
@@ -213,7 +213,7 @@ impl Scaler {
         match apply::fill_replicas(ctx, metadata, decision.count).await {
             Ok(()) => {}
             // The same, at this very moment.
-            Err(error) if error.code() == Some(409) => return Ok(Some(BETWEEN_LOOKS)),
+            Err(error) if error.code() == Some(CONFLICT) => return Ok(Some(BETWEEN_LOOKS)),
             Err(error) => return Err(error),
         }
         self.remembered(converter, |memory| {

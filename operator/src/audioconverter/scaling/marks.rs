@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::pods::PodView;
 use crate::context::Context;
-use crate::errors::{CallError, call};
+use crate::errors::{CONFLICT, CallError, NOT_FOUND, call};
 use crate::labels::{MANAGER, POD_DELETION_COST};
 use crate::metrics::Verb;
 
@@ -24,7 +24,7 @@ pub async fn set_cost(ctx: &Context, namespace: &str, pod: &PodView, cost: Optio
             ctx.metrics.wrote("Pod", Verb::Apply);
             Ok(())
         }
-        Err(error) if matches!(error.code(), Some(404 | 409)) => Ok(()),
+        Err(error) if matches!(error.code(), Some(NOT_FOUND | CONFLICT)) => Ok(()),
         Err(error) => Err(error),
     }
 }
