@@ -158,7 +158,7 @@ fn the_job_sample_converts_what_its_claim_holds() {
     assert_eq!(columns(&table), ["NAME", "STAGE", "PROGRESS", "FAILED", "RATIO", "AGE"]);
     assert!(table.contains("Done") && table.contains("2/2"), "{table}");
     let wide = namespace.kubectl("get cvj -o wide");
-    assert_eq!(columns(&wide)[6..], ["COMPLETE", "REPORT"]);
+    assert_eq!(columns(&wide)[6..], ["THROUGHPUT", "COMPLETE", "REPORT"]);
     for name in ["one.flac", "live/two.flac"] {
         audio.check_flac_file(&volume.root().join("flac").join(name)).unwrap();
     }
