@@ -160,6 +160,10 @@ names! {
         PlanNotFound,
         /// A stage failed more often than it is tried.
         StageFailed,
+        /// Sources may be deleted only if every byte of them is kept.
+        DeleteNeedsForeign,
+        /// Sources cannot be moved to `sourcePolicy.path`.
+        MoveToNotUsable,
         /// More files failed than `maxFailedFiles` allows.
         TooManyFailedFiles,
         /// The run took longer than `activeDeadlineSeconds`.

@@ -229,7 +229,7 @@ mod tests {
                             assert!(usable.words.contains(mode), "{}", usable.words);
                         }
                         (found, None) => {
-                            assert_eq!(reason(found), Some(JobReason::ClaimReadOnly), "{modes:?} {on_it:?}")
+                            assert_eq!(reason(found), Some(JobReason::ClaimReadOnly), "{modes:?} {on_it:?}");
                         }
                         (found, expected) => panic!("{modes:?} {on_it:?}: {found:?} is not {expected:?}"),
                     }

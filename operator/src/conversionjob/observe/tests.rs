@@ -352,12 +352,11 @@ async fn the_clock_of_a_run_stands_in_its_status() {
         (&jobs, format!("{{startTime: '2019-12-31T23:30:00Z', {suspended}}}"), None),
     ] {
         let sight = see_with(world, &runs(), &spec, &status).await.unwrap();
-        match expected {
-            Some(end) => assert_eq!(sight.observed.deadline, Deadline::At(end.parse().unwrap()), "{status}"),
-            None => {
-                let left = sight.observed.deadline.seconds_from(sight.observed.now).unwrap();
-                assert!((1799..=1801).contains(&left), "{left} s are left: {status}");
-            }
+        if let Some(end) = expected {
+            assert_eq!(sight.observed.deadline, Deadline::At(end.parse().unwrap()), "{status}");
+        } else {
+            let left = sight.observed.deadline.seconds_from(sight.observed.now).unwrap();
+            assert!((1799..=1801).contains(&left), "{left} s are left: {status}");
         }
         assert!(sight.observed.begun);
     }

@@ -13,8 +13,9 @@ fn reading(shard: usize, files: [u64; 3], bytes: [u64; 4]) -> Reading {
     }
 }
 
-fn last(reading: Reading) -> Reading {
-    Reading { last: true, ..reading }
+fn last(mut reading: Reading) -> Reading {
+    reading.last = true;
+    reading
 }
 
 fn plan() -> PlanResult {
@@ -23,7 +24,9 @@ fn plan() -> PlanResult {
 
 fn sum(readings: &[Reading], completed: &[usize]) -> Progress {
     let mut all = Readings::default();
-    readings.iter().for_each(|reading| all.take(reading.clone()));
+    for reading in readings {
+        all.take(reading.clone());
+    }
     plan_progress(&plan(), &all, &completed.iter().copied().collect())
 }
 

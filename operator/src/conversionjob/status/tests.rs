@@ -214,7 +214,7 @@ fn a_hold_is_told_by_its_condition_and_its_stage() {
         (Step::Adjust(StageName::Convert, go_on), Hold::Ours, 0, None, "not suspended"),
         (Step::Follow(StageName::Convert, trouble), Hold::None, 0, None, "not suspended"),
     ] {
-        let run = RunFacts { hold, pods, ..planned(30) };
+        let run = RunFacts { pods, hold, ..planned(30) };
         let status = compute(&job(SPEC), &stepped(step.clone(), run), &at(9));
         assert_eq!(shown(&status, "Suspended"), expected.unwrap_or(("False", "NotSuspended")), "{step:?}");
         let message = &find(&status.conditions, "Suspended").unwrap().message;
