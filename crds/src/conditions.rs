@@ -104,8 +104,10 @@ names! {
         VolumesReady,
         /// The run has ended and its report is final; files that could not be converted are listed in it.
         Complete,
-        /// The run has ended without a complete report.
+        /// The run has ended without a complete conversion.
         Failed,
+        /// No pod of the run works, because `spec.suspend` or somebody else holds it.
+        Suspended,
     }
 }
 
@@ -116,12 +118,20 @@ names! {
         SpecAccepted,
         /// The spec contradicts itself.
         InvalidSpec,
+        /// The operator was started with a flag that forbids what the spec asks for.
+        NotAllowed,
+        /// The AudioConverter that `converterRef` names does not exist.
+        ConverterNotFound,
+        /// The settings of the AudioConverter that `converterRef` names cannot be used by this job.
+        ConverterUnsuitable,
         /// Every claim exists and can be used.
         VolumesFound,
         /// A PersistentVolumeClaim does not exist.
         ClaimNotFound,
         /// A PersistentVolumeClaim has lost its volume.
         ClaimLost,
+        /// A PersistentVolumeClaim admits readers only, and the job has to write to it.
+        ClaimReadOnly,
         /// The namespace's Pod Security level does not admit this kind of volume.
         PodSecurity,
         /// An object with the name of a child exists and belongs to somebody else.
@@ -150,6 +160,20 @@ names! {
         PlanNotFound,
         /// A stage failed more often than it is tried.
         StageFailed,
+        /// Sources may be deleted only if every byte of them is kept.
+        DeleteNeedsForeign,
+        /// Sources cannot be moved to `sourcePolicy.path`.
+        MoveToNotUsable,
+        /// More files failed than `maxFailedFiles` allows.
+        TooManyFailedFiles,
+        /// The run took longer than `activeDeadlineSeconds`.
+        DeadlineExceeded,
+        /// `spec.suspend` is true.
+        SuspendedBySpec,
+        /// Somebody has suspended the Job that the run has come to.
+        JobSuspended,
+        /// Nothing is suspended.
+        NotSuspended,
     }
 }
 

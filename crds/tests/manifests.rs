@@ -86,7 +86,11 @@ fn names_columns_and_scale_are_there() {
         columns(converter),
         ["Ready", "Replicas", "Streams", "Endpoint", "Age", "Desired", "Draining", "Image", "Reason"]
     );
-    assert_eq!(columns(job), ["Stage", "Progress", "Failed", "Ratio", "Age", "Complete", "Report"]);
+    assert_eq!(columns(job), ["Stage", "Progress", "Failed", "Ratio", "Age", "Throughput", "Complete", "Report"]);
+    assert_eq!(
+        job["spec"]["versions"][0]["selectableFields"],
+        serde_json::json!([{"jsonPath": ".spec.converterRef.name"}])
+    );
     let scale = &converter["spec"]["versions"][0]["subresources"]["scale"];
     assert_eq!(scale["specReplicasPath"], ".spec.replicas");
     assert_eq!(scale["statusReplicasPath"], ".status.replicas");

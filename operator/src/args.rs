@@ -10,6 +10,7 @@ use otlp::Endpoint;
 use crate::audioconverter::scaling::settings::LoadArgs;
 use crate::backoff::Pace;
 use crate::context::Config;
+use crate::conversionjob::runs::ProgressArgs;
 use crate::leader::Settings;
 use crate::names::short_hash;
 use crate::scope::Scope;
@@ -72,6 +73,9 @@ pub struct RunArgs {
     /// How pods are asked how full they are.
     #[command(flatten)]
     pub load: LoadArgs,
+    /// How the progress of batch runs is told.
+    #[command(flatten)]
+    pub progress: ProgressArgs,
     /// Who of several operators writes.
     #[command(flatten)]
     pub lease: LeaseArgs,
@@ -85,6 +89,7 @@ impl RunArgs {
             scope: Scope::new(&self.namespaces, self.selector.as_deref()),
             concurrency: self.concurrency,
             load: self.load.clone(),
+            progress: self.progress.clone(),
             reconcile_timeout: self.reconcile_timeout,
             pace: Pace { first: self.retry_first, longest: self.retry_longest },
             allow_service_account_name: self.allow_service_account_name,
@@ -156,6 +161,12 @@ fn duration(text: &str) -> Result<Duration, String> {
 fn positive(text: &str) -> Result<Duration, String> {
     let parsed = duration(text)?;
     if parsed.is_zero() { Err("a time above zero is needed".to_owned()) } else { Ok(parsed) }
+}
+
+/// As [`duration`], of what is done at most once a second.
+pub fn at_least_a_second(text: &str) -> Result<Duration, String> {
+    let parsed = duration(text)?;
+    if parsed < Duration::from_secs(1) { Err("at least 1s is needed".to_owned()) } else { Ok(parsed) }
 }
 
 #[cfg(test)]

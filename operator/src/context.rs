@@ -10,6 +10,7 @@ use crate::apis::Apis;
 use crate::audioconverter::scaling::settings::LoadArgs;
 use crate::backoff::{Backoff, Pace};
 use crate::children::Children;
+use crate::conversionjob::runs::ProgressArgs;
 use crate::driver::Queue;
 use crate::events::Events;
 use crate::leader::Gate;
@@ -28,6 +29,8 @@ pub struct Config {
     pub concurrency: u16,
     /// How pods are asked how full they are.
     pub load: LoadArgs,
+    /// How the progress of batch runs is told.
+    pub progress: ProgressArgs,
     /// Longest time that one reconcile may take.
     pub reconcile_timeout: Duration,
     /// The waits between tries after errors.
@@ -46,6 +49,7 @@ impl Config {
             scope: Scope::default(),
             concurrency: 16,
             load: LoadArgs::default(),
+            progress: ProgressArgs::default(),
             reconcile_timeout: Duration::from_mins(2),
             pace: Pace::default(),
             allow_service_account_name: true,

@@ -21,7 +21,7 @@ use tracing::field::Empty;
 use crate::admin::Ready;
 use crate::context::Context;
 use crate::errors::{Categorised, NOT_LEADING};
-use crate::metrics::ConverterFigures;
+use crate::metrics::Metrics;
 use crate::{invalid, names, own_writes};
 
 mod merge;
@@ -47,17 +47,16 @@ pub trait Kind:
     /// The kind's name, for logs and metrics.
     const NAME: &'static str;
 
-    /// Whether objects of this kind have figures of their own.
-    const HAS_FIGURES: bool = false;
-
     /// The conditions of an object that cannot be read, with `message` saying why.
     fn unreadable(message: String) -> Vec<crate::conditions::Wanted>;
 
-    /// The object's figures, for metrics, if it has any.
-    fn figures(&self) -> Option<ConverterFigures> {
-        None
-    }
+    /// Lets the metrics read `objects`, all of this kind that are readable, whenever somebody asks for them; none while
+    /// this operator does not lead.
+    fn measure(_metrics: &Metrics, _objects: Objects<Self>) {}
 }
+
+/// Reads the objects of a kind from the cache.
+pub type Objects<K> = Box<dyn Fn() -> Vec<Arc<DeserializeGuard<K>>> + Send + Sync>;
 
 /// The action of a reconcile that has nothing more to do: to look again in five to six minutes, objects that came at
 /// the same time each at their own.

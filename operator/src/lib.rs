@@ -8,6 +8,7 @@ pub mod admin;
 pub mod apis;
 pub mod apply;
 pub mod args;
+pub mod ask;
 pub mod audioconverter;
 pub mod backoff;
 pub mod children;

@@ -3,6 +3,8 @@
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use crds::conditions::JobReason;
+use crds::conversionjob::{ByteCounts, FileCounts};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -14,8 +16,10 @@ use prometheus_client::registry::Registry;
 use crate::transport::Call;
 
 mod converters;
+mod jobs;
 
 pub use converters::{ConverterFigures, Converters};
+pub use jobs::{JobFigures, JobPhase, Jobs, Underway};
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Outcome {
@@ -59,6 +63,22 @@ struct RequestKind {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Files {
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Bytes {
+    direction: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Ended {
+    phase: &'static str,
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Scaled {
     direction: &'static str,
     reason: &'static str,
@@ -96,6 +116,8 @@ pub enum Verb {
     Status,
     /// Patch of a scale subresource.
     Scale,
+    /// Patch of two fields of a child that runs.
+    Patch,
 }
 
 impl Verb {
@@ -105,12 +127,13 @@ impl Verb {
             Self::Delete => "delete",
             Self::Status => "status",
             Self::Scale => "scale",
+            Self::Patch => "patch",
         }
     }
 }
 
-/// Everything the operator counts. But for the figures of AudioConverters no label holds a name, so the number of series is
-/// bounded.
+/// Everything the operator counts. But for the figures of AudioConverters and of ConversionJobs under way no label holds a
+/// name, so the number of series is bounded.
 pub struct Metrics {
     registry: Registry,
     reconciles: Family<Outcome, Counter>,
@@ -124,8 +147,13 @@ pub struct Metrics {
     waits: Family<Kind, Histogram>,
     lists_again: Family<Watched, Counter>,
     decisions: Family<Scaled, Counter>,
+    job_files: Family<Files, Counter>,
+    job_bytes: Family<Bytes, Counter>,
+    jobs_ended: Family<Ended, Counter>,
     /// The figures of each AudioConverter.
     pub converters: Converters,
+    /// The figures of the ConversionJobs.
+    pub jobs: Jobs,
 }
 
 impl std::fmt::Debug for Metrics {
@@ -154,7 +182,11 @@ impl Default for Metrics {
         });
         let lists_again = Family::default();
         let decisions = Family::default();
+        let job_files = Family::default();
+        let job_bytes = Family::default();
+        let jobs_ended = Family::default();
         let converters = Converters::default();
+        let jobs = Jobs::default();
         registry.register("reconciles", "Reconciles by kind and outcome", reconciles.clone());
         registry.register("reconcile_duration_seconds", "How long reconciles take, by kind", durations.clone());
         registry.register("errors", "Failed reconciles and watches by kind and category", errors.clone());
@@ -178,7 +210,15 @@ impl Default for Metrics {
             lists_again.clone(),
         );
         registry.register("scaling_decisions", "Scaling decisions by direction and reason", decisions.clone());
+        registry.register("job_files", "Files of ConversionJobs by outcome", job_files.clone());
+        registry.register("job_bytes", "Bytes of converted files, of sources and of FLAC", job_bytes.clone());
+        registry.register(
+            "jobs_ended",
+            "Runs of ConversionJobs that have ended, by phase and reason",
+            jobs_ended.clone(),
+        );
         registry.register_collector(Box::new(converters.clone()));
+        registry.register_collector(Box::new(jobs.clone()));
         Self {
             registry,
             reconciles,
@@ -192,7 +232,11 @@ impl Default for Metrics {
             waits,
             lists_again,
             decisions,
+            job_files,
+            job_bytes,
+            jobs_ended,
             converters,
+            jobs,
         }
     }
 }
@@ -248,6 +292,22 @@ impl Metrics {
         self.decisions.get_or_create(&Scaled { direction: direction.as_str(), reason }).inc();
     }
 
+    /// The status of a ConversionJob has grown by so many files and bytes.
+    pub fn converted(&self, files: &FileCounts, bytes: &ByteCounts) {
+        let FileCounts { total: _, converted, skipped, failed } = *files;
+        for (outcome, count) in [("converted", converted), ("skipped", skipped), ("failed", failed)] {
+            self.job_files.get_or_create(&Files { outcome }).inc_by(u64::try_from(count).unwrap_or_default());
+        }
+        for (direction, count) in [("input", bytes.input), ("output", bytes.output)] {
+            self.job_bytes.get_or_create(&Bytes { direction }).inc_by(u64::try_from(count).unwrap_or_default());
+        }
+    }
+
+    /// A run has ended in `phase`, for a reason of its conditions.
+    pub fn run_ended(&self, phase: JobPhase, reason: JobReason) {
+        self.jobs_ended.get_or_create(&Ended { phase: phase.as_str(), reason: reason.as_str() }).inc();
+    }
+
     /// Whether this operator leads.
     pub fn set_leading(&self, leads: bool) {
         self.leader.set(i64::from(leads));
@@ -288,9 +348,37 @@ mod tests {
                 capacity: None,
             }]
         });
+        metrics.converted(
+            &FileCounts { total: 9, converted: 3, skipped: -1, failed: 0 },
+            &ByteCounts { input: 100, output: 58 },
+        );
+        metrics.run_ended(JobPhase::Failed, JobReason::DeadlineExceeded);
+        metrics.jobs.read_from(|| {
+            let figures = |name: &str, phase, underway| JobFigures {
+                namespace: "attic".to_owned(),
+                name: name.to_owned(),
+                phase,
+                underway,
+            };
+            let underway = Some(Underway { planned: 40, done: 30, failed: 2 });
+            vec![
+                figures("a", JobPhase::Convert, underway),
+                figures("b", JobPhase::Complete, None),
+                figures("c", JobPhase::Complete, None),
+            ]
+        });
         let text = metrics.text();
         assert!(!text.contains("converter_streams_capacity{"), "{text}");
+        assert!(!text.contains(r#"name="b""#), "a run that has ended has no series of its own: {text}");
         for line in [
+            r#"flacship_operator_job_files_total{outcome="converted"} 3"#,
+            r#"flacship_operator_job_bytes_total{direction="output"} 58"#,
+            r#"flacship_operator_jobs_ended_total{phase="failed",reason="DeadlineExceeded"} 1"#,
+            r#"flacship_operator_jobs{phase="convert"} 1"#,
+            r#"flacship_operator_jobs{phase="complete"} 2"#,
+            r#"flacship_operator_jobs{phase="suspended"} 0"#,
+            r#"flacship_operator_job_files_planned{namespace="attic",name="a"} 40"#,
+            r#"flacship_operator_job_files_done{namespace="attic",name="a"} 30"#,
             r#"flacship_operator_scaling_decisions_total{direction="in",reason="quiet"} 1"#,
             r#"flacship_operator_queue_depth{kind="AudioConverter"} 7"#,
             r#"flacship_operator_watch_restarts_total{kind="Deployment"} 1"#,

@@ -31,6 +31,10 @@ fn contradictions() -> Vec<(Value, &'static str)> {
     let no_time = "a time is above 0: write a number with a unit, like 90s, 1h30m or 500ms";
     let source_path = "source.path is relative to the volume: leave out a leading / and ..";
     let destination_path = "destination.path is relative to the volume: leave out a leading / and ..";
+    let policy_path = "sourcePolicy.path is relative to the source's volume: leave out a leading / and ..";
+    let foreign = "sourcePolicy DeleteAfterVerify needs encoding.metadata Foreign, so that the identical WAV file can be \
+        made again: set it, or choose Keep or MoveTo";
+    let with_policy = |policy: Value| job(&json!({ "source": { "volume": claim() }, "sourcePolicy": policy }));
     let volumes = |name: &str| json!({ "volumes": [{ "name": name, "emptyDir": {} }] });
     vec![
         (
@@ -109,6 +113,40 @@ fn contradictions() -> Vec<(Value, &'static str)> {
             job(&json!({ "source": { "volume": claim() }, "destination": {} })),
             "destination is empty: give it a volume, a path, or leave destination out to put each FLAC beside its source",
         ),
+        (
+            job(&json!({ "source": { "volume": claim() }, "converterRef": { "name": "lark" }, "encoding": {} })),
+            "converterRef takes the encoding of that AudioConverter: leave encoding or converterRef out",
+        ),
+        (with_policy(json!({ "type": "DeleteAfterVerify" })), foreign),
+        (
+            job(&json!({ "source": { "volume": claim() }, "sourcePolicy": { "type": "DeleteAfterVerify" },
+                "encoding": { "metadata": "Tags" } })),
+            foreign,
+        ),
+        (
+            with_policy(json!({ "type": "MoveTo" })),
+            "sourcePolicy MoveTo needs sourcePolicy.path: name the folder on the source's volume that sources are moved to",
+        ),
+        (
+            with_policy(json!({ "type": "Keep", "path": "done" })),
+            "sourcePolicy.path is for MoveTo alone: set type MoveTo or leave path out",
+        ),
+        (with_policy(json!({ "type": "MoveTo", "path": "/done" })), policy_path),
+        (with_policy(json!({ "type": "MoveTo", "path": "a/../../b" })), policy_path),
+        (with_policy(json!({ "path": "done" })), "spec.sourcePolicy.type"),
+        (job(&json!({ "source": { "volume": claim() }, "recordsTTL": "0s" })), no_time),
+        (job(&json!({ "source": { "volume": claim() }, "recordsTTL": "30d" })), "spec.recordsTTL"),
+        (job(&json!({ "source": { "volume": claim() }, "activeDeadlineSeconds": 0 })), "spec.activeDeadlineSeconds"),
+        (job(&json!({ "source": { "volume": claim() }, "maxFailedFiles": -1 })), "spec.maxFailedFiles"),
+        (job(&json!({ "source": { "volume": claim() }, "retries": { "perShard": -1 } })), "spec.retries.perShard"),
+        (
+            job(&json!({ "source": { "volume": claim() }, "ttlSecondsAfterFinished": { "failed": -1 } })),
+            "spec.ttlSecondsAfterFinished.failed",
+        ),
+        (
+            job(&json!({ "source": { "volume": claim() }, "destination": { "path": "out", "layout": "Round" } })),
+            "spec.destination.layout",
+        ),
         (acv(json!({ "replicas": -1 })), "spec.replicas"),
         (acv(json!({ "encoding": { "compressionLevel": 9 } })), "spec.encoding.compressionLevel"),
         (acv(json!({ "limits": { "maxUploadSize": "plenty" } })), "spec.limits.maxUploadSize"),
@@ -132,12 +170,29 @@ fn every_rule_is_enforced_with_its_sentence() {
     }
     assert!(namespace.list("acv").is_empty() && namespace.list("cvj").is_empty());
 
-    // The spec of a job never changes; its labels may.
-    namespace.apply(&job(&json!({ "source": { "volume": claim() } })));
+    // Of a job's spec only what a run can follow changes; its labels may too. It is held, so that its run does not begin.
+    let held = |more: Value| {
+        let mut spec = json!({ "source": { "volume": claim() }, "suspend": true });
+        spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        job(&spec)
+    };
+    namespace.apply(&held(json!({})));
     namespace.kubectl("label cvj/refused shelf=7");
-    let said = namespace.try_apply(&job(&json!({ "source": { "volume": claim() }, "parallelism": 3 }))).refused();
-    assert!(said.contains("make another ConversionJob"), "{said}");
-    told.push_str(&said);
+    for change in [
+        json!({ "parallelism": 3 }),
+        json!({ "encoding": {} }),
+        json!({ "maxFailedFiles": 3 }),
+        json!({ "destination": { "path": "out" } }),
+        json!({ "podTemplate": { "labels": { "shelf": "8" } } }),
+    ] {
+        let said = namespace.try_apply(&held(change)).refused();
+        assert!(said.contains("make another ConversionJob"), "{said}");
+        told.push_str(&said);
+    }
+    let can_change =
+        json!({ "activeDeadlineSeconds": 60, "recordsTTL": "720h", "ttlSecondsAfterFinished": { "succeeded": 0 } });
+    namespace.apply(&held(can_change));
+    namespace.apply(&held(json!({})));
 
     for message in rule_messages() {
         assert!(told.contains(&message), "no manifest here breaks the rule {message:?}");

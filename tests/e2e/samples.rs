@@ -34,6 +34,7 @@ fn every_sample_has_a_test_here() {
             "audioconverter-ingress.yaml",
             "audioconverter-streams.yaml",
             "audioconverter.yaml",
+            "conversionjob-archive.yaml",
             "conversionjob.yaml",
         ]
     );
@@ -158,9 +159,35 @@ fn the_job_sample_converts_what_its_claim_holds() {
     assert_eq!(columns(&table), ["NAME", "STAGE", "PROGRESS", "FAILED", "RATIO", "AGE"]);
     assert!(table.contains("Done") && table.contains("2/2"), "{table}");
     let wide = namespace.kubectl("get cvj -o wide");
-    assert_eq!(columns(&wide)[6..], ["COMPLETE", "REPORT"]);
+    assert_eq!(columns(&wide)[6..], ["THROUGHPUT", "COMPLETE", "REPORT"]);
     for name in ["one.flac", "live/two.flac"] {
         audio.check_flac_file(&volume.root().join("flac").join(name)).unwrap();
     }
     assert!(!volume.root().join("flac/drafts").exists(), "the sample excludes drafts");
+}
+
+#[test]
+fn the_archive_sample_moves_what_it_has_converted() {
+    let namespace = Namespace::restricted("sample-archive");
+    let (tapes, flac) = (Volume::without_claim(&namespace, "tapes"), Volume::without_claim(&namespace, "flac"));
+    tapes.folder("incoming/live", 0o777, None);
+    flac.folder("", 0o777, None);
+    let audio = Audio::music(Shape::CD, 1.0, 1);
+    for name in ["one.wav", "live/two.wav"] {
+        fs::write(tapes.root().join("incoming").join(name), audio.wav().unwrap()).unwrap();
+    }
+
+    namespace.kubectl(&format!("apply -f {}", sample("conversionjob-archive.yaml")));
+    namespace.wait_for("cvj/archive", "condition=Complete", STEP);
+
+    for name in ["one", "live/two"] {
+        audio.check_flac_file(&flac.root().join(format!("{name}.flac"))).unwrap();
+        assert!(!tapes.root().join(format!("incoming/{name}.wav")).exists(), "{name} has not gone");
+        let moved = fs::read(tapes.root().join(format!("done/{name}.wav"))).unwrap();
+        assert!(moved == audio.wav().unwrap(), "{name} is another");
+    }
+    let chosen = namespace.kubectl("get cvj --field-selector=spec.converterRef.name=studio --no-headers");
+    assert!(chosen.starts_with("archive "), "{chosen}");
+    let none = namespace.kubectl("get cvj --field-selector=spec.converterRef.name=other --no-headers");
+    assert!(!none.contains("archive"), "{none}");
 }

@@ -49,10 +49,10 @@ use crate::apis::{HTTP_ROUTE, SERVICE_MONITOR};
 use crate::apply::ApplyError;
 use crate::conditions::Wanted;
 use crate::context::Context;
-use crate::driver::{self, Kind};
+use crate::driver::{self, Kind, Objects};
 use crate::errors::{CallError, Categorised};
 use crate::labels;
-use crate::metrics::ConverterFigures;
+use crate::metrics::{ConverterFigures, Metrics};
 
 /// How soon a refused child is tried again: its cause may lie in an object that nobody watches.
 const REFUSED_AGAIN: Duration = Duration::from_secs(30);
@@ -62,24 +62,28 @@ const MISSING_AGAIN: Duration = Duration::from_secs(10);
 impl Kind for AudioConverter {
     const NAME: &'static str = "AudioConverter";
 
-    const HAS_FIGURES: bool = true;
-
     fn unreadable(message: String) -> Vec<Wanted> {
         conditions::invalid(message)
     }
 
-    fn figures(&self) -> Option<ConverterFigures> {
-        let status = self.status.as_ref()?;
-        Some(ConverterFigures {
-            namespace: self.namespace()?,
-            name: self.name_any(),
-            desired: status.desired_replicas.into(),
-            ready: status.ready_replicas.into(),
-            draining: status.draining_replicas.into(),
-            streams: status.active_streams,
-            capacity: status.capacity,
-        })
+    fn measure(metrics: &Metrics, objects: Objects<Self>) {
+        metrics.converters.read_from(move || {
+            objects().iter().filter_map(|object| object.0.as_ref().ok().and_then(figures)).collect()
+        });
     }
+}
+
+fn figures(converter: &AudioConverter) -> Option<ConverterFigures> {
+    let status = converter.status.as_ref()?;
+    Some(ConverterFigures {
+        namespace: converter.namespace()?,
+        name: converter.name_any(),
+        desired: status.desired_replicas.into(),
+        ready: status.ready_replicas.into(),
+        draining: status.draining_replicas.into(),
+        streams: status.active_streams,
+        capacity: status.capacity,
+    })
 }
 
 /// Why a reconcile failed: the step, and its error.

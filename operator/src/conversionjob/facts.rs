@@ -1,5 +1,7 @@
 //! What a Job object and its pods say, read into plain values. Pure: the objects come from `observe`.
 
+use std::collections::BTreeSet;
+
 use crds::conditions::JobReason;
 use crds::conversionjob::ShardCounts;
 use k8s_openapi::api::batch::v1::{Job, JobCondition};
@@ -8,17 +10,23 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
+use super::build::SUSPENDED;
 use super::indexes;
-use super::result::PlanResult;
-use super::stage::Trouble;
+use super::stage::{Hold, Trouble};
 use crate::pods;
 
 /// The exit code by which a stage says that another try would end the same way.
 pub const CONFIGURATION_ERROR: i32 = 42;
+/// The exit code of a worker that was told to stop: it goes on where it was, and that is no failure of its own.
+pub const STOPPED: i32 = 143;
 /// How long a Job's pods may take to appear and start before it is worth a word.
 pub const PATIENCE: SignedDuration = SignedDuration::from_secs(15);
 /// How long a pod with a node may take to start: volumes are mounted and images pulled meanwhile.
 const START_PATIENCE: SignedDuration = SignedDuration::from_secs(90);
+
+/// Label that the Job controller puts on the pods of an Indexed Job: the shard
+/// (<https://kubernetes.io/docs/reference/labels-annotations-taints/#batch-kubernetes-io-job-completion-index>).
+pub const INDEX_LABEL: &str = "batch.kubernetes.io/job-completion-index";
 
 /// How a Job ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,11 +81,13 @@ pub fn shard_counts(job: &Job) -> ShardCounts {
     let total = job.spec.as_ref().and_then(|spec| spec.completions).unwrap_or_default();
     let status = job.status.as_ref();
     let among = |list: Option<&String>| indexes::parse(list.map_or("", String::as_str), size(total)).len();
+    let broken_off = broken_off(job);
     ShardCounts {
         total,
         active: status.and_then(|status| status.active).unwrap_or_default(),
         completed: count(among(status.and_then(|status| status.completed_indexes.as_ref()))),
         failed: count(among(status.and_then(|status| status.failed_indexes.as_ref()))),
+        broken_off: (broken_off > 0).then_some(broken_off),
     }
 }
 
@@ -86,10 +96,26 @@ pub fn failed_indexes(job: &Job) -> &str {
     job.status.as_ref().and_then(|status| status.failed_indexes.as_deref()).unwrap_or_default()
 }
 
-/// The files of the shards that are done.
-pub fn files_done(job: &Job, plan: &PlanResult) -> u64 {
+/// The shards that are done.
+pub fn completed(job: &Job) -> BTreeSet<usize> {
+    let total = job.spec.as_ref().and_then(|spec| spec.completions).unwrap_or_default();
     let list = job.status.as_ref().and_then(|status| status.completed_indexes.as_deref()).unwrap_or_default();
-    indexes::parse(list, plan.shard_files.len()).iter().filter_map(|&shard| plan.shard_files.get(shard)).sum()
+    indexes::parse(list, size(total))
+}
+
+/// How many pods of the Job broke off, those that were evicted or stopped not counted.
+pub fn broken_off(job: &Job) -> i32 {
+    job.status.as_ref().and_then(|status| status.failed).unwrap_or_default()
+}
+
+/// How often a shard is tried in all.
+pub fn tries(job: &Job) -> i32 {
+    job.spec.as_ref().and_then(|spec| spec.backoff_limit_per_index).unwrap_or_default().saturating_add(1)
+}
+
+/// The shard that a pod works on.
+pub fn shard_of(pod: &Pod) -> Option<usize> {
+    pod.labels().get(INDEX_LABEL)?.parse().ok()
 }
 
 fn size(number: i32) -> usize {
@@ -128,9 +154,32 @@ pub fn last_failure(pods: &[Pod]) -> Option<String> {
     })
 }
 
-/// Whether somebody has suspended the Job.
-fn is_suspended(job: &Job) -> bool {
-    job.spec.as_ref().and_then(|spec| spec.suspend).unwrap_or(false)
+/// The shard of the pod that broke off last, and how, in words.
+pub fn last_broken_off(pods: &[Pod]) -> Option<String> {
+    let broke_off = |pod: &&Pod| terminated(pod).is_some_and(|end| !matches!(end.exit_code, 0 | STOPPED));
+    let last =
+        pods.iter().filter(broke_off).max_by_key(|pod| terminated(pod)?.finished_at.as_ref().map(|time| time.0))?;
+    let shard = shard_of(last)?;
+    Some(format!("shard {shard} with {}", last_failure(std::slice::from_ref(last))?))
+}
+
+/// Who has suspended the Job.
+pub fn hold(job: &Job) -> Hold {
+    match job.spec.as_ref().and_then(|spec| spec.suspend) {
+        Some(true) if job.annotations().contains_key(SUSPENDED) => Hold::Ours,
+        Some(true) => Hold::Foreign,
+        _ => Hold::None,
+    }
+}
+
+/// When the Job's own clock began, from which its `activeDeadlineSeconds` is counted.
+pub fn started(job: &Job) -> Option<Timestamp> {
+    job.status.as_ref()?.start_time.as_ref().map(|time| time.0)
+}
+
+/// The last word of a pod's container: its termination message.
+pub fn last_word(pod: &Pod) -> Option<&str> {
+    terminated(pod)?.message.as_deref()
 }
 
 /// Whether the Job's pods are worth a look: it has run for a while and none of them is ready.
@@ -140,7 +189,7 @@ pub fn is_slow(job: &Job, now: Timestamp) -> bool {
     let started = status.and_then(|status| status.start_time.as_ref());
     // The Job controller sets the start time at its first look; without one, count from the creation.
     let since = started.or(job.metadata.creation_timestamp.as_ref());
-    ready == 0 && !is_suspended(job) && since.is_some_and(|since| now.duration_since(since.0) >= PATIENCE)
+    ready == 0 && hold(job) == Hold::None && since.is_some_and(|since| now.duration_since(since.0) >= PATIENCE)
 }
 
 /// What keeps the Job's pods from running. `pods` is None while they are not worth a look ([`is_slow`]).
@@ -151,7 +200,7 @@ pub fn trouble(job: &Job, pods: Option<&[Pod]>, now: Timestamp) -> Option<Troubl
     let name = job.name_any();
     let namespace = job.namespace().unwrap_or_default();
     let waiting = |message| Some(Trouble { reason: JobReason::Waiting, message });
-    if is_suspended(job) {
+    if hold(job) == Hold::Foreign {
         return waiting(format!("Job {name} is suspended: the run goes on once its spec.suspend is false"));
     }
     let pods = pods?;

@@ -1,6 +1,7 @@
 //! Resources and objects for tests, from as little YAML as says what matters.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Request, Response};
@@ -9,7 +10,9 @@ use k8s_openapi::api::batch::v1::Job;
 use kube::Client;
 use serde_json::{Value, json};
 
-use super::validate::{ValidatedJob, validate};
+use super::runs::{ProgressArgs, Runs};
+use super::settings::{Settings, SettingsState, plan_settings};
+use super::validate::{Allowed, ValidatedJob, validate};
 use crate::apis::Apis;
 use crate::context::{Config, Context, Shared};
 use crate::leader::Gate;
@@ -31,9 +34,25 @@ pub fn named(name: &str, spec: &str) -> ConversionJob {
     .unwrap()
 }
 
+/// An operator that allows everything.
+pub const ALLOWED: Allowed = Allowed { service_account_name: true, host_path: true };
+
 /// A job that has passed its checks.
 pub fn validated(spec: &str) -> ValidatedJob {
-    validate(&job(spec)).unwrap()
+    validate(&job(spec), ALLOWED).unwrap()
+}
+
+/// The settings of a job that takes none from an AudioConverter.
+pub fn settings(job: &ValidatedJob) -> Settings {
+    match plan_settings(job, None, "registry.example/converter:1") {
+        SettingsState::Known(settings) => *settings,
+        SettingsState::NotReady(failure) => panic!("{failure:?}"),
+    }
+}
+
+/// Runs of which nothing is known, whose pods are asked at every look.
+pub fn runs() -> Runs {
+    Runs::new(&ProgressArgs { progress_interval: Duration::ZERO }, Duration::from_secs(5))
 }
 
 /// A Job of the cluster; `yaml` holds what differs from a Job that was just made.

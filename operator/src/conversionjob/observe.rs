@@ -1,34 +1,34 @@
 //! Step 4: what the cluster says of a run. It asks and reads; what follows is decided in `stage`.
 
-use crds::conversionjob::ShardCounts;
-use futures::AsyncReadExt;
-use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim, Pod};
+use std::time::Instant;
+
+use crds::AudioConverter;
+use crds::conditions::{JobCondition, JobReason};
+use crds::conversionjob::{ConversionJob, ShardCounts};
+use k8s_openapi::api::batch::v1::{Job, JobStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::api::{ListParams, LogParams};
+use kube::api::ListParams;
 use kube::{Api, ResourceExt};
 
-use super::build::{CONVERT_FAILURE_MESSAGE, CONVERT_FAILURE_REASON, PLAN, RETRIES};
-use super::claims::{ClaimState, ENFORCE_LABEL, VolumeFacts, plan_volumes};
-use super::facts::{self, CONFIGURATION_ERROR, JobEnd};
-use super::result::{self, Failure, PlanResult, ReportResult, StageResult, Told, Worked};
-use super::stage::{ConvertJob, Newest, Observed, StageJob, StageName, Trouble, VolumesState};
+use super::build::{CONVERT_FAILURE_MESSAGE, CONVERT_FAILURE_REASON, PLAN};
+use super::deadline::{Clock, plan_deadline};
+use super::facts;
+use super::pace::Rate;
+use super::progress::{Progress, plan_progress};
+use super::result::{Failure, PlanResult, ReportResult};
+use super::runs::Runs;
+use super::settings::{self, ConverterSeen, SETTINGS, SettingsState, plan_settings};
+use super::stage::{ConvertJob, Hold, Newest, Observed, StageJob, StageName};
 use super::validate::ValidatedJob;
-use crate::conditions;
+use crate::conditions::{self, find};
 use crate::context::Context;
 use crate::errors::{CallError, call};
-use crate::{labels, names, pods};
-use crds::conditions::JobReason;
+use crate::{labels, names};
+use look::Look;
 
-/// Label that the Job controller puts on its pods: the Job's uid, so that pods of an earlier Job of the name are out.
-const JOB_UID_LABEL: &str = "batch.kubernetes.io/controller-uid";
-/// Lines of a log that are read. The container runtime stores a line of 64 KiB as up to nine of its own, and the
-/// kubelet counts those.
-const LOG_LINES: i64 = 64;
-/// Most bytes of a log that are read.
-const LOG_BYTES: u64 = 1 << 20;
-/// How logs begin that the kubelet has no longer; it answers these with 200.
-const LOST_LOGS: [&str; 2] = ["unable to retrieve container logs", "failed to try resolving symlinks"];
+mod look;
+mod volumes;
+mod workers;
 
 /// What was seen of a run: what decides about the next step, and what the status tells besides.
 #[derive(Clone, Debug)]
@@ -50,10 +50,24 @@ pub struct RunFacts {
     pub plan: Option<PlanResult>,
     /// The shards.
     pub shards: Option<ShardCounts>,
-    /// Files of the shards that are done.
-    pub files_done: Option<u64>,
+    /// How far the conversion has come.
+    pub progress: Option<Progress>,
+    /// How fast it goes.
+    pub rate: Option<Rate>,
+    /// The newest Job's uid.
+    pub newest_uid: Option<String>,
     /// Pods of the newest Job that run.
     pub pods_ready: i32,
+    /// Pods of the newest Job that are there, those on their way out too.
+    pub pods: i32,
+    /// Who holds the newest Job.
+    pub hold: Hold,
+    /// Why the conversion did not end well.
+    pub convert_failure: Option<Failure>,
+    /// What is known of pods that broke off since the status was written.
+    pub broke_off: Option<String>,
+    /// The shards that failed, as the Job lists them, and how often each was tried.
+    pub failed_shards: Option<(String, i32)>,
 }
 
 impl RunFacts {
@@ -63,57 +77,92 @@ impl RunFacts {
         self.pods_ready = 0;
         if stage == StageName::Convert {
             self.shards = Some(facts::shard_counts(job));
-            self.files_done = Some(0);
         }
     }
 }
 
-/// Looks at everything that a run's next step depends on.
-pub async fn observe(ctx: &Context, job: &ValidatedJob) -> Result<Sight, CallError> {
-    let volumes = observe_volumes(ctx, job).await?;
+/// Looks at everything that a run's next step depends on, and asks its workers how far they have come if it is time.
+pub async fn observe(
+    ctx: &Context,
+    runs: &Runs,
+    resource: &ConversionJob,
+    job: &ValidatedJob,
+) -> Result<Sight, CallError> {
+    let volumes = volumes::observe_volumes(ctx, job).await?;
     let jobs = StageJobs::list(ctx, job).await?;
-    let newest = observe_newest(ctx, job, &jobs).await?;
-    let run = jobs.facts(&newest);
-    Ok(Sight { observed: Observed { volumes, newest }, run })
-}
-
-async fn observe_volumes(ctx: &Context, job: &ValidatedJob) -> Result<VolumesState, CallError> {
-    let claims: Api<PersistentVolumeClaim> = Api::namespaced(ctx.client.clone(), &job.namespace);
-    let mut seen = Vec::new();
-    let mut inline = false;
-    for volume in job.volumes.iter() {
-        seen.push(if let Some(claim) = &volume.persistent_volume_claim {
-            let name = claim.claim_name.clone();
-            let claim = call(format!("get PersistentVolumeClaim {name}"), claims.get_opt(&name)).await?;
-            VolumeFacts::Claim { name, state: claim_state(claim.as_ref()) }
-        } else if volume.csi.is_some() {
-            VolumeFacts::Csi
-        } else {
-            inline = true;
-            if volume.nfs.is_some() { VolumeFacts::Nfs } else { VolumeFacts::HostPath }
+    let settings = observe_settings(ctx, job, &jobs).await?;
+    let look = Look { ctx, job };
+    let newest = observe_newest(&look, &jobs).await?;
+    let mut run = jobs.facts(&newest);
+    if let (Some(convert), Some(plan)) = (&jobs.convert, &run.plan) {
+        let at_work = matches!(&newest, Newest::Convert { job: ConvertJob::Running(_), .. });
+        let now = Instant::now();
+        let asked = at_work && run.hold == Hold::None && runs.with(&job.uid, now, |run| run.is_due(runs.interval, now));
+        if asked {
+            workers::ask(&look, runs, convert).await?;
+        }
+        let completed = facts::completed(convert);
+        (run.progress, run.rate) = runs.with(&job.uid, now, |memory| {
+            let progress = plan_progress(plan, &memory.readings, &completed);
+            if asked {
+                memory.asked(&progress, Instant::now());
+            } else if run.hold != Hold::None {
+                memory.held();
+            }
+            (Some(progress), memory.rate())
         });
+        run.broke_off = workers::news_of_broken(&look, convert, resource).await?;
     }
-    let enforced = if inline { enforced_standard(ctx, &job.namespace).await? } else { None };
-    Ok(plan_volumes(&seen, &job.namespace, enforced.as_deref()))
-}
-
-fn claim_state(claim: Option<&PersistentVolumeClaim>) -> ClaimState {
-    match claim {
-        None => ClaimState::Missing,
-        Some(claim) if claim.metadata.deletion_timestamp.is_some() => ClaimState::Leaving,
-        Some(claim) => ClaimState::of_phase(claim.status.as_ref().and_then(|status| status.phase.as_deref())),
-    }
-}
-
-/// The Pod Security Standard that the namespace enforces by its label.
-async fn enforced_standard(ctx: &Context, namespace: &str) -> Result<Option<String>, CallError> {
-    let namespaces: Api<Namespace> = Api::all(ctx.client.clone());
-    let found = match call(format!("get Namespace {namespace}"), namespaces.get_metadata_opt(namespace)).await {
-        // An operator for some namespaces may lack this right. Pods that are not admitted say so in the Job's Events.
-        Err(error) if error.code() == Some(403) => None,
-        found => found?,
+    let now = conditions::now().0;
+    let clock = clock(resource, &run);
+    let observed = Observed {
+        volumes,
+        settings,
+        newest,
+        suspend: job.suspend,
+        deadline: plan_deadline(job.deadline_seconds, clock, now),
+        begun: clock.started.is_some(),
+        now,
     };
-    Ok(found.and_then(|mut found| found.labels_mut().remove(ENFORCE_LABEL)))
+    Ok(Sight { observed, run })
+}
+
+/// The clock of a run: its start and its holds stand in the status, where they are written together.
+fn clock(resource: &ConversionJob, run: &RunFacts) -> Clock {
+    let status = resource.status.as_ref();
+    let started = status.and_then(|status| status.start_time.as_ref()).or(run.started.as_ref());
+    let conditions = status.map(|status| status.conditions.as_slice()).unwrap_or_default();
+    let held = find(conditions, JobCondition::Suspended.as_str()).filter(|condition| condition.status == "True");
+    Clock {
+        started: started.map(|time| time.0),
+        suspended_seconds: status.and_then(|status| status.suspended_seconds).unwrap_or_default(),
+        suspended_since: held.map(|condition| condition.last_transition_time.0),
+    }
+}
+
+/// Image and encoding: those that the run has begun with, else those of now.
+async fn observe_settings(ctx: &Context, job: &ValidatedJob, jobs: &StageJobs) -> Result<SettingsState, CallError> {
+    let kept = jobs.newest_first().find_map(|job| settings::kept(job.annotations().get(SETTINGS)?));
+    if let Some(kept) = kept {
+        return Ok(SettingsState::Known(Box::new(kept)));
+    }
+    let converter = match &job.converter {
+        None => None,
+        Some(name) => Some(observe_converter(ctx, &job.namespace, name).await?),
+    };
+    Ok(plan_settings(job, converter.as_ref(), &ctx.config.converter_image))
+}
+
+async fn observe_converter(ctx: &Context, namespace: &str, name: &str) -> Result<ConverterSeen, CallError> {
+    let converters: Api<AudioConverter> = Api::namespaced(ctx.client.clone(), namespace);
+    match call(format!("get AudioConverter {name}"), converters.get_opt(name)).await {
+        Ok(Some(converter)) => Ok(ConverterSeen::There(Box::new(converter))),
+        Ok(None) => Ok(ConverterSeen::Missing),
+        Err(CallError::Kube { source, .. }) if matches!(*source, kube::Error::SerdeError(_)) => {
+            Ok(ConverterSeen::Unreadable(source.to_string()))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// The Jobs of a run.
@@ -143,21 +192,40 @@ impl StageJobs {
         Ok(jobs)
     }
 
+    /// The Jobs that there are.
+    fn newest_first(&self) -> impl Iterator<Item = &Job> {
+        [&self.report, &self.convert, &self.plan].into_iter().flatten()
+    }
+
     fn facts(&self, newest: &Newest) -> RunFacts {
-        let all = [self.plan.as_ref(), self.convert.as_ref(), self.report.as_ref()];
-        let last = all.iter().rev().find_map(|job| *job);
+        let last = self.newest_first().next();
         let plan = match newest {
             Newest::Plan(StageJob::Succeeded(plan)) => Some(plan.clone()),
             _ => self.convert.as_ref().and_then(planned),
         };
-        let done = self.convert.as_ref().zip(plan.as_ref()).map(|(convert, plan)| facts::files_done(convert, plan));
+        let of_last = |count: fn(&JobStatus) -> Option<i32>| {
+            last.and_then(|job| job.status.as_ref()).and_then(count).unwrap_or_default()
+        };
+        let convert_failure = match newest {
+            Newest::Convert { job: ConvertJob::Ended(failure), .. } => failure.clone(),
+            Newest::Report { convert_failure, .. } => convert_failure.clone(),
+            _ => None,
+        };
+        let failed = self.convert.as_ref().filter(|job| !facts::failed_indexes(job).is_empty());
         RunFacts {
-            started: all.iter().flatten().filter_map(|job| job.metadata.creation_timestamp.clone()).min(),
+            started: self.newest_first().filter_map(|job| job.metadata.creation_timestamp.clone()).min(),
             ended: last.and_then(facts::end_time),
-            files_done: done,
+            progress: plan.as_ref().map(|_| Progress::default()),
             plan,
             shards: self.convert.as_ref().map(facts::shard_counts),
-            pods_ready: last.and_then(|job| job.status.as_ref()?.ready).unwrap_or_default(),
+            rate: None,
+            newest_uid: last.and_then(ResourceExt::uid),
+            pods_ready: of_last(|status| status.ready),
+            pods: of_last(|status| status.active).saturating_add(of_last(|status| status.terminating)),
+            hold: last.map(facts::hold).unwrap_or_default(),
+            convert_failure,
+            broke_off: None,
+            failed_shards: failed.map(|job| (facts::failed_indexes(job).to_owned(), facts::tries(job))),
         }
     }
 }
@@ -174,8 +242,7 @@ fn noted_failure(report: &Job) -> Option<Failure> {
     Some(Failure { reason, message })
 }
 
-async fn observe_newest(ctx: &Context, job: &ValidatedJob, jobs: &StageJobs) -> Result<Newest, CallError> {
-    let look = Look { ctx, job };
+async fn observe_newest(look: &Look<'_>, jobs: &StageJobs) -> Result<Newest, CallError> {
     Ok(if let Some(report) = &jobs.report {
         let job = look.stage_job::<ReportResult>(report, StageName::Report).await?;
         Newest::Report { job, convert_failure: noted_failure(report) }
@@ -186,155 +253,6 @@ async fn observe_newest(ctx: &Context, job: &ValidatedJob, jobs: &StageJobs) -> 
     } else {
         Newest::None
     })
-}
-
-/// What the pod that ended a stage told.
-enum Word<R> {
-    Told(Told<R>),
-    /// There is no such pod, or its log is gone.
-    Gone,
-}
-
-struct Look<'a> {
-    ctx: &'a Context,
-    job: &'a ValidatedJob,
-}
-
-impl Look<'_> {
-    async fn stage_job<R: StageResult>(&self, job: &Job, stage: StageName) -> Result<StageJob<R>, CallError> {
-        if facts::is_leaving(job) {
-            return Ok(StageJob::Leaving);
-        }
-        let Some(end) = facts::end(job) else { return Ok(StageJob::Running(self.trouble(job).await?)) };
-        let pods = self.pods(job).await?;
-        let (exit_code, otherwise) = match &end {
-            JobEnd::Complete => (0, self.told_nothing(job)),
-            JobEnd::Failed { reason, .. } if reason == "PodFailurePolicy" => {
-                (CONFIGURATION_ERROR, self.told_nothing(job))
-            }
-            JobEnd::Failed { message, .. } => {
-                return Ok(StageJob::Failed(self.stage_failed(job, stage, message, &pods)));
-            }
-        };
-        Ok(match self.last_word(&pods, exit_code).await? {
-            Word::Gone => StageJob::Lost,
-            Word::Told(Told::Error(failure)) => StageJob::Failed(failure),
-            // A result beside the exit code of an error contradicts itself, and cannot be relied on.
-            Word::Told(Told::Result(result)) if end == JobEnd::Complete => StageJob::Succeeded(result),
-            Word::Told(_) => StageJob::Failed(otherwise),
-        })
-    }
-
-    async fn convert_job(&self, job: &Job) -> Result<ConvertJob, CallError> {
-        if facts::is_leaving(job) {
-            return Ok(ConvertJob::Leaving);
-        }
-        let Some(end) = facts::end(job) else { return Ok(ConvertJob::Running(self.trouble(job).await?)) };
-        let (reason, message) = match &end {
-            // Field documentation and KEP differ on whether a Job with failed indexes can be Complete: look at both.
-            JobEnd::Complete if facts::failed_indexes(job).is_empty() => return Ok(ConvertJob::Ended(None)),
-            JobEnd::Complete => ("", ""),
-            JobEnd::Failed { reason, message } => (reason.as_str(), message.as_str()),
-        };
-        let pods = self.pods(job).await?;
-        if reason == "PodFailurePolicy"
-            && let Word::Told(Told::Error(failure)) = self.last_word::<Worked>(&pods, CONFIGURATION_ERROR).await?
-        {
-            return Ok(ConvertJob::Ended(Some(failure)));
-        }
-        Ok(ConvertJob::Ended(Some(self.stage_failed(job, StageName::Convert, message, &pods))))
-    }
-
-    /// What the last pod with this exit code told.
-    async fn last_word<R: StageResult>(&self, pods: &[Pod], exit_code: i32) -> Result<Word<R>, CallError> {
-        let Some(pod) = facts::ended_with(pods, exit_code) else { return Ok(Word::Gone) };
-        let log = self.log(&pod.name_any()).await?;
-        Ok(log.map_or(Word::Gone, |log| Word::Told(result::read(&log))))
-    }
-
-    async fn trouble(&self, job: &Job) -> Result<Option<Trouble>, CallError> {
-        let now = conditions::now().0;
-        let pods = if facts::is_slow(job, now) { Some(self.pods(job).await?) } else { None };
-        Ok(facts::trouble(job, pods.as_deref(), now))
-    }
-
-    async fn pods(&self, job: &Job) -> Result<Vec<Pod>, CallError> {
-        let api: Api<Pod> = Api::namespaced(self.ctx.client.clone(), &self.job.namespace);
-        let selector = format!("{JOB_UID_LABEL}={}", job.uid().unwrap_or_default());
-        let what = format!("list the pods of Job {}", job.name_any());
-        Ok(call(what, api.list(&ListParams::default().labels(&selector))).await?.items)
-    }
-
-    /// The end of a pod's log; None if it is gone.
-    async fn log(&self, pod: &str) -> Result<Option<String>, CallError> {
-        let api: Api<Pod> = Api::namespaced(self.ctx.client.clone(), &self.job.namespace);
-        let params = LogParams {
-            container: Some(pods::CONTAINER.to_owned()),
-            tail_lines: Some(LOG_LINES),
-            ..LogParams::default()
-        };
-        let read = async {
-            let mut bytes = Vec::new();
-            let stream = api.log_stream(pod, &params).await?;
-            stream.take(LOG_BYTES).read_to_end(&mut bytes).await.map_err(|error| kube::Error::Service(error.into()))?;
-            Ok(bytes)
-        };
-        match call(format!("read the log of Pod {pod}"), read).await {
-            Ok(bytes) => Ok(present(String::from_utf8_lossy(&bytes).into_owned())),
-            // The kubelet says 400 of a container that it has forgotten.
-            Err(error) if matches!(error.code(), Some(400 | 404)) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    fn told_nothing(&self, job: &Job) -> Failure {
-        let (name, namespace) = (job.name_any(), &self.job.namespace);
-        Failure {
-            reason: JobReason::StageFailed,
-            message: format!(
-                "Job {name} ended, and its log has no result of this stage: is spec.image a converter of this operator's release? kubectl logs -n {namespace} job/{name} shows what it says"
-            ),
-        }
-    }
-
-    fn stage_failed(&self, job: &Job, stage: StageName, message: &str, pods: &[Pod]) -> Failure {
-        Failure {
-            reason: JobReason::StageFailed,
-            message: failed_words(job, stage, message, pods, &self.job.namespace),
-        }
-    }
-}
-
-/// The log, unless it is the kubelet's word that there is none.
-fn present(log: String) -> Option<String> {
-    (!LOST_LOGS.iter().any(|lost| log.starts_with(lost))).then_some(log)
-}
-
-/// What failed, how, and where to look.
-fn failed_words(job: &Job, stage: StageName, message: &str, pods: &[Pod], namespace: &str) -> String {
-    let name = job.name_any();
-    let last = facts::last_failure(pods).map(|last| format!(", the last try with {last}")).unwrap_or_default();
-    let failed = facts::failed_indexes(job);
-    let (what, logs) = if stage == StageName::Convert && !failed.is_empty() {
-        let shards = facts::shard_counts(job);
-        (
-            format!(
-                "{} of {} shards ({}) failed {} times each",
-                shards.failed,
-                shards.total,
-                conditions::shorten(failed, 200),
-                RETRIES + 1
-            ),
-            format!("kubectl logs -n {namespace} -l batch.kubernetes.io/job-name={name} --prefix --tail=20"),
-        )
-    } else {
-        let message = if message.is_empty() { "its Job failed" } else { message };
-        (
-            format!("the {} stage failed: {message}", stage.component().as_str()),
-            format!("kubectl logs -n {namespace} job/{name}"),
-        )
-    };
-    format!("{what}{last}: {logs} shows why; make a new ConversionJob once that is mended")
 }
 
 #[cfg(test)]

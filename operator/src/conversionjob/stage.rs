@@ -8,8 +8,11 @@
 //! every stage's log at each look (old pods go; a long run would start over for a result that nobody needs any more).
 
 use crds::conditions::JobReason;
+use k8s_openapi::jiff::Timestamp;
 
+use super::deadline::{Deadline, exceeded};
 use super::result::{Failure, PlanResult, ReportResult};
+use super::settings::{Settings, SettingsState};
 
 /// A stage, which is a Job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,11 +25,32 @@ pub enum StageName {
     Report,
 }
 
+/// Where the pods of the convert stage may run. The order is that of strictness.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Placement {
+    /// On any node.
+    #[default]
+    Anywhere,
+    /// All on one node: a volume can be attached to one only.
+    OneNode,
+    /// One pod at a time: a volume admits one only. Stages never overlap, so nothing else follows from it.
+    OnePod,
+}
+
+/// Volumes that pods could use.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Usable {
+    /// Which volumes, what their access modes mean, and what a pod may still wait for.
+    pub words: String,
+    /// Where pods may run.
+    pub placement: Placement,
+}
+
 /// Whether pods could use the volumes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum VolumesState {
-    /// They could; the words say which volumes, and what a pod may still wait for.
-    Ready(String),
+    /// They could.
+    Ready(Usable),
     /// They could not; the words say what to do.
     NotReady(Failure),
 }
@@ -40,13 +64,38 @@ pub struct Trouble {
     pub message: String,
 }
 
+/// Who holds a Job by its `spec.suspend`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Hold {
+    /// Nobody.
+    #[default]
+    None,
+    /// The operator, for the `spec.suspend` of the resource.
+    Ours,
+    /// Somebody else: Kueue, or a person.
+    Foreign,
+}
+
+/// A Job that has not ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Running {
+    /// What keeps its pods from running.
+    pub trouble: Option<Trouble>,
+    /// Who holds it.
+    pub hold: Hold,
+    /// Its `activeDeadlineSeconds`.
+    pub deadline_seconds: Option<i64>,
+    /// When its own clock began.
+    pub started: Option<Timestamp>,
+}
+
 /// A Job of a stage that tells a result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StageJob<R> {
     /// It is being deleted.
     Leaving,
     /// It has not ended.
-    Running(Option<Trouble>),
+    Running(Running),
     /// It did its work and told this.
     Succeeded(R),
     /// It ended without a result.
@@ -61,7 +110,7 @@ pub enum ConvertJob {
     /// It is being deleted.
     Leaving,
     /// It has not ended.
-    Running(Option<Trouble>),
+    Running(Running),
     /// All shards are done, or, with a failure, some are not and never will be.
     Ended(Option<Failure>),
 }
@@ -90,12 +139,22 @@ pub enum Newest {
 }
 
 /// Everything that decides about the next step.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Observed {
     /// The volumes.
     pub volumes: VolumesState,
+    /// Image and encoding.
+    pub settings: SettingsState,
     /// The Job that the run has come to.
     pub newest: Newest,
+    /// Whether the run is to be held.
+    pub suspend: bool,
+    /// When its time is over.
+    pub deadline: Deadline,
+    /// Whether a Job of it was ever made.
+    pub begun: bool,
+    /// When this was seen.
+    pub now: Timestamp,
 }
 
 /// A Job to make.
@@ -123,6 +182,26 @@ impl NewJob {
     }
 }
 
+/// How a Job is made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct How {
+    /// Image and encoding.
+    pub settings: Settings,
+    /// Where pods may run.
+    pub placement: Placement,
+    /// What is left of the run's time, in seconds.
+    pub deadline_seconds: Option<i64>,
+}
+
+/// What is changed about a Job that runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Control {
+    /// Whether it is held; None leaves that as it is.
+    pub suspend: Option<bool>,
+    /// Its `activeDeadlineSeconds`.
+    pub deadline_seconds: Option<i64>,
+}
+
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ending {
@@ -138,12 +217,18 @@ pub enum Ending {
 }
 
 /// The next step of a run.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Step {
     /// Wait for the volumes; nothing runs.
     AwaitVolumes,
+    /// Wait for the AudioConverter whose settings the run takes; nothing runs.
+    AwaitSettings(Failure),
+    /// Wait until the run is no longer held: this Job, or nothing yet.
+    AwaitResume(Option<StageName>),
     /// Make a Job.
-    Create(NewJob),
+    Create(NewJob, Box<How>),
+    /// Hold the Job of a stage, let it go on, or set its deadline.
+    Adjust(StageName, Control),
     /// Delete the ended Job of a stage, so that the next look makes it anew.
     Rerun(StageName),
     /// Wait for a Job to go away.
@@ -154,154 +239,107 @@ pub enum Step {
     Finish(Ending),
 }
 
+/// What would come next if nothing were to be waited for.
+enum Next {
+    Make(NewJob),
+    Remake(StageName),
+    Watch(StageName, Running),
+    Leave(StageName),
+    End(Ending),
+}
+
 /// The next step of a run that has not ended.
 pub fn plan_stage(observed: &Observed) -> Step {
-    let step = match &observed.newest {
-        Newest::None => Step::Create(NewJob::Plan),
-        Newest::Plan(job) => after_plan(job),
+    let over = observed.deadline.is_over(observed.now);
+    let out_of_time = || Step::Finish(Ending::Failed { failure: exceeded(), report: None });
+    match next(observed, over) {
+        Next::End(ending) => Step::Finish(ending),
+        Next::Leave(stage) => Step::AwaitDeletion(stage),
+        Next::Watch(stage, running) => follow(stage, running, observed),
+        Next::Make(_) | Next::Remake(_) if observed.suspend => Step::AwaitResume(None),
+        Next::Make(NewJob::Plan) if over && observed.begun => out_of_time(),
+        Next::Remake(StageName::Plan) if over => out_of_time(),
+        Next::Remake(stage) => Step::Rerun(stage),
+        // A Job that runs already or has ended is not undone by a volume that is away now; a new one waits for it.
+        Next::Make(new) => match (&observed.volumes, &observed.settings) {
+            (VolumesState::NotReady(_), _) if over => out_of_time(),
+            (VolumesState::NotReady(_), _) => Step::AwaitVolumes,
+            (_, SettingsState::NotReady(failure)) => Step::AwaitSettings(failure.clone()),
+            (VolumesState::Ready(usable), SettingsState::Known(settings)) => {
+                let deadline_seconds = observed.deadline.seconds_from(observed.now);
+                let how = How { settings: settings.as_ref().clone(), placement: usable.placement, deadline_seconds };
+                Step::Create(new, Box::new(how))
+            }
+        },
+    }
+}
+
+fn next(observed: &Observed, over: bool) -> Next {
+    match &observed.newest {
+        Newest::None => Next::Make(NewJob::Plan),
+        Newest::Plan(job) => after_plan(job, over),
         Newest::Convert { job, plan: _ } => match job {
-            ConvertJob::Leaving => Step::AwaitDeletion(StageName::Convert),
-            ConvertJob::Running(trouble) => Step::Follow(StageName::Convert, trouble.clone()),
+            ConvertJob::Leaving => Next::Leave(StageName::Convert),
+            ConvertJob::Running(running) => Next::Watch(StageName::Convert, running.clone()),
             // Whatever the end, the report says what was done.
-            ConvertJob::Ended(failure) => Step::Create(NewJob::Report { convert_failure: failure.clone() }),
+            ConvertJob::Ended(failure) => Next::Make(NewJob::Report { convert_failure: failure.clone() }),
         },
         Newest::Report { job, convert_failure } => after_report(job, convert_failure.as_ref()),
-    };
-    match (step, &observed.volumes) {
-        // A Job that runs already or has ended is not undone by a volume that is away now; a new one waits for it.
-        (Step::Create(_), VolumesState::NotReady(_)) => Step::AwaitVolumes,
-        (step, _) => step,
     }
 }
 
-fn after_plan(job: &StageJob<PlanResult>) -> Step {
+fn after_plan(job: &StageJob<PlanResult>, over: bool) -> Next {
     match job {
-        StageJob::Leaving => Step::AwaitDeletion(StageName::Plan),
-        StageJob::Running(trouble) => Step::Follow(StageName::Plan, trouble.clone()),
-        StageJob::Lost => Step::Rerun(StageName::Plan),
+        StageJob::Leaving => Next::Leave(StageName::Plan),
+        StageJob::Running(running) => Next::Watch(StageName::Plan, running.clone()),
+        StageJob::Lost => Next::Remake(StageName::Plan),
         // Without a plan there is nothing that a report could merge.
-        StageJob::Failed(failure) => Step::Finish(Ending::Failed { failure: failure.clone(), report: None }),
+        StageJob::Failed(failure) => Next::End(Ending::Failed { failure: failure.clone(), report: None }),
         StageJob::Succeeded(plan) if plan.shards_with_files() == 0 => {
-            Step::Create(NewJob::Report { convert_failure: None })
+            Next::Make(NewJob::Report { convert_failure: None })
         }
-        StageJob::Succeeded(plan) => Step::Create(NewJob::Convert(plan.clone())),
+        StageJob::Succeeded(_) if over => Next::Make(NewJob::Report { convert_failure: Some(exceeded()) }),
+        StageJob::Succeeded(plan) => Next::Make(NewJob::Convert(plan.clone())),
     }
 }
 
-fn after_report(job: &StageJob<ReportResult>, convert_failure: Option<&Failure>) -> Step {
+fn after_report(job: &StageJob<ReportResult>, convert_failure: Option<&Failure>) -> Next {
     match (job, convert_failure) {
-        (StageJob::Leaving, _) => Step::AwaitDeletion(StageName::Report),
-        (StageJob::Running(trouble), _) => Step::Follow(StageName::Report, trouble.clone()),
-        (StageJob::Lost, _) => Step::Rerun(StageName::Report),
-        (StageJob::Succeeded(report), None) => Step::Finish(Ending::Complete(report.clone())),
+        (StageJob::Leaving, _) => Next::Leave(StageName::Report),
+        (StageJob::Running(running), _) => Next::Watch(StageName::Report, running.clone()),
+        (StageJob::Lost, _) => Next::Remake(StageName::Report),
+        (StageJob::Succeeded(report), None) => Next::End(Ending::Complete(report.clone())),
         (StageJob::Succeeded(report), Some(failure)) => {
-            Step::Finish(Ending::Failed { failure: failure.clone(), report: Some(report.clone()) })
+            Next::End(Ending::Failed { failure: failure.clone(), report: Some(report.clone()) })
         }
         // What broke the conversion most likely broke the report too: the first cause is the one to name.
         (StageJob::Failed(failure), first) => {
-            Step::Finish(Ending::Failed { failure: first.unwrap_or(failure).clone(), report: None })
+            Next::End(Ending::Failed { failure: first.unwrap_or(failure).clone(), report: None })
         }
+    }
+}
+
+/// A Job that has not ended is held, let go on, given another deadline, or waited for.
+fn follow(stage: StageName, running: Running, observed: &Observed) -> Step {
+    let Running { trouble, hold, deadline_seconds: has, started } = running;
+    // The report tells what was done within the run's time, and comes after it.
+    let deadline = if stage == StageName::Report { Deadline::None } else { observed.deadline };
+    match (observed.suspend, hold) {
+        (true, Hold::None) => Step::Adjust(stage, Control { suspend: Some(true), deadline_seconds: has }),
+        (true, Hold::Ours | Hold::Foreign) => Step::AwaitResume(Some(stage)),
+        // Its own clock begins anew.
+        (false, Hold::Ours) => {
+            Step::Adjust(stage, Control { suspend: Some(false), deadline_seconds: deadline.seconds_from(observed.now) })
+        }
+        (false, Hold::Foreign) => Step::Follow(stage, trouble),
+        (false, Hold::None) => match deadline.adjusted(has, started.unwrap_or(observed.now)) {
+            wanted if wanted == has || (started.is_none() && wanted.is_some() == has.is_some()) => {
+                Step::Follow(stage, trouble)
+            }
+            deadline_seconds => Step::Adjust(stage, Control { suspend: None, deadline_seconds }),
+        },
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn ready() -> VolumesState {
-        VolumesState::Ready("the claim tape".to_owned())
-    }
-
-    fn failure(reason: JobReason) -> Failure {
-        Failure { reason, message: format!("{reason} it is") }
-    }
-
-    fn trouble() -> Trouble {
-        Trouble { reason: JobReason::PodsNotCreated, message: "no pod".to_owned() }
-    }
-
-    fn plan(shard_files: &[u64]) -> PlanResult {
-        PlanResult { files: shard_files.iter().sum(), bytes: 1, shard_files: shard_files.to_vec() }
-    }
-
-    fn report() -> ReportResult {
-        ReportResult { report: "/source/.flacship/u/report.json".to_owned(), ..ReportResult::default() }
-    }
-
-    fn convert(job: ConvertJob) -> Newest {
-        Newest::Convert { job, plan: Some(plan(&[1])) }
-    }
-
-    fn reporting(job: StageJob<ReportResult>, convert_failure: Option<Failure>) -> Newest {
-        Newest::Report { job, convert_failure }
-    }
-
-    fn finish_failed(failure: Failure, report: Option<ReportResult>) -> Step {
-        Step::Finish(Ending::Failed { failure, report })
-    }
-
-    /// Every state of the newest Job, the step with volumes that are ready, and whether that step waits for volumes.
-    fn table() -> Vec<(Newest, Step)> {
-        use JobReason::{DestinationNotWritable, SourceNotFound, StageFailed};
-        use StageName::{Convert, Plan, Report};
-        let new_report = |convert_failure| Step::Create(NewJob::Report { convert_failure });
-        vec![
-            (Newest::None, Step::Create(NewJob::Plan)),
-            // Plan
-            (Newest::Plan(StageJob::Leaving), Step::AwaitDeletion(Plan)),
-            (Newest::Plan(StageJob::Running(None)), Step::Follow(Plan, None)),
-            (Newest::Plan(StageJob::Running(Some(trouble()))), Step::Follow(Plan, Some(trouble()))),
-            (Newest::Plan(StageJob::Lost), Step::Rerun(Plan)),
-            (Newest::Plan(StageJob::Failed(failure(SourceNotFound))), finish_failed(failure(SourceNotFound), None)),
-            (Newest::Plan(StageJob::Failed(failure(StageFailed))), finish_failed(failure(StageFailed), None)),
-            (Newest::Plan(StageJob::Succeeded(plan(&[2, 1]))), Step::Create(NewJob::Convert(plan(&[2, 1])))),
-            (Newest::Plan(StageJob::Succeeded(plan(&[1, 0, 0]))), Step::Create(NewJob::Convert(plan(&[1, 0, 0])))),
-            (Newest::Plan(StageJob::Succeeded(plan(&[0, 0]))), new_report(None)),
-            (Newest::Plan(StageJob::Succeeded(plan(&[]))), new_report(None)),
-            // Convert
-            (convert(ConvertJob::Leaving), Step::AwaitDeletion(Convert)),
-            (convert(ConvertJob::Running(None)), Step::Follow(Convert, None)),
-            (convert(ConvertJob::Running(Some(trouble()))), Step::Follow(Convert, Some(trouble()))),
-            (convert(ConvertJob::Ended(None)), new_report(None)),
-            (convert(ConvertJob::Ended(Some(failure(StageFailed)))), new_report(Some(failure(StageFailed)))),
-            (
-                convert(ConvertJob::Ended(Some(failure(DestinationNotWritable)))),
-                new_report(Some(failure(DestinationNotWritable))),
-            ),
-            (Newest::Convert { job: ConvertJob::Ended(None), plan: None }, new_report(None)),
-            // Report
-            (reporting(StageJob::Leaving, None), Step::AwaitDeletion(Report)),
-            (reporting(StageJob::Running(None), None), Step::Follow(Report, None)),
-            (reporting(StageJob::Running(Some(trouble())), None), Step::Follow(Report, Some(trouble()))),
-            (reporting(StageJob::Running(None), Some(failure(StageFailed))), Step::Follow(Report, None)),
-            (reporting(StageJob::Lost, None), Step::Rerun(Report)),
-            (reporting(StageJob::Lost, Some(failure(StageFailed))), Step::Rerun(Report)),
-            (reporting(StageJob::Succeeded(report()), None), Step::Finish(Ending::Complete(report()))),
-            (
-                reporting(StageJob::Succeeded(report()), Some(failure(StageFailed))),
-                finish_failed(failure(StageFailed), Some(report())),
-            ),
-            (reporting(StageJob::Failed(failure(StageFailed)), None), finish_failed(failure(StageFailed), None)),
-            (
-                reporting(StageJob::Failed(failure(StageFailed)), Some(failure(DestinationNotWritable))),
-                finish_failed(failure(DestinationNotWritable), None),
-            ),
-        ]
-    }
-
-    #[test]
-    fn each_state_has_its_step() {
-        for (newest, step) in table() {
-            assert_eq!(plan_stage(&Observed { volumes: ready(), newest: newest.clone() }), step, "{newest:?}");
-        }
-    }
-
-    #[test]
-    fn only_a_new_job_waits_for_the_volumes() {
-        let away = VolumesState::NotReady(failure(JobReason::ClaimNotFound));
-        for (newest, step) in table() {
-            let expected = if matches!(step, Step::Create(_)) { Step::AwaitVolumes } else { step };
-            assert_eq!(plan_stage(&Observed { volumes: away.clone(), newest: newest.clone() }), expected, "{newest:?}");
-        }
-    }
-}
+mod tests;

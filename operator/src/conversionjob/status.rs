@@ -1,18 +1,23 @@
 //! Step 5: what a run's status says. Pure; the write is `crate::status`'s.
 //!
-//! The status is a summary: nothing in it decides about the next step but the two conditions that say the run has ended.
+//! The status is a summary: nothing in it decides about the next step but the two conditions that say the run has ended, and
+//! the clock of the run (when it began, and how long it was held), which stands nowhere else.
+
+use std::time::Duration;
 
 use crds::ConversionJobStatus;
 use crds::conditions::{JobCondition, JobReason};
-use crds::conversionjob::{ByteCounts, ConversionJob, FileCounts, Stage};
+use crds::conversionjob::{ConversionJob, FileCounts, Stage};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::build::volumes::on_destination_volume;
 use super::observe::{RunFacts, Sight};
+use super::pace::{Rate, Size, rate};
+use super::progress::{self, number, ratio};
 use super::result::{Failure, ReportResult};
-use super::stage::{Ending, StageName, Step, VolumesState};
+use super::stage::{Control, Ending, Hold, StageName, Step, VolumesState};
 use super::validate::Invalid;
-use crate::conditions::{Holds, Wanted, is_true, merge};
+use crate::conditions::{Holds, Wanted, find, is_true, merge};
 
 /// What came of a look at a resource.
 #[derive(Debug)]
@@ -33,6 +38,16 @@ pub enum Outcome {
         /// The step.
         step: Step,
     },
+}
+
+impl Outcome {
+    /// What was seen of the run, if anything was looked at.
+    pub fn run(&self) -> Option<&RunFacts> {
+        match self {
+            Self::Invalid(_) => None,
+            Self::Refused { sight, .. } | Self::Stepped { sight, .. } => Some(&sight.run),
+        }
+    }
 }
 
 /// Whether the run has ended, so that there is nothing left to do.
@@ -56,57 +71,160 @@ pub fn compute(job: &ConversionJob, outcome: &Outcome, now: &Time) -> Conversion
         Outcome::Stepped { sight, step } => {
             take_facts(&mut status, &sight.run);
             if let Step::Finish(ending) = step {
-                take_ending(&mut status, ending);
                 status.completion_time.get_or_insert_with(|| sight.run.ended.clone().unwrap_or_else(|| now.clone()));
+                take_ending(&mut status, ending);
             }
             Told::stepped(sight, step)
         }
     };
     status.observed_generation = job.metadata.generation;
+    status.suspended_seconds = suspended_seconds(&status, told.suspended.status, now);
+    take_pace(&mut status, told.stage, outcome, now);
     status.stage = Some(told.stage);
-    let Told { stage: _, accepted, volumes, complete, failed } = told;
-    let wanted = [Some(accepted), volumes, Some(complete), Some(failed)].into_iter().flatten().collect();
+    let Told { stage: _, accepted, volumes, complete, failed, suspended } = told;
+    let wanted =
+        [Some(accepted), volumes, Some(complete), Some(failed), Some(suspended)].into_iter().flatten().collect();
     status.conditions = merge(&status.conditions, wanted, job.metadata.generation, now);
     status
 }
 
-/// The stage and the four conditions, as one look tells them.
+/// The status of a run that has ended, for a spec that was changed afterwards; None if it is as it should be.
+pub fn caught_up(job: &ConversionJob) -> Option<ConversionJobStatus> {
+    let old = job.status.as_ref()?;
+    if old.observed_generation == job.metadata.generation {
+        return None;
+    }
+    let mut status = old.clone();
+    status.observed_generation = job.metadata.generation;
+    for condition in &mut status.conditions {
+        condition.observed_generation = job.metadata.generation;
+    }
+    Some(status)
+}
+
+/// Whether `new` says nothing that `old` does not but how far the run has come: that can wait a moment.
+pub fn is_progress_alone(old: Option<&ConversionJobStatus>, new: &ConversionJobStatus) -> bool {
+    let Some(old) = old else { return false };
+    let mut same = new.clone();
+    // Destructured without `..`, so that a new field does not compile until it is clear whether it can wait.
+    let ConversionJobStatus {
+        progress,
+        files,
+        bytes,
+        ratio,
+        throughput,
+        bytes_per_second,
+        estimated_completion_time,
+        shards,
+        observed_generation: _,
+        stage: _,
+        failures: _,
+        report: _,
+        start_time: _,
+        completion_time: _,
+        suspended_seconds: _,
+        conditions: _,
+    } = old.clone();
+    same.progress = progress;
+    same.files = files;
+    same.bytes = bytes;
+    same.ratio = ratio;
+    same.throughput = throughput;
+    same.bytes_per_second = bytes_per_second;
+    same.estimated_completion_time = estimated_completion_time;
+    // That there are shards is news; how many are done is progress.
+    if shards.is_some() {
+        same.shards = shards;
+    }
+    for condition in &mut same.conditions {
+        if let Some(before) = find(&old.conditions, &condition.type_).filter(|before| before.reason == condition.reason)
+        {
+            condition.message.clone_from(&before.message);
+        }
+    }
+    same == *old
+}
+
+/// For how long the run has been held, where a hold ends with this status. The hold's begin is the condition's, which is
+/// written together with this number.
+fn suspended_seconds(status: &ConversionJobStatus, now_held: Holds, now: &Time) -> Option<i64> {
+    let before = status.suspended_seconds;
+    let held = find(&status.conditions, JobCondition::Suspended.as_str()).filter(|held| held.status == "True");
+    match (held, &status.start_time) {
+        // What was held before it began has no time of its own.
+        (Some(held), Some(start)) if now_held != Holds::True && held.last_transition_time >= *start => {
+            let seconds = now.0.duration_since(held.last_transition_time.0).as_secs().max(0);
+            Some(before.unwrap_or_default().saturating_add(seconds))
+        }
+        _ => before,
+    }
+}
+
+/// How fast it goes, and when it will be done, while files are converted; and how fast it went in all, in the end.
+fn take_pace(status: &mut ConversionJobStatus, stage: Stage, outcome: &Outcome, now: &Time) {
+    let run = outcome.run();
+    let known = match stage {
+        Stage::Convert => match run.and_then(|run| run.rate) {
+            Some(rate) => Some(rate),
+            // What was written stands until it is known anew, by an operator that has just come.
+            None if status.stage == Some(Stage::Convert) => return,
+            None => None,
+        },
+        Stage::Done | Stage::Failed => whole_rate(status),
+        Stage::Pending | Stage::Plan | Stage::Report | Stage::Suspended => None,
+    };
+    let left = || {
+        let run = run?;
+        Some(run.plan.as_ref()?.bytes.saturating_sub(run.progress?.bytes_done))
+    };
+    let eta = |rate: Rate| {
+        let time = rate.time_for(left()?)?;
+        now.0.checked_add(time).ok().map(Time)
+    };
+    status.estimated_completion_time = known.filter(|_| stage == Stage::Convert).and_then(eta);
+    status.throughput = known.map(|rate| rate.to_string());
+    status.bytes_per_second = known.map(|Rate(bytes)| number(bytes));
+}
+
+/// Bytes of converted sources a second, over all of a run that has ended, its holds not counted.
+fn whole_rate(status: &ConversionJobStatus) -> Option<Rate> {
+    let (start, end) = (status.start_time.as_ref()?, status.completion_time.as_ref()?);
+    let seconds = end.0.duration_since(start.0).as_secs().saturating_sub(status.suspended_seconds.unwrap_or_default());
+    let bytes = u64::try_from(status.bytes.as_ref()?.input).ok().filter(|bytes| *bytes > 0)?;
+    rate(bytes, Duration::from_secs(u64::try_from(seconds).ok()?))
+}
+
+/// The stage and the five conditions, as one look tells them.
 struct Told {
     stage: Stage,
     accepted: Wanted,
     volumes: Option<Wanted>,
     complete: Wanted,
     failed: Wanted,
+    suspended: Wanted,
 }
 
 impl Told {
     fn invalid(invalid: &Invalid) -> Self {
-        let says = |type_, holds| condition(type_, holds, JobReason::InvalidSpec, invalid.to_string());
+        let says = |type_, holds| condition(type_, holds, invalid.reason(), invalid.to_string());
         Self {
-            stage: Stage::Done,
+            stage: Stage::Failed,
             accepted: says(JobCondition::Accepted, Holds::False),
             volumes: None,
             complete: says(JobCondition::Complete, Holds::False),
             failed: says(JobCondition::Failed, Holds::True),
+            suspended: not_suspended(),
         }
     }
 
     fn refused(sight: &Sight, failure: &Failure) -> Self {
-        Self {
-            stage: Stage::Pending,
-            accepted: condition(JobCondition::Accepted, Holds::False, failure.reason, failure.message.clone()),
-            volumes: Some(volumes(&sight.observed.volumes)),
-            complete: condition(
-                JobCondition::Complete,
-                Holds::False,
-                JobReason::Waiting,
-                "Waiting: see the condition Accepted",
-            ),
-            failed: not_failed(JobReason::Waiting),
-        }
+        Self::not_accepted(sight, failure)
     }
 
     fn stepped(sight: &Sight, step: &Step) -> Self {
+        if let Step::AwaitSettings(failure) = step {
+            return Self::not_accepted(sight, failure);
+        }
         let (stage, complete, failed) = progress(sight, step);
         Self {
             stage,
@@ -119,7 +237,45 @@ impl Told {
             volumes: Some(volumes(&sight.observed.volumes)),
             complete,
             failed,
+            suspended: suspended(sight, step),
         }
+    }
+
+    /// A run that waits for something that is not its volumes.
+    fn not_accepted(sight: &Sight, failure: &Failure) -> Self {
+        Self {
+            stage: Stage::Pending,
+            accepted: condition(JobCondition::Accepted, Holds::False, failure.reason, failure.message.clone()),
+            volumes: Some(volumes(&sight.observed.volumes)),
+            complete: condition(
+                JobCondition::Complete,
+                Holds::False,
+                JobReason::Waiting,
+                "Waiting: see the condition Accepted",
+            ),
+            failed: not_failed(JobReason::Waiting),
+            suspended: not_suspended(),
+        }
+    }
+}
+
+fn not_suspended() -> Wanted {
+    condition(JobCondition::Suspended, Holds::False, JobReason::NotSuspended, "The run is not suspended")
+}
+
+fn suspended(sight: &Sight, step: &Step) -> Wanted {
+    let by_spec = |pods: i32| {
+        let stopping = if pods > 0 { format!("; {pods} pods are still stopping") } else { String::new() };
+        let words = format!("spec.suspend is true: set it to false, and the run goes on where it is{stopping}");
+        condition(JobCondition::Suspended, Holds::True, JobReason::SuspendedBySpec, words)
+    };
+    match step {
+        Step::AwaitResume(None) => by_spec(0),
+        Step::AwaitResume(Some(_)) | Step::Adjust(_, Control { suspend: Some(true), .. }) => by_spec(sight.run.pods),
+        Step::Follow(_, Some(trouble)) if sight.run.hold == Hold::Foreign => {
+            condition(JobCondition::Suspended, Holds::True, JobReason::JobSuspended, trouble.message.clone())
+        }
+        _ => not_suspended(),
     }
 }
 
@@ -133,8 +289,8 @@ fn not_failed(reason: JobReason) -> Wanted {
 
 fn volumes(state: &VolumesState) -> Wanted {
     match state {
-        VolumesState::Ready(words) => {
-            condition(JobCondition::VolumesReady, Holds::True, JobReason::VolumesFound, words.clone())
+        VolumesState::Ready(usable) => {
+            condition(JobCondition::VolumesReady, Holds::True, JobReason::VolumesFound, usable.words.clone())
         }
         VolumesState::NotReady(failure) => {
             condition(JobCondition::VolumesReady, Holds::False, failure.reason, failure.message.clone())
@@ -148,13 +304,17 @@ fn progress(sight: &Sight, step: &Step) -> (Stage, Wanted, Wanted) {
         (stage, condition(JobCondition::Complete, Holds::False, reason, message), not_failed(reason))
     };
     let running = |name: StageName| incomplete(stage_of(name), JobReason::Running, words_of(name, &sight.run));
+    let waiting = |stage, words: &str| incomplete(stage, JobReason::Waiting, words.to_owned());
+    let held = || waiting(Stage::Suspended, "Suspended: see the condition Suspended");
     match step {
-        Step::AwaitVolumes => {
-            let words = "Waiting for the volumes: see the condition VolumesReady".to_owned();
-            incomplete(Stage::Pending, JobReason::Waiting, words)
+        Step::AwaitVolumes => waiting(Stage::Pending, "Waiting for the volumes: see the condition VolumesReady"),
+        Step::AwaitSettings(_) => waiting(Stage::Pending, "Waiting: see the condition Accepted"),
+        Step::AwaitResume(_) | Step::Adjust(_, Control { suspend: Some(true), .. }) => held(),
+        Step::Follow(..) if sight.run.hold == Hold::Foreign => held(),
+        Step::Create(new, _) => running(new.stage()),
+        Step::Rerun(name) | Step::AwaitDeletion(name) | Step::Follow(name, None) | Step::Adjust(name, _) => {
+            running(*name)
         }
-        Step::Create(new) => running(new.stage()),
-        Step::Rerun(name) | Step::AwaitDeletion(name) | Step::Follow(name, None) => running(*name),
         Step::Follow(name, Some(trouble)) => {
             let words = match name {
                 StageName::Convert => format!("{}; {}", words_of(*name, &sight.run), trouble.message),
@@ -168,7 +328,7 @@ fn progress(sight: &Sight, step: &Step) -> (Stage, Wanted, Wanted) {
         }
         Step::Finish(Ending::Failed { failure, report: _ }) => {
             let says = |type_, holds| condition(type_, holds, failure.reason, failure.message.clone());
-            (Stage::Done, says(JobCondition::Complete, Holds::False), says(JobCondition::Failed, Holds::True))
+            (Stage::Failed, says(JobCondition::Complete, Holds::False), says(JobCondition::Failed, Holds::True))
         }
     }
 }
@@ -192,7 +352,12 @@ fn words_of(name: StageName, run: &RunFacts) -> String {
 
 fn result_words(report: &ReportResult) -> (JobReason, String) {
     let FileCounts { total, converted, skipped, failed } = report.files;
-    let counts = format!("{converted} converted, {skipped} skipped, {failed} failed of {total} files");
+    let bytes = |count| Size(u64::try_from(count).unwrap_or_default());
+    let sizes = match ratio(&report.bytes) {
+        Some(_) => format!("; {} became {}", bytes(report.bytes.input), bytes(report.bytes.output)),
+        None => String::new(),
+    };
+    let counts = format!("{converted} converted, {skipped} skipped, {failed} failed of {total} files{sizes}");
     if failed == 0 {
         return (JobReason::AllFilesConverted, counts);
     }
@@ -201,17 +366,14 @@ fn result_words(report: &ReportResult) -> (JobReason, String) {
 }
 
 fn take_facts(status: &mut ConversionJobStatus, run: &RunFacts) {
-    let RunFacts { started, ended: _, plan, shards, files_done, pods_ready: _ } = run;
     if status.start_time.is_none() {
-        status.start_time.clone_from(started);
+        status.start_time.clone_from(&run.started);
     }
-    if shards.is_some() {
-        status.shards.clone_from(shards);
+    if run.shards.is_some() {
+        status.shards.clone_from(&run.shards);
     }
-    if let Some(plan) = plan {
-        let total = number(plan.files);
-        status.files.get_or_insert_default().total = total;
-        status.progress = Some(format!("{}/{total}", number(files_done.unwrap_or_default())));
+    if let Some((plan, progress)) = run.plan.as_ref().zip(run.progress.as_ref()) {
+        progress::put(progress, plan.files, status);
     }
 }
 
@@ -228,21 +390,6 @@ fn take_ending(status: &mut ConversionJobStatus, ending: &Ending) {
     status.bytes = Some(bytes.clone());
     status.failures.clone_from(failures);
     status.report = Some(on_destination_volume(report).to_owned());
-}
-
-/// Bytes written by bytes read with two decimals; None where nothing was converted.
-fn ratio(bytes: &ByteCounts) -> Option<String> {
-    let ByteCounts { input, output } = *bytes;
-    if input <= 0 || output < 0 {
-        return None;
-    }
-    // In whole hundredths, rounded: exact at any size.
-    let hundredths = (i128::from(output) * 200 + i128::from(input)) / (i128::from(input) * 2);
-    Some(format!("{}.{:02}", hundredths / 100, hundredths % 100))
-}
-
-fn number(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

@@ -1,37 +1,87 @@
-use crds::conditions::JobReason;
-
 use super::observe::{RunFacts, Sight};
-use super::stage::{Ending, NewJob, Newest, Observed, StageName, Trouble, VolumesState};
+use super::settings::SettingsState;
+use super::stage::{
+    Control, Ending, How, NewJob, Newest, Observed, Placement, StageName, Trouble, Usable, VolumesState,
+};
 use super::*;
-use crate::conversionjob::fixtures::job;
+use crate::conversionjob::deadline::Deadline;
+use crate::conversionjob::fixtures::{ALLOWED, job, runs, settings, validated};
 
 const SPEC: &str = "source: {volume: {persistentVolumeClaim: {claimName: tape}}}";
 
-fn stepped(step: Step, pods_ready: i32) -> Outcome {
-    let observed = Observed { volumes: VolumesState::Ready(String::new()), newest: Newest::None };
-    Outcome::Stepped { sight: Sight { observed, run: RunFacts { pods_ready, ..RunFacts::default() } }, step }
+fn stepped(step: Step, run: RunFacts) -> Outcome {
+    let observed = Observed {
+        volumes: VolumesState::Ready(Usable::default()),
+        settings: SettingsState::Known(Box::new(settings(&validated(SPEC)))),
+        newest: Newest::None,
+        suspend: false,
+        deadline: Deadline::None,
+        begun: false,
+        now: now().0,
+    };
+    Outcome::Stepped { sight: Sight { observed, run }, step }
 }
 
 #[test]
 fn a_run_is_looked_at_again_as_often_as_its_step_needs() {
+    const ASK: Duration = Duration::from_secs(3);
     let failure = Failure { reason: JobReason::StageFailed, message: String::new() };
     let trouble = Some(Trouble { reason: JobReason::Waiting, message: String::new() });
-    for (step, pods_ready, expected) in [
-        (Step::AwaitVolumes, 0, NextLook::After(WAIT)),
-        (Step::Create(NewJob::Plan), 0, NextLook::After(START)),
-        (Step::Rerun(StageName::Plan), 0, NextLook::After(WAIT)),
-        (Step::AwaitDeletion(StageName::Report), 0, NextLook::After(WAIT)),
-        (Step::Follow(StageName::Convert, None), 0, NextLook::After(START)),
-        (Step::Follow(StageName::Convert, None), 3, NextLook::Rested),
-        (Step::Follow(StageName::Convert, trouble.clone()), 0, NextLook::After(START)),
-        (Step::Follow(StageName::Convert, trouble), 2, NextLook::After(START)),
-        (Step::Finish(Ending::Failed { failure, report: None }), 0, NextLook::Never),
-        (Step::Finish(Ending::Complete(result::ReportResult::default())), 0, NextLook::Never),
+    let how = How { settings: settings(&validated(SPEC)), placement: Placement::Anywhere, deadline_seconds: None };
+    let hold = Control { suspend: Some(true), deadline_seconds: None };
+    let follow = |stage| Step::Follow(stage, None);
+    for (step, pods_ready, hold, expected) in [
+        (Step::AwaitVolumes, 0, Hold::None, NextLook::After(WAIT)),
+        (Step::AwaitSettings(failure.clone()), 0, Hold::None, NextLook::After(WAIT)),
+        (Step::AwaitResume(None), 0, Hold::None, NextLook::Rested),
+        (Step::AwaitResume(Some(StageName::Convert)), 2, Hold::Ours, NextLook::Rested),
+        (Step::Adjust(StageName::Convert, hold), 2, Hold::None, NextLook::After(WAIT)),
+        (Step::Create(NewJob::Plan, Box::new(how)), 0, Hold::None, NextLook::After(START)),
+        (Step::Rerun(StageName::Plan), 0, Hold::None, NextLook::After(WAIT)),
+        (Step::AwaitDeletion(StageName::Report), 0, Hold::None, NextLook::After(WAIT)),
+        (follow(StageName::Convert), 0, Hold::None, NextLook::After(START)),
+        (follow(StageName::Convert), 3, Hold::None, NextLook::After(ASK)),
+        (follow(StageName::Plan), 1, Hold::None, NextLook::Rested),
+        (follow(StageName::Report), 1, Hold::None, NextLook::Rested),
+        (Step::Follow(StageName::Convert, trouble.clone()), 0, Hold::Foreign, NextLook::Rested),
+        (Step::Follow(StageName::Convert, trouble.clone()), 0, Hold::None, NextLook::After(START)),
+        (Step::Follow(StageName::Convert, trouble), 2, Hold::None, NextLook::After(START)),
+        (Step::Finish(Ending::Failed { failure, report: None }), 0, Hold::None, NextLook::Never),
+        (Step::Finish(Ending::Complete(result::ReportResult::default())), 0, Hold::None, NextLook::Never),
     ] {
-        assert_eq!(plan_next_look(&stepped(step.clone(), pods_ready)), expected, "{step:?} with {pods_ready} ready");
+        let run = RunFacts { pods_ready, hold, ..RunFacts::default() };
+        let outcome = stepped(step.clone(), run);
+        assert_eq!(plan_next_look(&outcome, ASK), expected, "{step:?} with {pods_ready} ready");
     }
-    let invalid = validate(&job("source: {volume: {}}")).unwrap_err();
-    assert_eq!(plan_next_look(&Outcome::Invalid(invalid)), NextLook::Never);
+    let invalid = validate(&job("source: {volume: {}}"), ALLOWED).unwrap_err();
+    assert_eq!(plan_next_look(&Outcome::Invalid(invalid), ASK), NextLook::Never);
+    assert_eq!(NextLook::After(WAIT).no_later_than(ASK), ASK);
+    assert_eq!(NextLook::After(ASK).no_later_than(WAIT), ASK);
+    assert_eq!(NextLook::Rested.no_later_than(ASK), ASK);
+}
+
+#[test]
+fn the_figures_of_a_job_are_those_of_its_status() {
+    let with = |status: &str| {
+        let mut job = job(SPEC);
+        job.status = Some(serde_yaml::from_str(status).unwrap());
+        figures(&job)
+    };
+    assert_eq!(figures(&job(SPEC)), None);
+    let planned = "files: {total: 40, failed: 2}, progress: 30/40";
+    let underway = Some(Underway { planned: 40, done: 30, failed: 2 });
+    for (stage, phase, expected) in [
+        ("Convert", JobPhase::Convert, underway),
+        ("Suspended", JobPhase::Suspended, underway),
+        ("Report", JobPhase::Report, underway),
+        ("Done", JobPhase::Complete, None),
+        ("Failed", JobPhase::Failed, None),
+    ] {
+        let found = with(&format!("{{stage: {stage}, {planned}}}")).unwrap();
+        assert_eq!((found.phase, found.underway), (phase, expected), "{stage}");
+        assert_eq!((found.namespace.as_str(), found.name.as_str()), ("attic", "night.shift-7"));
+    }
+    assert_eq!(with("{stage: Plan}").unwrap().underway, None);
 }
 
 #[test]
@@ -77,6 +127,7 @@ mod whole_looks {
         FakeCluster::default()
             .json(CLAIM, &json!({"metadata": {"name": "tape"}, "status": {"phase": "Bound"}}))
             .json(JOBS, &list(&[]))
+            .json("GET /api/v1/namespaces/attic/pods?", &list(&[]))
             .json(STATUS, &serde_json::to_value(job(SPEC)).unwrap())
     }
 
@@ -90,13 +141,99 @@ mod whole_looks {
             .collect()
     }
 
+    const RESOURCE: &str = "DELETE /apis/flacship.dev/v1alpha1/namespaces/attic/conversionjobs/night.shift-7";
+
+    /// A run that ended long ago, with this in its spec.
+    fn ended(more: &str) -> ConversionJob {
+        let mut ended = job(&format!("{{{SPEC}{more}}}"));
+        let status = "{observedGeneration: 1, completionTime: 2026-11-22T00:00:00Z, conditions: [{type: Complete, status: 'True', reason: R, message: m, lastTransitionTime: 2026-11-22T00:00:00Z}]}";
+        ended.status = Some(serde_yaml::from_str(status).unwrap());
+        ended.metadata.resource_version = Some("7".to_owned());
+        ended
+    }
+
+    async fn run(resource: ConversionJob, world: &FakeCluster) -> Result<Action, Error> {
+        reconcile(Arc::new(resource), world.context(), Arc::new(runs())).await
+    }
+
     #[tokio::test]
     async fn a_run_that_has_ended_makes_no_call() {
-        let mut ended = job(SPEC);
-        ended.status = Some(serde_yaml::from_str("conditions: [{type: Complete, status: 'True', reason: R, message: m, lastTransitionTime: 2026-11-22T00:00:00Z}]").unwrap());
+        for more in ["", ", ttlSecondsAfterFinished: {failed: 0}"] {
+            let world = FakeCluster::default();
+            assert_eq!(run(ended(more), &world).await.unwrap(), Action::await_change());
+            assert!(world.asked().is_empty(), "{:?}", world.asked());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_resource_goes_when_its_time_is_over_and_not_before() {
+        let over = ", ttlSecondsAfterFinished: {succeeded: 0}";
+        let deleted = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"});
+        let world = FakeCluster::default().json(RESOURCE, &deleted);
+        assert_eq!(run(ended(over), &world).await.unwrap(), Action::await_change());
+        assert_eq!(world.asked().iter().filter(|asked| asked.starts_with(RESOURCE)).count(), 1);
+        assert_eq!(writes(&world), ["event"], "and that is told");
+
+        // Somebody has changed or deleted it: nothing is told, and the watch brings what comes next.
+        for code in [404, 409] {
+            let world = FakeCluster::default().answer(RESOURCE, code, failure(code));
+            assert_eq!(run(ended(over), &world).await.unwrap(), Action::await_change());
+            assert!(writes(&world).is_empty());
+        }
+        let world = FakeCluster::default().answer(RESOURCE, 500, failure(500));
+        assert!(run(ended(over), &world).await.unwrap_err().to_string().starts_with("removing"));
+
         let world = FakeCluster::default();
-        assert_eq!(reconcile(Arc::new(ended), world.context()).await.unwrap(), Action::await_change());
+        let later = run(ended(", ttlSecondsAfterFinished: {succeeded: 2000000000}"), &world).await.unwrap();
+        assert_ne!(later, Action::await_change());
         assert!(world.asked().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_spec_that_changes_after_the_end_is_told_as_seen() {
+        let mut resource = ended("");
+        resource.metadata.generation = Some(2);
+        let world = FakeCluster::default().json(STATUS, &serde_json::to_value(&resource).unwrap());
+        run(resource, &world).await.unwrap();
+        assert_eq!(writes(&world), ["status"]);
+    }
+
+    #[tokio::test]
+    async fn progress_alone_waits_for_its_time() {
+        let plan = json!({build::PLAN: r#"{"files":40,"bytes":400,"shard_files":[20,20]}"#});
+        let convert = |completed: &str| {
+            json!({
+                "metadata": {
+                    "name": "c", "namespace": "attic", "uid": "c-uid", "creationTimestamp": "2026-11-22T10:00:00Z",
+                    "annotations": plan, "labels": {"app.kubernetes.io/component": "convert"},
+                    "ownerReferences": [{"apiVersion": "v", "kind": "K", "name": "n", "uid": "0c1d-uid", "controller": true}],
+                },
+                "spec": {"completions": 2, "template": {}},
+                "status": {"active": 1, "ready": 1, "completedIndexes": completed, "startTime": "2026-11-22T10:00:00Z"},
+            })
+        };
+        let args = runs::ProgressArgs { progress_interval: Duration::from_mins(10) };
+        let runs = Arc::new(Runs::new(&args, Duration::from_secs(1)));
+        let mut resource = job(SPEC);
+        let world = ready().json(JOBS, &list(&[convert("")]));
+        reconcile(Arc::new(resource.clone()), world.context(), Arc::clone(&runs)).await.unwrap();
+        assert_eq!(writes(&world)[0], "status");
+        let outcome = look(&world.context(), &runs, &resource).await.unwrap();
+        resource.status = Some(status::compute(&resource, &outcome, &now()));
+
+        let world = ready().json(JOBS, &list(&[convert("0")]));
+        let again = reconcile(Arc::new(resource.clone()), world.context(), Arc::clone(&runs)).await.unwrap();
+        assert!(writes(&world).is_empty(), "{:?}", world.asked());
+        assert_ne!(again, Action::await_change());
+
+        // Another operator may write at once, and so may this one what is no progress.
+        let other = Arc::new(Runs::new(&args, Duration::from_secs(1)));
+        reconcile(Arc::new(resource.clone()), world.context(), other).await.unwrap();
+        assert_eq!(writes(&world), ["status"]);
+        resource.spec.suspend = true;
+        let world = world.json("PATCH /apis/batch/v1/namespaces/attic/jobs/", &json!({"metadata": {"name": "c"}}));
+        reconcile(Arc::new(resource), world.context(), runs).await.unwrap();
+        assert_eq!(writes(&world)[1..3], ["job", "status"], "{:?}", world.asked());
     }
 
     #[tokio::test]
@@ -105,14 +242,17 @@ mod whole_looks {
             ready().json(MAKE, &json!({"metadata": {"name": "p", "creationTimestamp": "2026-11-22T10:00:00Z"}}));
         let ctx = world.context();
         let resource = Arc::new(job(SPEC));
-        assert_eq!(reconcile(resource.clone(), ctx.clone()).await.unwrap(), Action::requeue(START));
+        assert_eq!(reconcile(resource.clone(), ctx.clone(), Arc::new(runs())).await.unwrap(), Action::requeue(START));
         assert_eq!(writes(&world), ["job", "status"]);
     }
 
     #[tokio::test]
     async fn a_missing_claim_is_told_with_an_event_and_nothing_is_made() {
         let world = ready().answer(CLAIM, 404, failure(404));
-        assert_eq!(reconcile(Arc::new(job(SPEC)), world.context()).await.unwrap(), Action::requeue(WAIT));
+        assert_eq!(
+            reconcile(Arc::new(job(SPEC)), world.context(), Arc::new(runs())).await.unwrap(),
+            Action::requeue(WAIT)
+        );
         assert_eq!(writes(&world), ["status", "event"]);
     }
 
@@ -121,10 +261,10 @@ mod whole_looks {
         let world = ready().answer(CLAIM, 404, failure(404));
         let ctx = world.context();
         let mut resource = job(SPEC);
-        let outcome = look(&ctx, &resource).await.unwrap();
+        let outcome = look(&ctx, &runs(), &resource).await.unwrap();
         resource.status = Some(status::compute(&resource, &outcome, &now()));
         let before = writes(&world).len();
-        reconcile(Arc::new(resource), ctx).await.unwrap();
+        reconcile(Arc::new(resource), ctx, Arc::new(runs())).await.unwrap();
         assert_eq!(writes(&world).len(), before);
     }
 
@@ -132,14 +272,14 @@ mod whole_looks {
     async fn a_refused_job_becomes_a_condition_and_not_an_error() {
         for (answer, reason) in [(403, "ChildRefused"), (422, "ChildRefused")] {
             let world = ready().answer(MAKE, answer, failure(answer));
-            let outcome = look(&world.context(), &job(SPEC)).await.unwrap();
+            let outcome = look(&world.context(), &runs(), &job(SPEC)).await.unwrap();
             let Outcome::Refused { failure, .. } = &outcome else { panic!("{answer} is no refusal") };
             assert_eq!(failure.reason.as_str(), reason);
             assert!(failure.message.contains("the words"));
         }
         let foreign = json!({"metadata": {"name": "x", "uid": "other"}, "spec": {"template": {}}});
         let world = ready().json("GET /apis/batch/v1/namespaces/attic/jobs/", &foreign);
-        let outcome = look(&world.context(), &job(SPEC)).await.unwrap();
+        let outcome = look(&world.context(), &runs(), &job(SPEC)).await.unwrap();
         assert!(matches!(outcome, Outcome::Refused { failure: Failure { reason: JobReason::NameTaken, .. }, .. }));
         assert!(writes(&world).is_empty(), "it is never taken over");
     }
@@ -151,7 +291,7 @@ mod whole_looks {
         {
             let made = json!({"metadata": {"name": "p"}});
             let world = ready().json(MAKE, &made).answer(request, 500, failure(500));
-            let error = reconcile(Arc::new(job(SPEC)), world.context()).await.unwrap_err();
+            let error = reconcile(Arc::new(job(SPEC)), world.context(), Arc::new(runs())).await.unwrap_err();
             assert!(error.to_string().starts_with(step), "{error}");
             assert_eq!(error.category(), "apiserver");
         }

@@ -3,9 +3,20 @@
 //! The CRD's schema and CEL rules say most of this at `kubectl apply`; it is said again here, because a cluster may hold
 //! an older CRD than this operator, and an endless retry is no answer to a contradiction.
 
-use crds::conversionjob::{ConversionJob, Overwrite, VolumeSource};
+use std::time::Duration;
+
+use crds::conditions::JobReason;
+use crds::conversionjob::{
+    ConversionJob, ConversionJobSpec, Destination, Layout, Overwrite, Source, SourcePolicy, SourcePolicyType,
+};
 use crds::podtemplate::PodTemplate;
-use crds::shared::{Encoding, ImageSource};
+use crds::shared::{Encoding, ImageSource, Metadata};
+
+use crate::context::Config;
+
+mod volumes;
+
+pub use volumes::{SourceUse, Volumes};
 
 /// A spec that contradicts itself. The text says what to change.
 #[derive(thiserror::Error, Clone, Debug, PartialEq, Eq)]
@@ -27,6 +38,37 @@ pub enum Invalid {
     /// The FLAC files would go to a volume that is mounted read-only.
     #[error("{0} is readOnly, and the FLAC files go there: leave readOnly out, or name another destination.volume")]
     ReadOnlyDestination(&'static str),
+    /// Sources would be taken away from a volume that is mounted read-only.
+    #[error(
+        "source.volume is readOnly, and sourcePolicy takes files away from it: leave readOnly out, or choose sourcePolicy Keep"
+    )]
+    ReadOnlySource,
+    /// Sources would be moved to where they are.
+    #[error(
+        "sourcePolicy.path is the source folder itself: name another folder on the source's volume, or choose sourcePolicy Keep"
+    )]
+    MoveToSource,
+    /// `sourcePolicy.path` without `MoveTo`, or the other way round.
+    #[error("sourcePolicy.path goes with sourcePolicy MoveTo and with no other: give both or neither")]
+    PolicyPath,
+    /// Sources would be deleted that could not be made again.
+    #[error(
+        "sourcePolicy DeleteAfterVerify needs encoding.metadata Foreign, so that the identical WAV file can be made again: set it, or choose Keep or MoveTo"
+    )]
+    DeleteWithoutForeign,
+    /// Two sources of one setting.
+    #[error("converterRef takes the encoding of that AudioConverter: leave encoding or converterRef out")]
+    TwoEncodings,
+    /// The operator may not make pods that run as somebody else.
+    #[error(
+        "podTemplate.serviceAccountName is not allowed here: leave it out, or have the operator started with --allow-service-account-name=true"
+    )]
+    ServiceAccountName,
+    /// The operator may not make pods that see a node's folders.
+    #[error(
+        "{0} is a hostPath, which is not allowed here: use another kind of volume, or have the operator started with --allow-host-path=true"
+    )]
+    HostPath(String),
     /// A path that leaves the volume, or none that a process can be given.
     #[error("{field} is {path:?}: write a path relative to the volume, without a leading /, .. or a NUL character")]
     Path {
@@ -44,12 +86,38 @@ pub enum Invalid {
         /// Where in the spec.
         field: &'static str,
         /// What is there.
-        value: i32,
+        value: i64,
         /// Smallest that is right.
-        least: i32,
+        least: i64,
         /// Largest that is right.
-        most: i32,
+        most: i64,
     },
+}
+
+impl Invalid {
+    /// The reason of the conditions that tell of it.
+    pub const fn reason(&self) -> JobReason {
+        match self {
+            Self::ServiceAccountName | Self::HostPath(_) => JobReason::NotAllowed,
+            _ => JobReason::InvalidSpec,
+        }
+    }
+}
+
+/// What the operator was started to allow.
+#[derive(Clone, Copy, Debug)]
+pub struct Allowed {
+    /// A podTemplate may name a ServiceAccount.
+    pub service_account_name: bool,
+    /// Pods may mount folders of a node.
+    pub host_path: bool,
+}
+
+impl Allowed {
+    /// What an operator with `config` allows.
+    pub const fn by(config: &Config) -> Self {
+        Self { service_account_name: config.allow_service_account_name, host_path: config.allow_host_path }
+    }
 }
 
 /// A job that can be built.
@@ -73,18 +141,56 @@ pub struct ValidatedJob {
     pub include: Vec<String>,
     /// Globs of the files to leave out.
     pub exclude: Vec<String>,
+    /// Where in the destination folder a FLAC lies.
+    pub layout: Layout,
     /// What happens to a FLAC that exists.
     pub overwrite: Overwrite,
-    /// How the FLAC is made.
-    pub encoding: Encoding,
+    /// What becomes of a source whose FLAC is safe.
+    pub on_source: OnSource,
+    /// How the FLAC is made, where the resource says so itself.
+    pub encoding: Option<Encoding>,
+    /// The AudioConverter whose settings the run takes.
+    pub converter: Option<String>,
     /// Whether each FLAC is decoded and compared.
     pub verify: Verify,
     /// Pods at once.
     pub parallelism: i32,
     /// Pieces of work.
     pub shards: i32,
+    /// How often a piece is tried again.
+    pub retries: i32,
+    /// Files that may fail.
+    pub max_failed_files: Option<i64>,
+    /// Longest time of the run, in seconds.
+    pub deadline_seconds: Option<i64>,
+    /// Whether the run is held.
+    pub suspend: bool,
+    /// How long the records stay after the report.
+    pub records_ttl: Option<Duration>,
     /// What the user adds to the pods.
     pub pod_template: PodTemplate,
+}
+
+/// What becomes of a source whose FLAC is safe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OnSource {
+    /// Nothing.
+    Keep,
+    /// It is deleted.
+    Delete,
+    /// It is moved to this folder of its volume; without a slash at either end, empty for the volume's root.
+    MoveTo(String),
+}
+
+impl OnSource {
+    /// Its spelling in the API and on the worker's command line.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Keep => SourcePolicyType::Keep.as_str(),
+            Self::Delete => SourcePolicyType::DeleteAfterVerify.as_str(),
+            Self::MoveTo(_) => SourcePolicyType::MoveTo.as_str(),
+        }
+    }
 }
 
 /// Whether each FLAC is decoded and compared with its source.
@@ -96,59 +202,126 @@ pub enum Verify {
     No,
 }
 
-/// The volumes of a job: a pod volume for each distinct one.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Volumes {
-    /// Where the WAV files are.
-    pub source: VolumeSource,
-    /// Where the FLAC files go, if that is another volume.
-    pub destination: Option<VolumeSource>,
-}
-
-impl Volumes {
-    /// The volumes, the source first.
-    pub fn iter(&self) -> impl Iterator<Item = &VolumeSource> {
-        std::iter::once(&self.source).chain(&self.destination)
-    }
-}
-
 /// Bounds of `parallelism` and `shards`, as in the CRD.
 const MOST_SHARDS: i32 = 1000;
+/// Most tries of a shard after the first, as in the CRD.
+const MOST_RETRIES: i32 = 100;
 
 /// Checks a resource.
-pub fn validate(job: &ConversionJob) -> Result<ValidatedJob, Invalid> {
-    let spec = &job.spec;
+pub fn validate(job: &ConversionJob, allowed: Allowed) -> Result<ValidatedJob, Invalid> {
+    // Destructured without `..`, so that a new field of the API does not compile until it is taken up here.
+    let ConversionJobSpec {
+        image,
+        source: Source { volume: source_volume, path: source_path },
+        destination,
+        include,
+        exclude,
+        overwrite,
+        source_policy,
+        encoding,
+        converter_ref,
+        verify,
+        parallelism,
+        shards: _,
+        retries: _,
+        max_failed_files,
+        active_deadline_seconds,
+        suspend,
+        // What becomes of the resource after its run: `ttl`.
+        ttl_seconds_after_finished: _,
+        records_ttl,
+        pod_template,
+    } = &job.spec;
     let name = job.metadata.name.clone().ok_or(Invalid::Metadata("name"))?;
     let namespace = job.metadata.namespace.clone().ok_or(Invalid::Metadata("namespace"))?;
     let uid = job.metadata.uid.clone().ok_or(Invalid::Metadata("uid"))?;
 
-    let parallelism = number("parallelism", spec.parallelism, 1, MOST_SHARDS)?;
-    let destination = spec.destination.as_ref();
+    let parallelism = number("parallelism", *parallelism, 1, MOST_SHARDS)?;
+    let source_path = path("source.path", source_path.as_deref())?;
+    let (destination_volume, destination_path, layout) = match destination {
+        // Beside the source.
+        None => (None, source_path.clone(), Layout::default()),
+        Some(Destination { volume, path: folder, layout }) => {
+            (volume.as_ref(), path("destination.path", folder.as_deref())?, *layout)
+        }
+    };
+    let on_source = on_source(source_policy.as_ref(), &source_path)?;
+    match (converter_ref, encoding) {
+        (Some(_), Some(_)) => return Err(Invalid::TwoEncodings),
+        // What the AudioConverter says is seen when the run begins.
+        (Some(_), None) => {}
+        (None, encoding) => {
+            let metadata = encoding.as_ref().map(|encoding| encoding.metadata).unwrap_or_default();
+            if on_source == OnSource::Delete && metadata != Metadata::Foreign {
+                return Err(Invalid::DeleteWithoutForeign);
+            }
+        }
+    }
+    let pod_template = pod_template.clone().unwrap_or_default();
+    check_allowed(&pod_template, allowed)?;
+    let volumes = volumes::volumes(source_volume, destination_volume, &on_source)?;
+    for (volume, field) in [(Some(source_volume), "source.volume"), (destination_volume, "destination.volume")] {
+        if volume.is_some_and(|volume| volume.host_path.is_some()) && !allowed.host_path {
+            return Err(Invalid::HostPath(field.to_owned()));
+        }
+    }
     Ok(ValidatedJob {
         name,
         namespace,
         uid,
-        image: spec.image.clone(),
-        volumes: volumes(&spec.source.volume, destination.and_then(|destination| destination.volume.as_ref()))?,
-        source_path: path("source.path", spec.source.path.as_deref())?,
-        destination_path: match destination {
-            // Beside the source.
-            None => path("source.path", spec.source.path.as_deref())?,
-            Some(destination) => path("destination.path", destination.path.as_deref())?,
-        },
-        include: globs("include", &spec.include)?,
-        exclude: globs("exclude", &spec.exclude)?,
-        overwrite: spec.overwrite,
-        encoding: encoding(&spec.encoding)?,
-        verify: if spec.verify { Verify::Yes } else { Verify::No },
+        image: image.clone(),
+        volumes,
+        source_path,
+        destination_path,
+        include: globs("include", include)?,
+        exclude: globs("exclude", exclude)?,
+        layout,
+        overwrite: *overwrite,
+        on_source,
+        encoding: encoding.as_ref().map(checked).transpose()?,
+        converter: converter_ref.as_ref().map(|converter| converter.name.clone()),
+        verify: if *verify { Verify::Yes } else { Verify::No },
         parallelism,
-        shards: number("shards", spec.shard_count(), parallelism, MOST_SHARDS)?,
-        pod_template: spec.pod_template.clone().unwrap_or_default(),
+        shards: number("shards", job.spec.shard_count(), parallelism, MOST_SHARDS)?,
+        retries: number("retries.perShard", job.spec.retries_per_shard(), 0, MOST_RETRIES)?,
+        max_failed_files: max_failed_files.map(|most| number("maxFailedFiles", most, 0, i64::MAX)).transpose()?,
+        deadline_seconds: active_deadline_seconds
+            .map(|seconds| number("activeDeadlineSeconds", seconds, 1, i64::MAX))
+            .transpose()?,
+        suspend: *suspend,
+        records_ttl: records_ttl.as_ref().map(crds::Time::duration),
+        pod_template,
     })
 }
 
+fn on_source(policy: Option<&SourcePolicy>, source_path: &str) -> Result<OnSource, Invalid> {
+    let Some(SourcePolicy { type_, path: folder }) = policy else { return Ok(OnSource::Keep) };
+    match (type_, folder) {
+        (SourcePolicyType::Keep, None) => Ok(OnSource::Keep),
+        (SourcePolicyType::DeleteAfterVerify, None) => Ok(OnSource::Delete),
+        (SourcePolicyType::MoveTo, Some(folder)) => {
+            let folder = path("sourcePolicy.path", Some(folder))?;
+            if folder == source_path {
+                return Err(Invalid::MoveToSource);
+            }
+            Ok(OnSource::MoveTo(folder))
+        }
+        _ => Err(Invalid::PolicyPath),
+    }
+}
+
+fn check_allowed(template: &PodTemplate, allowed: Allowed) -> Result<(), Invalid> {
+    if template.service_account_name.is_some() && !allowed.service_account_name {
+        return Err(Invalid::ServiceAccountName);
+    }
+    match template.volumes.iter().find(|volume| volume.host_path.is_some()) {
+        Some(volume) if !allowed.host_path => Err(Invalid::HostPath(format!("podTemplate.volumes: {:?}", volume.name))),
+        _ => Ok(()),
+    }
+}
+
 /// The schema bounds these numbers too; an object may be older than a bound.
-fn encoding(encoding: &Encoding) -> Result<Encoding, Invalid> {
+fn checked(encoding: &Encoding) -> Result<Encoding, Invalid> {
     number("encoding.compressionLevel", encoding.compression_level, 0, 8)?;
     if let Some(block_size) = encoding.block_size {
         number("encoding.blockSize", block_size, 16, 65_535)?;
@@ -156,8 +329,11 @@ fn encoding(encoding: &Encoding) -> Result<Encoding, Invalid> {
     Ok(encoding.clone())
 }
 
-fn number(field: &'static str, value: i32, least: i32, most: i32) -> Result<i32, Invalid> {
-    if (least..=most).contains(&value) { Ok(value) } else { Err(Invalid::Number { field, value, least, most }) }
+fn number<N: Copy + PartialOrd + Into<i64>>(field: &'static str, value: N, least: N, most: N) -> Result<N, Invalid> {
+    if (least..=most).contains(&value) {
+        return Ok(value);
+    }
+    Err(Invalid::Number { field, value: value.into(), least: least.into(), most: most.into() })
 }
 
 /// A path in its shortest spelling: no empty parts, no `.`, no slash at either end.
@@ -176,161 +352,5 @@ fn globs(field: &'static str, globs: &[String]) -> Result<Vec<String>, Invalid> 
     Ok(globs.to_vec())
 }
 
-fn volumes(source: &VolumeSource, destination: Option<&VolumeSource>) -> Result<Volumes, Invalid> {
-    check(source, "source.volume")?;
-    let Some(destination) = destination else {
-        if read_only(source) {
-            return Err(Invalid::ReadOnlyDestination("source.volume"));
-        }
-        return Ok(Volumes { source: source.clone(), destination: None });
-    };
-    check(destination, "destination.volume")?;
-    if read_only(destination) {
-        return Err(Invalid::ReadOnlyDestination("destination.volume"));
-    }
-    if writable(source) == writable(destination) {
-        // The destination's own words: the source's may say readOnly.
-        return Ok(Volumes { source: destination.clone(), destination: None });
-    }
-    Ok(Volumes { source: source.clone(), destination: Some(destination.clone()) })
-}
-
-fn check(volume: &VolumeSource, field: &'static str) -> Result<(), Invalid> {
-    let VolumeSource { persistent_volume_claim, csi, nfs, host_path } = volume;
-    let set = [persistent_volume_claim.is_some(), csi.is_some(), nfs.is_some(), host_path.is_some()];
-    let found = set.into_iter().filter(|set| *set).count();
-    if found != 1 {
-        return Err(Invalid::VolumeCount { field, found });
-    }
-    if persistent_volume_claim.as_ref().is_some_and(|claim| claim.claim_name.is_empty()) {
-        return Err(Invalid::NoClaimName(field));
-    }
-    Ok(())
-}
-
-/// Whether the volume's own words keep every pod from writing.
-fn read_only(volume: &VolumeSource) -> bool {
-    let VolumeSource { persistent_volume_claim, csi, nfs, host_path: _ } = volume;
-    persistent_volume_claim.as_ref().and_then(|claim| claim.read_only).unwrap_or(false)
-        || csi.as_ref().and_then(|csi| csi.read_only).unwrap_or(false)
-        || nfs.as_ref().and_then(|nfs| nfs.read_only).unwrap_or(false)
-}
-
-/// The volume without a word about readOnly, to tell whether two are the same one.
-fn writable(volume: &VolumeSource) -> VolumeSource {
-    let mut volume = volume.clone();
-    if let Some(claim) = &mut volume.persistent_volume_claim {
-        claim.read_only = None;
-    }
-    if let Some(csi) = &mut volume.csi {
-        csi.read_only = None;
-    }
-    if let Some(nfs) = &mut volume.nfs {
-        nfs.read_only = None;
-    }
-    volume
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::conversionjob::fixtures::job;
-
-    const MINIMAL: &str = "source: {volume: {persistentVolumeClaim: {claimName: tape}}}";
-
-    fn invalid(spec: &str) -> String {
-        validate(&job(spec)).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn a_minimal_job_is_whole() {
-        let job = validate(&job(MINIMAL)).unwrap();
-        assert_eq!((job.name.as_str(), job.namespace.as_str()), ("night.shift-7", "attic"));
-        assert_eq!((job.parallelism, job.shards, job.encoding.compression_level), (1, 1, 5));
-        assert_eq!((job.source_path.as_str(), job.destination_path.as_str()), ("", ""));
-        assert_eq!((job.verify, job.overwrite), (Verify::Yes, Overwrite::IfNewer));
-        assert_eq!(job.volumes.destination, None);
-    }
-
-    #[test]
-    fn paths_are_brought_to_one_spelling() {
-        for (written, clean) in
-            [("a", "a"), ("a//b/./c/", "a/b/c"), (".", ""), ("./-x y/$(HOME)", "-x y/$(HOME)"), ("..a/b..", "..a/b..")]
-        {
-            assert_eq!(path("source.path", Some(written)).unwrap(), clean);
-        }
-        for refused in ["/a", "a/../b", "..", "a\0b", "a/.."] {
-            let text = path("source.path", Some(refused)).unwrap_err().to_string();
-            assert!(text.contains("relative to the volume"), "{text}");
-        }
-    }
-
-    #[test]
-    fn without_a_destination_the_flac_lies_beside_its_source() {
-        let validated = validate(&job("source: {volume: {nfs: {server: nas, path: /x}}, path: in/}")).unwrap();
-        assert_eq!((validated.source_path.as_str(), validated.destination_path.as_str()), ("in", "in"));
-        let validated =
-            validate(&job("{source: {volume: {nfs: {server: nas, path: /x}}, path: in/}, destination: {path: out}}"))
-                .unwrap();
-        assert_eq!((validated.source_path.as_str(), validated.destination_path.as_str()), ("in", "out"));
-        assert_eq!(validated.volumes.destination, None);
-    }
-
-    #[test]
-    fn two_names_of_one_volume_are_one() {
-        let with = |source: &str, destination: &str| {
-            let spec = format!("{{source: {{volume: {source}}}, destination: {{volume: {destination}}}}}");
-            validate(&job(&spec)).unwrap().volumes
-        };
-        let tape = "{persistentVolumeClaim: {claimName: tape}}";
-        let tape_read_only = "{persistentVolumeClaim: {claimName: tape, readOnly: true}}";
-        let nfs = "{nfs: {server: nas, path: /x}}";
-        for (source, destination, distinct) in [
-            (tape, tape, 1),
-            (tape_read_only, tape, 1),
-            (nfs, nfs, 1),
-            ("{nfs: {server: nas, path: /x, readOnly: true}}", nfs, 1),
-            (tape, "{persistentVolumeClaim: {claimName: flac}}", 2),
-            (tape, nfs, 2),
-            ("{nfs: {server: nas, path: /y}}", nfs, 2),
-        ] {
-            assert_eq!(with(source, destination).iter().count(), distinct, "{source} and {destination}");
-        }
-        let one = with(tape_read_only, tape);
-        assert_eq!(one.source.persistent_volume_claim.unwrap().read_only, None, "the one volume is written to");
-    }
-
-    #[test]
-    fn a_contradiction_says_what_to_change() {
-        for (spec, words) in [
-            ("source: {volume: {}}", "source.volume names 0 volumes: name exactly one"),
-            (
-                "source: {volume: {hostPath: {path: /a}, nfs: {server: nas, path: /x}}}",
-                "source.volume names 2 volumes: name exactly one",
-            ),
-            ("source: {volume: {persistentVolumeClaim: {claimName: ''}}}", "claimName is empty"),
-            (
-                "source: {volume: {persistentVolumeClaim: {claimName: tape, readOnly: true}}}",
-                "source.volume is readOnly",
-            ),
-            (
-                "{source: {volume: {hostPath: {path: /a}}}, destination: {volume: {csi: {driver: d, readOnly: true}}}}",
-                "destination.volume is readOnly",
-            ),
-            ("{source: {volume: {hostPath: {path: /a}}}, destination: {volume: {}}}", "destination.volume names 0"),
-            ("{source: {volume: {hostPath: {path: /a}}, path: ../b}}", "source.path is \"../b\""),
-            ("{source: {volume: {hostPath: {path: /a}}}, destination: {path: /b}}", "destination.path is \"/b\""),
-            ("{source: {volume: {hostPath: {path: /a}}}, include: ['']}", "include holds an empty glob"),
-            ("{source: {volume: {hostPath: {path: /a}}}, exclude: [\"a\\0b\"]}", "exclude holds"),
-            ("{source: {volume: {hostPath: {path: /a}}}, parallelism: 0}", "parallelism is 0"),
-            (
-                "{source: {volume: {hostPath: {path: /a}}}, parallelism: 4, shards: 2}",
-                "shards is 2: write a number from 4",
-            ),
-            ("{source: {volume: {hostPath: {path: /a}}}, encoding: {compressionLevel: 9}}", "compressionLevel is 9"),
-        ] {
-            let text = invalid(spec);
-            assert!(text.contains(words), "{spec}\n{text}");
-        }
-    }
-}
+mod tests;

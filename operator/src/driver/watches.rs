@@ -56,14 +56,9 @@ pub fn controller<K: Kind>(ctx: &Context) -> Watches<K> {
     let (tell, listed) = oneshot::channel();
     let mut tell = Some(tell);
     let (count, known) = (store.clone(), store.clone());
-    if K::HAS_FIGURES {
-        // One that stands by tells none: each would be counted twice.
-        let (objects, gate) = (store.clone(), ctx.gate.clone());
-        ctx.metrics.converters.read_from(move || {
-            let objects = if gate.is_held() { objects.state() } else { Vec::new() };
-            objects.iter().filter_map(|object| object.0.as_ref().ok().and_then(K::figures)).collect()
-        });
-    }
+    // One that stands by tells none: each would be counted twice.
+    let (objects, gate) = (store.clone(), ctx.gate.clone());
+    K::measure(&ctx.metrics, Box::new(move || if gate.is_held() { objects.state() } else { Vec::new() }));
     let scope = &ctx.config.scope;
     let watches = scope.apis(&ctx.client).into_iter().map(|api| {
         let events = patient(watcher(api, scope.settings().page_size(PAGE)).modify(slim));

@@ -3,7 +3,8 @@
 use crds::conditions::ConverterReason;
 
 use super::plan::{Hold, Verdict, Wish};
-use super::pods::{ADMIN_PORT, PodView};
+use super::pods::PodView;
+use crate::ask::ADMIN_PORT;
 use crate::conditions::Holds;
 use crate::labels::{PAUSED_SCALE_IN, PAUSED_SCALE_OUT};
 

@@ -1,27 +1,15 @@
-//! Asking pods how full they are, and reserving the ones that may go: HTTP on their admin port.
-//!
-//! A connection a question: pods come and go, and what an idle connection would save is far below what a question costs.
-//! Everything is bounded: the time of a question, how many are asked at once, and the size of an answer.
+//! Asking pods how full they are, and reserving the ones that may go.
 
 use std::collections::BTreeSet;
-use std::error::Error;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
-use axum::http::{Method, Request, StatusCode};
+use axum::http::Method;
 use futures::stream::{self, StreamExt};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
 use serde::Deserialize;
 
 use super::pods::PodView;
-
-/// How many pods of a converter are asked at once.
-const AT_ONCE: usize = 64;
-/// Largest answer that is read, in bytes.
-const MOST: usize = 64 << 10;
+use crate::ask::{AT_ONCE, AskError, PodClient};
 
 /// What a pod says at `/load`. What it says beyond that does not matter here.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -59,79 +47,32 @@ pub struct Conversions {
     pub queued: usize,
 }
 
-/// Why a pod gave no answer one can use.
-#[derive(Debug, thiserror::Error)]
-pub enum AskError {
-    /// It takes no connection, or the connection broke.
-    #[error("{0}")]
-    Connection(String),
-    /// It answered with an error.
-    #[error("answered {0}")]
-    Status(StatusCode),
-    /// It answered something else.
-    #[error("answered what is no load: {0}")]
-    Answer(String),
-    /// It was silent.
-    #[error("no answer within {} ms", .0.as_millis())]
-    Timeout(Duration),
-}
-
-/// Who asks pods.
+/// Who asks pods how full they are.
 #[derive(Clone, Debug)]
 pub struct Asker {
-    /// How long a pod has for its answer.
-    timeout: Duration,
-    client: Client<HttpConnector, Body>,
-    /// Where pods of a test are, by the address that the cluster gives.
-    #[cfg(test)]
-    pub(super) elsewhere: std::collections::HashMap<std::net::IpAddr, SocketAddr>,
+    pub(super) pods: PodClient,
 }
 
 impl Asker {
     /// Gives pods so long for an answer.
     pub fn new(timeout: Duration) -> Self {
-        let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(HttpConnector::new());
-        Self {
-            timeout,
-            client,
-            #[cfg(test)]
-            elsewhere: std::collections::HashMap::new(),
-        }
+        Self { pods: PodClient::new(timeout) }
     }
 
     /// How full the pod is.
     pub async fn load(&self, at: SocketAddr) -> Result<Load, AskError> {
-        self.ask(Method::GET, at, "/load").await
+        self.pods.ask(Method::GET, at, "/load").await
     }
 
     /// Keeps new streams away from the pod for `lasts`, and says how full it is with that in force: no stream begins any
     /// more that the answer does not count.
     pub async fn reserve(&self, at: SocketAddr, lasts: Duration) -> Result<Load, AskError> {
-        self.ask(Method::POST, at, &format!("/reserve?ttl={}s", lasts.as_secs())).await
+        self.pods.ask(Method::POST, at, &format!("/reserve?ttl={}s", lasts.as_secs())).await
     }
 
     /// Lets new streams come to the pod again.
     pub async fn release(&self, at: SocketAddr) -> Result<Load, AskError> {
-        self.ask(Method::DELETE, at, "/reserve").await
-    }
-
-    async fn ask(&self, method: Method, at: SocketAddr, path: &str) -> Result<Load, AskError> {
-        let answer = tokio::time::timeout(self.timeout, self.exchange(method, at, path)).await;
-        answer.unwrap_or(Err(AskError::Timeout(self.timeout)))
-    }
-
-    async fn exchange(&self, method: Method, at: SocketAddr, path: &str) -> Result<Load, AskError> {
-        #[cfg(test)]
-        let at = self.elsewhere.get(&at.ip()).copied().unwrap_or(at);
-        let request = Request::builder().method(method).uri(format!("http://{at}{path}")).body(Body::empty());
-        let request = request.map_err(|error| AskError::Connection(describe(&error)))?;
-        let answer = self.client.request(request).await.map_err(|error| AskError::Connection(describe(&error)))?;
-        if !answer.status().is_success() {
-            return Err(AskError::Status(answer.status()));
-        }
-        let body = to_bytes(Body::new(answer.into_body()), MOST).await;
-        let body = body.map_err(|error| AskError::Answer(describe(&error)))?;
-        serde_json::from_slice(&body).map_err(|error| AskError::Answer(error.to_string()))
+        self.pods.ask(Method::DELETE, at, "/reserve").await
     }
 
     /// Asks all `pods` that can be asked. One that does not answer keeps what it last said, and is not fresh.
@@ -175,17 +116,6 @@ impl Asker {
             }
         }
     }
-}
-
-/// An error with its causes, which the client's own text leaves out.
-fn describe(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

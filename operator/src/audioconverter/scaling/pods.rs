@@ -1,16 +1,14 @@
 //! A pod as scaling sees it: plain data, so that every decision is a function of it.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use kube::ResourceExt;
 
 use super::load::Load;
+use crate::ask;
 use crate::labels::POD_DELETION_COST;
 use crate::pods::CONTAINER;
-
-/// Where every pod says how full it is.
-pub const ADMIN_PORT: u16 = 9090;
 
 /// The lowest cost there is: the first of the pods that were chosen to go.
 const LOWEST_COST: i32 = i32::MIN;
@@ -68,7 +66,6 @@ impl PodView {
         let ready = conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True");
         let assigned = pod.spec.as_ref().is_some_and(|spec| spec.node_name.is_some());
         let containers = status.and_then(|status| status.container_statuses.as_deref()).unwrap_or_default();
-        let ip = status.and_then(|status| status.pod_ip.as_deref()).and_then(|ip| ip.parse::<IpAddr>().ok());
         Some(Self {
             name: pod.name_any(),
             uid: pod.uid().unwrap_or_default(),
@@ -86,7 +83,7 @@ impl PodView {
                 .get(POD_DELETION_COST)
                 .and_then(|cost| cost.parse().ok())
                 .filter(|cost| *cost < OUR_COSTS),
-            address: ip.map(|ip| SocketAddr::new(ip, ADMIN_PORT)),
+            address: ask::address(pod),
             load: None,
             fresh: false,
         })

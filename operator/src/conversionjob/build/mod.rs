@@ -11,11 +11,12 @@ use k8s_openapi::api::batch::v1::{
     Job, JobSpec, PodFailurePolicy, PodFailurePolicyOnExitCodesRequirement, PodFailurePolicyOnPodConditionsPattern,
     PodFailurePolicyRule,
 };
-use k8s_openapi::api::core::v1::{Container, PodTemplateSpec};
+use k8s_openapi::api::core::v1::{Container, ContainerPort, PodTemplateSpec};
 use kube::api::ObjectMeta;
 
-use super::facts::CONFIGURATION_ERROR;
-use super::stage::{NewJob, StageName};
+use super::facts::{CONFIGURATION_ERROR, STOPPED};
+use super::settings::{SETTINGS, Settings};
+use super::stage::{How, NewJob, StageName};
 use super::validate::ValidatedJob;
 use crate::labels::{self, Component};
 use crate::{names, pods};
@@ -28,8 +29,14 @@ pub const CONVERT_FAILURE_REASON: &str = "flacship.dev/convert-failure-reason";
 /// See [`CONVERT_FAILURE_REASON`].
 pub const CONVERT_FAILURE_MESSAGE: &str = "flacship.dev/convert-failure-message";
 
-/// How often a stage, or a shard of the convert stage, is tried again.
-pub const RETRIES: i32 = 3;
+/// Annotation of a Job that the operator holds for the resource's `spec.suspend`: so one that Kueue or a person holds stays
+/// theirs to let go.
+pub const SUSPENDED: &str = "flacship.dev/suspended";
+
+/// How often the plan and the report are tried again; shards have a setting of their own.
+const RETRIES: i32 = 3;
+/// Where a container leaves its last word.
+const TERMINATION_LOG: &str = "/dev/termination-log";
 /// Longest name of a stage's Job: its name, a dash and an index of up to three digits (1000 shards at most) are the host
 /// name of a pod, a DNS label of 63.
 const MAX_JOB_NAME: usize = names::MAX_LABEL - "-999".len();
@@ -61,13 +68,11 @@ pub fn job_name(owner: &str, stage: StageName) -> String {
 }
 
 /// The Job that a step asks for.
-pub fn build(job: &ValidatedJob, new: &NewJob, default_image: &str) -> Job {
+pub fn build(job: &ValidatedJob, new: &NewJob, how: &How) -> Job {
     match new {
-        NewJob::Plan => plan_job::build_plan_job(job, default_image),
-        NewJob::Convert(plan) => convert_job::build_convert_job(job, plan, default_image),
-        NewJob::Report { convert_failure } => {
-            report_job::build_report_job(job, convert_failure.as_ref(), default_image)
-        }
+        NewJob::Plan => plan_job::build_plan_job(job, how),
+        NewJob::Convert(plan) => convert_job::build_convert_job(job, plan, how),
+        NewJob::Report { convert_failure } => report_job::build_report_job(job, convert_failure.as_ref(), how),
     }
 }
 
@@ -81,6 +86,8 @@ struct Stage {
     spec: JobSpec,
     /// CPU that the pod requests.
     cpu: &'static str,
+    /// Ports that the operator asks at.
+    ports: Vec<ContainerPort>,
 }
 
 /// The subcommand of `converter batch` that a stage runs.
@@ -92,20 +99,25 @@ const fn subcommand(stage: StageName) -> &'static str {
     }
 }
 
-fn stage_job(job: &ValidatedJob, stage: Stage, default_image: &str) -> Job {
-    let Stage { name, args, annotations, spec, cpu } = stage;
+fn stage_job(job: &ValidatedJob, stage: Stage, settings: &Settings) -> Job {
+    let Stage { name, args, mut annotations, spec, cpu, ports } = stage;
     let labels = labels::labels(&job.name, name.component());
     let PodVolumes { volumes, mounts, source_dir, destination_dir, records_dir } = build_volumes(job);
     let folders = [("source", source_dir), ("destination", destination_dir), ("records", records_dir)];
     let folders = folders.map(|(option, folder)| option_of(option, &folder));
 
+    // Plain values have always a JSON form; without one, later stages would take the settings anew.
+    annotations.extend(serde_json::to_string(settings).ok().map(|settings| (SETTINGS.to_owned(), settings)));
+
+    let image = settings.image.image.as_deref().unwrap_or_default();
     let container = Container {
         args: Some(["batch", subcommand(name)].map(str::to_owned).into_iter().chain(folders).chain(args).collect()),
         volume_mounts: Some(mounts),
         resources: Some(pods::resources(&[("cpu", cpu), ("memory", "64Mi")], &[("memory", "512Mi")])),
-        ..pods::container(&job.image, default_image)
+        ports: (!ports.is_empty()).then_some(ports),
+        ..pods::container(&settings.image, image)
     };
-    let mut pod = pods::pod_spec(&job.image, container);
+    let mut pod = pods::pod_spec(&settings.image, container);
     pod.restart_policy = Some("Never".to_owned());
     pod.volumes = Some(volumes);
     let template = PodTemplateSpec {
@@ -121,7 +133,7 @@ fn stage_job(job: &ValidatedJob, stage: Stage, default_image: &str) -> Job {
             name: Some(job_name(&job.name, name)),
             namespace: Some(job.namespace.clone()),
             labels: Some(labels),
-            annotations: (!annotations.is_empty()).then_some(annotations),
+            annotations: Some(annotations),
             ..ObjectMeta::default()
         },
         spec: Some(JobSpec {
@@ -139,18 +151,20 @@ fn option_of(name: &str, value: &str) -> String {
     format!("--{name}={}", value.replace('$', "$$"))
 }
 
-/// A configuration error ends the Job at once, as another try would end the same way; a pod that the cluster took away
-/// (drain, preemption) does not count as a try.
+/// A configuration error ends the Job at once, as another try would end the same way. A pod that the cluster took away
+/// (drain, preemption) does not count as a try, nor does one that was told to stop: the Job controller stops pods of a Job
+/// that is suspended, and counts them as failed otherwise.
 fn failure_policy() -> PodFailurePolicy {
+    let exit_code = |code| PodFailurePolicyOnExitCodesRequirement {
+        container_name: Some(pods::CONTAINER.to_owned()),
+        operator: "In".to_owned(),
+        values: vec![code],
+    };
     PodFailurePolicy {
         rules: vec![
             PodFailurePolicyRule {
                 action: "FailJob".to_owned(),
-                on_exit_codes: Some(PodFailurePolicyOnExitCodesRequirement {
-                    container_name: Some(pods::CONTAINER.to_owned()),
-                    operator: "In".to_owned(),
-                    values: vec![CONFIGURATION_ERROR],
-                }),
+                on_exit_codes: Some(exit_code(CONFIGURATION_ERROR)),
                 on_pod_conditions: None,
             },
             PodFailurePolicyRule {
@@ -160,6 +174,11 @@ fn failure_policy() -> PodFailurePolicy {
                     type_: "DisruptionTarget".to_owned(),
                     status: Some("True".to_owned()),
                 }]),
+            },
+            PodFailurePolicyRule {
+                action: "Ignore".to_owned(),
+                on_exit_codes: Some(exit_code(STOPPED)),
+                on_pod_conditions: None,
             },
         ],
     }

@@ -3,7 +3,7 @@
 use crds::conversionjob::VolumeSource;
 use k8s_openapi::api::core::v1::{Volume, VolumeMount};
 
-use crate::conversionjob::validate::{ValidatedJob, Volumes};
+use crate::conversionjob::validate::{SourceUse, ValidatedJob, Volumes};
 
 /// Name and mount of the source volume.
 const SOURCE: &str = "source";
@@ -29,14 +29,16 @@ pub struct PodVolumes {
     pub records_dir: String,
 }
 
-/// The volumes of a job's pods. The source is mounted read-only only where the destination is another volume.
+/// The volumes of a job's pods. The source is mounted read-only only where the destination is another volume and nothing is
+/// done to sources.
 pub fn build_volumes(job: &ValidatedJob) -> PodVolumes {
-    let Volumes { source, destination } = &job.volumes;
+    let Volumes { source, destination, on_source } = &job.volumes;
+    let read_only = (*on_source == SourceUse::Read).then_some(true);
     let (volumes, mounts, destination_mount) = match destination {
-        None => (vec![pod_volume(SOURCE, source)], vec![mount(SOURCE, SOURCE_MOUNT, None)], SOURCE_MOUNT),
+        None => (vec![pod_volume(SOURCE, source)], vec![mount(SOURCE, SOURCE_MOUNT, read_only)], SOURCE_MOUNT),
         Some(destination) => (
             vec![pod_volume(SOURCE, source), pod_volume(DESTINATION, destination)],
-            vec![mount(SOURCE, SOURCE_MOUNT, Some(true)), mount(DESTINATION, DESTINATION_MOUNT, None)],
+            vec![mount(SOURCE, SOURCE_MOUNT, read_only), mount(DESTINATION, DESTINATION_MOUNT, None)],
             DESTINATION_MOUNT,
         ),
     };
@@ -47,6 +49,11 @@ pub fn build_volumes(job: &ValidatedJob) -> PodVolumes {
         destination_dir: below(destination_mount, &job.destination_path),
         records_dir: format!("{destination_mount}/{RECORDS}/{}", job.uid),
     }
+}
+
+/// A folder of the source's volume as the path in the pod that it is.
+pub fn on_source_volume(path: &str) -> String {
+    below(SOURCE_MOUNT, path)
 }
 
 /// A path in the pod as the path on the destination volume that it is.
@@ -76,50 +83,83 @@ mod tests {
     use super::*;
     use crate::conversionjob::fixtures::validated;
 
-    fn built(source: &str, destination: Option<&str>) -> PodVolumes {
-        let destination = destination.map(|destination| format!(", destination: {destination}")).unwrap_or_default();
-        build_volumes(&validated(&format!("{{source: {source}{destination}}}")))
+    fn built(spec: &str) -> PodVolumes {
+        build_volumes(&validated(spec))
     }
 
-    const TAPE: &str = "{volume: {persistentVolumeClaim: {claimName: tape}}, path: shows/2026}";
+    const NFS: &str = "{nfs: {server: nas, path: /flac}}";
+    const TAPE: &str = "{persistentVolumeClaim: {claimName: tape}}";
+    const TAPE_READ_ONLY: &str = "{persistentVolumeClaim: {claimName: tape, readOnly: true}}";
 
     #[test]
-    fn one_volume_for_both_is_one_writable_mount() {
-        for (destination, folder) in [
-            (None, "/source/shows/2026"),
-            (Some("{path: flac}"), "/source/flac"),
-            (Some("{volume: {persistentVolumeClaim: {claimName: tape}}}"), "/source"),
+    fn each_combination_has_its_mounts() {
+        let keep = "";
+        let delete = ", encoding: {metadata: Foreign}, sourcePolicy: {type: DeleteAfterVerify}";
+        let move_to = ", sourcePolicy: {type: MoveTo, path: done}";
+        let with = |volume: &str| format!(", destination: {{volume: {volume}}}");
+        let with_path = |volume: &str| format!(", destination: {{volume: {volume}, path: out}}");
+        let one = |folder: &'static str| (folder, "/source", vec![("source", "/source", None)]);
+        let two = |folder: &'static str, read_only| {
+            let mounts = vec![("source", "/source", read_only), ("destination", "/destination", None)];
+            (folder, "/destination", mounts)
+        };
+        for (source, destination, policy, (folder, on, mounts)) in [
+            // Beside the source, or elsewhere on its volume: one writable mount, whatever becomes of sources.
+            (TAPE, String::new(), keep, one("/source/shows")),
+            (TAPE, String::new(), delete, one("/source/shows")),
+            (TAPE, String::new(), move_to, one("/source/shows")),
+            (TAPE, ", destination: {path: out}".to_owned(), keep, one("/source/out")),
+            (TAPE, ", destination: {path: out}".to_owned(), delete, one("/source/out")),
+            (TAPE, ", destination: {path: out}".to_owned(), move_to, one("/source/out")),
+            // The same volume by name.
+            (TAPE, with(TAPE), keep, one("/source")),
+            (TAPE, with_path(TAPE), delete, one("/source/out")),
+            (TAPE, with_path(TAPE), move_to, one("/source/out")),
+            (TAPE_READ_ONLY, with_path(TAPE), keep, one("/source/out")),
+            (TAPE_READ_ONLY, with_path(TAPE), move_to, one("/source/out")),
+            (NFS, with_path(NFS), keep, one("/source/out")),
+            // Another volume: the source is read-only where nothing is done to it.
+            (TAPE, with(NFS), keep, two("/destination", Some(true))),
+            (TAPE, with_path(NFS), keep, two("/destination/out", Some(true))),
+            (TAPE, with_path(NFS), delete, two("/destination/out", None)),
+            (TAPE, with_path(NFS), move_to, two("/destination/out", None)),
+            (TAPE_READ_ONLY, with_path(NFS), keep, two("/destination/out", Some(true))),
+            (NFS, with_path(TAPE), keep, two("/destination/out", Some(true))),
+            (NFS, with_path(TAPE), delete, two("/destination/out", None)),
         ] {
-            let pod = built(TAPE, destination);
-            assert_eq!(pod.volumes.len(), 1, "{destination:?}");
-            assert_eq!(pod.volumes[0].persistent_volume_claim.as_ref().unwrap().claim_name, "tape");
-            assert_eq!(pod.mounts.len(), 1);
-            assert_eq!((pod.mounts[0].mount_path.as_str(), pod.mounts[0].read_only), ("/source", None));
-            assert_eq!((pod.source_dir.as_str(), pod.destination_dir.as_str()), ("/source/shows/2026", folder));
-            assert_eq!(pod.records_dir, "/source/.flacship/0c1d-uid");
+            let pod = built(&format!("{{source: {{volume: {source}, path: shows}}{destination}{policy}}}"));
+            let what = format!("{source}{destination}{policy}");
+            let found: Vec<_> = pod
+                .mounts
+                .iter()
+                .map(|mount| (mount.name.as_str(), mount.mount_path.as_str(), mount.read_only))
+                .collect();
+            assert_eq!(found, mounts, "{what}");
+            let volumes: Vec<_> = pod.volumes.iter().map(|volume| volume.name.as_str()).collect();
+            assert_eq!(volumes, mounts.iter().map(|mount| mount.0).collect::<Vec<_>>(), "{what}");
+            assert_eq!((pod.source_dir.as_str(), pod.destination_dir.as_str()), ("/source/shows", folder), "{what}");
+            assert_eq!(pod.records_dir, format!("{on}/.flacship/0c1d-uid"), "{what}");
+            // A volume that is written to is not read-only by its own words.
+            if mounts.len() == 1 && source != NFS {
+                let claim = pod.volumes[0].persistent_volume_claim.as_ref().unwrap();
+                assert_eq!((claim.claim_name.as_str(), claim.read_only), ("tape", None), "{what}");
+            }
         }
     }
 
     #[test]
-    fn two_volumes_are_two_mounts_and_the_source_is_read_only() {
-        let pod = built(TAPE, Some("{volume: {nfs: {server: nas, path: /flac}}, path: out}"));
-        let names: Vec<_> = pod.volumes.iter().map(|volume| volume.name.as_str()).collect();
-        assert_eq!(names, ["source", "destination"]);
-        assert_eq!(pod.volumes[1].nfs.as_ref().unwrap().server, "nas");
-        let mounts: Vec<_> =
-            pod.mounts.iter().map(|mount| (mount.name.as_str(), mount.mount_path.as_str(), mount.read_only)).collect();
-        assert_eq!(mounts, [("source", "/source", Some(true)), ("destination", "/destination", None)]);
-        assert_eq!(pod.destination_dir, "/destination/out");
-        assert_eq!(pod.records_dir, "/destination/.flacship/0c1d-uid");
-    }
-
-    #[test]
     fn each_kind_of_volume_reaches_the_pod() {
-        let kind = |volume: &str| built(&format!("{{volume: {volume}}}"), None).volumes.remove(0);
+        let kind = |volume: &str| built(&format!("{{source: {{volume: {volume}}}}}")).volumes.remove(0);
         assert!(kind("{csi: {driver: smb.csi.k8s.io}}").csi.is_some());
         assert!(kind("{nfs: {server: nas, path: /}}").nfs.is_some());
         assert!(kind("{hostPath: {path: /srv}}").host_path.is_some());
         assert!(kind("{persistentVolumeClaim: {claimName: c}}").persistent_volume_claim.is_some());
+    }
+
+    #[test]
+    fn sources_are_moved_to_a_folder_of_their_volume() {
+        assert_eq!(on_source_volume("done/2026"), "/source/done/2026");
+        assert_eq!(on_source_volume(""), "/source");
     }
 
     #[test]

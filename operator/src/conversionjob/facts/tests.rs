@@ -63,18 +63,44 @@ fn a_job_belongs_to_the_uid_that_controls_it() {
 }
 
 #[test]
-fn shards_and_files_are_counted_from_the_index_lists() {
+fn shards_are_counted_from_the_index_lists() {
     let job = cluster_job(
-        "{spec: {completions: 6, template: {}}, status: {active: 2, completedIndexes: '0,2-3', failedIndexes: '5'}}",
+        "{spec: {completions: 6, backoffLimitPerIndex: 2, template: {}}, status: {active: 2, failed: 4, completedIndexes: '0,2-3', failedIndexes: '5'}}",
     );
-    assert_eq!(shard_counts(&job), ShardCounts { total: 6, active: 2, completed: 3, failed: 1 });
-    assert_eq!(failed_indexes(&job), "5");
-    let plan = PlanResult { files: 63, bytes: 0, shard_files: vec![1, 2, 4, 8, 16, 32] };
-    assert_eq!(files_done(&job, &plan), 13);
-    let empty = PlanResult::default();
-    assert_eq!(files_done(&job, &empty), 0);
+    let counts = ShardCounts { total: 6, active: 2, completed: 3, failed: 1, broken_off: Some(4) };
+    assert_eq!(shard_counts(&job), counts);
+    assert_eq!((failed_indexes(&job), tries(&job), broken_off(&job)), ("5", 3, 4));
+    assert_eq!(completed(&job), [0, 2, 3].into());
     assert_eq!(shard_counts(&cluster_job("{}")), ShardCounts::default());
-    assert_eq!(files_done(&cluster_job("{}"), &plan), 0);
+    assert!(completed(&cluster_job("{}")).is_empty());
+}
+
+#[test]
+fn who_suspended_a_job_is_told_by_our_mark() {
+    let mark =
+        format!("{{metadata: {{annotations: {{{SUSPENDED}: 'true'}}}}, spec: {{suspend: SUSPEND, template: {{}}}}}}");
+    for (job, expected) in [
+        ("{}".to_owned(), Hold::None),
+        ("{spec: {suspend: false, template: {}}}".to_owned(), Hold::None),
+        ("{spec: {suspend: true, template: {}}}".to_owned(), Hold::Foreign),
+        (mark.replace("SUSPEND,", "true,"), Hold::Ours),
+        // Somebody else let it go on.
+        (mark.replace("SUSPEND,", "false,"), Hold::None),
+    ] {
+        assert_eq!(hold(&cluster_job(&job)), expected, "{job}");
+    }
+}
+
+#[test]
+fn a_pod_names_its_shard_and_has_a_last_word() {
+    let named = pod(&format!("{{metadata: {{labels: {{{INDEX_LABEL}: '12'}}}}}}"));
+    assert_eq!(shard_of(&named), Some(12));
+    assert_eq!(shard_of(&pod("{metadata: {}}")), None);
+    assert_eq!(last_word(&named), None);
+    let ended = pod(
+        "{status: {containerStatuses: [{name: converter, image: c, imageID: '', ready: false, restartCount: 0, state: {terminated: {exitCode: 0, message: done}}}]}}",
+    );
+    assert_eq!(last_word(&ended), Some("done"));
 }
 
 #[test]

@@ -1,7 +1,11 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::conversionjob::fixtures::{FakeCluster, failure, list, validated};
+use crate::conversionjob::build::SUSPENDED;
+use crate::conversionjob::claims::ENFORCE_LABEL;
+use crate::conversionjob::deadline::Deadline;
+use crate::conversionjob::fixtures::{FakeCluster, failure, job, list, runs, settings, validated};
+use crate::conversionjob::stage::{Running, VolumesState};
 
 const SPEC: &str = "source: {volume: {persistentVolumeClaim: {claimName: tape}}}";
 const JOBS: &str = "GET /apis/batch/v1/namespaces/attic/jobs?";
@@ -22,7 +26,7 @@ fn stage(component: &str, status: &str, annotations: &Value) -> Value {
             "labels": {"app.kubernetes.io/component": component},
             "ownerReferences": [{"apiVersion": "flacship.dev/v1alpha1", "kind": "ConversionJob", "name": "night.shift-7", "uid": "0c1d-uid", "controller": true}],
         },
-        "spec": {"completions": 2, "template": {}},
+        "spec": {"completions": 2, "backoffLimitPerIndex": 3, "template": {}},
         "status": status,
     })
 }
@@ -50,7 +54,14 @@ fn cluster(jobs: &[Value], pods: &[Value]) -> FakeCluster {
 }
 
 async fn see(cluster: &FakeCluster) -> Result<Sight, CallError> {
-    observe(&cluster.context(), &validated(SPEC)).await
+    see_with(cluster, &runs(), SPEC, "{}").await
+}
+
+/// A look at a job whose status is this, by an operator that knows this much of its runs.
+async fn see_with(cluster: &FakeCluster, runs: &Runs, spec: &str, status: &str) -> Result<Sight, CallError> {
+    let mut resource = job(spec);
+    resource.status = Some(serde_yaml::from_str(status).unwrap());
+    observe(&cluster.context(), runs, &resource, &validated(spec)).await
 }
 
 async fn newest(cluster: &FakeCluster) -> Newest {
@@ -72,6 +83,7 @@ async fn a_run_without_jobs_has_not_begun() {
     let sight = see(&cluster).await.unwrap();
     assert_eq!(sight.observed.newest, Newest::None);
     assert_eq!(sight.run, RunFacts::default());
+    assert!(!sight.observed.begun);
     assert_eq!(cluster.asked().len(), 2, "one claim and one list of Jobs: {:?}", cluster.asked());
 }
 
@@ -199,11 +211,14 @@ async fn the_newest_stage_decides_and_the_older_are_not_read() {
     let world = cluster(&[plain("plan", COMPLETE), convert.clone()], &[]);
     let sight = see(&world).await.unwrap();
     let expected = PlanResult { files: 3, bytes: 7, shard_files: vec![2, 1] };
-    assert_eq!(sight.observed.newest, Newest::Convert { job: ConvertJob::Running(None), plan: Some(expected.clone()) });
-    assert_eq!((sight.run.files_done, sight.run.plan), (Some(2), Some(expected)));
-    assert_eq!(sight.run.shards, Some(ShardCounts { total: 2, active: 1, completed: 1, failed: 0 }));
+    let began = "2026-11-22T10:00:00Z".parse().unwrap();
+    let running = Running { started: Some(began), ..Running::default() };
+    let expected_newest = Newest::Convert { job: ConvertJob::Running(running), plan: Some(expected.clone()) };
+    assert_eq!(sight.observed.newest, expected_newest);
+    assert_eq!((sight.run.progress.unwrap().files_done, sight.run.plan), (2, Some(expected)));
+    assert_eq!(sight.run.shards, Some(ShardCounts { total: 2, active: 1, completed: 1, failed: 0, broken_off: None }));
     assert_eq!((sight.run.pods_ready, sight.run.ended), (1, None));
-    assert_eq!(world.asked().len(), 2, "{:?}", world.asked());
+    assert!(!world.asked().iter().any(|asked| asked.starts_with(LOG)), "{:?}", world.asked());
 
     let jobs = [stage("report", COMPLETE, &noted), convert, plain("plan", COMPLETE)];
     let world = cluster(&jobs, &[pod(0)]).answer(LOG, 200, REPORTED);
@@ -219,8 +234,8 @@ async fn the_newest_stage_decides_and_the_older_are_not_read() {
 async fn an_annotation_that_was_edited_costs_the_progress_only() {
     let convert = stage("convert", "{active: 1, ready: 1}", &json!({PLAN: "many"}));
     let sight = see(&cluster(&[convert], &[])).await.unwrap();
-    assert_eq!(sight.observed.newest, Newest::Convert { job: ConvertJob::Running(None), plan: None });
-    assert_eq!(sight.run.files_done, None);
+    assert_eq!(sight.observed.newest, Newest::Convert { job: ConvertJob::Running(Running::default()), plan: None });
+    assert_eq!((sight.run.progress, sight.run.plan), (None, None));
 }
 
 #[tokio::test]
@@ -242,8 +257,8 @@ async fn a_job_on_its_way_out_is_waited_for() {
 #[tokio::test]
 async fn a_job_that_has_no_pod_for_long_is_in_trouble() {
     let world = cluster(&[plain("plan", "{startTime: '2020-01-01T00:00:00Z'}")], &[]);
-    let Newest::Plan(StageJob::Running(Some(trouble))) = newest(&world).await else { panic!("no trouble") };
-    assert_eq!(trouble.reason, JobReason::PodsNotCreated);
+    let Newest::Plan(StageJob::Running(running)) = newest(&world).await else { panic!("it runs") };
+    assert_eq!(running.trouble.unwrap().reason, JobReason::PodsNotCreated);
 }
 
 #[tokio::test]
@@ -282,12 +297,196 @@ async fn each_volume_is_looked_at_and_the_namespace_for_inline_ones_only() {
         ),
         ("source: {volume: {csi: {driver: d}}}", FakeCluster::default().json(JOBS, &list(&[])), None, false),
     ] {
-        let sight = observe(&world.context(), &validated(spec)).await.unwrap();
+        let sight = see_with(&world, &runs(), spec, "{}").await.unwrap();
         let reason = match sight.observed.volumes {
             VolumesState::Ready(_) => None,
             VolumesState::NotReady(failure) => Some(failure.reason),
         };
         assert_eq!(reason, expected, "{spec}");
         assert_eq!(world.asked().iter().any(|asked| asked == namespace), asks_namespace, "{spec}: {:?}", world.asked());
+    }
+}
+
+#[tokio::test]
+async fn a_stage_out_of_time_says_so_whoever_set_its_deadline() {
+    const OVER: &str = "{conditions: [{type: Failed, status: 'True', reason: DeadlineExceeded, message: long}]}";
+    for component in ["plan", "convert", "report"] {
+        let world = cluster(&[plain(component, OVER)], &[]);
+        assert_eq!(reason(&newest(&world).await), Some(JobReason::DeadlineExceeded), "{component}");
+    }
+}
+
+#[tokio::test]
+async fn too_many_failed_files_end_the_conversion_by_their_reason() {
+    let line = r#"{"stage":"work","error":{"reason":"TooManyFailedFiles","message":"11 files failed"}}"#;
+    let world = cluster(&[plain("convert", REFUSED)], &[pod(42)]).answer(LOG, 200, line);
+    assert_eq!(reason(&newest(&world).await), Some(JobReason::TooManyFailedFiles));
+}
+
+#[tokio::test]
+async fn who_holds_a_job_and_its_deadline_are_seen() {
+    let mut convert = plain("convert", "{startTime: '2026-11-22T10:00:00Z'}");
+    convert["spec"]["suspend"] = json!(true);
+    convert["spec"]["activeDeadlineSeconds"] = json!(90);
+    for (mark, hold) in [(json!({}), Hold::Foreign), (json!({SUSPENDED: "true"}), Hold::Ours)] {
+        convert["metadata"]["annotations"] = mark;
+        let sight = see(&cluster(&[convert.clone()], &[])).await.unwrap();
+        let Newest::Convert { job: ConvertJob::Running(running), .. } = sight.observed.newest else { panic!() };
+        assert_eq!((running.hold, running.deadline_seconds, sight.run.hold), (hold, Some(90), hold));
+        assert_eq!(sight.run.newest_uid.as_deref(), Some("convert-uid"));
+    }
+}
+
+#[tokio::test]
+async fn the_clock_of_a_run_stands_in_its_status() {
+    let spec = format!("{{{SPEC}, activeDeadlineSeconds: 3600}}");
+    let (jobs, none) = (cluster(&[plain("plan", "{}")], &[]), cluster(&[], &[]));
+    let suspended = "conditions: [{type: Suspended, status: 'True', reason: R, message: m, lastTransitionTime: '2020-01-01T00:00:00Z'}]";
+    for (world, status, expected) in [
+        // From its first Job on.
+        (&jobs, "{}".to_owned(), Some("2026-11-22T11:00:00Z")),
+        (&jobs, "{startTime: '2026-11-22T09:00:00Z'}".to_owned(), Some("2026-11-22T10:00:00Z")),
+        (&jobs, "{startTime: '2026-11-22T09:00:00Z', suspendedSeconds: 60}".to_owned(), Some("2026-11-22T10:01:00Z")),
+        (&none, "{startTime: '2026-11-22T09:00:00Z'}".to_owned(), Some("2026-11-22T10:00:00Z")),
+        // It stands still.
+        (&jobs, format!("{{startTime: '2019-12-31T23:30:00Z', {suspended}}}"), None),
+    ] {
+        let sight = see_with(world, &runs(), &spec, &status).await.unwrap();
+        if let Some(end) = expected {
+            assert_eq!(sight.observed.deadline, Deadline::At(end.parse().unwrap()), "{status}");
+        } else {
+            let left = sight.observed.deadline.seconds_from(sight.observed.now).unwrap();
+            assert!((1799..=1801).contains(&left), "{left} s are left: {status}");
+        }
+        assert!(sight.observed.begun);
+    }
+}
+
+const CONVERTER: &str = "GET /apis/flacship.dev/v1alpha1/namespaces/attic/audioconverters/lark";
+
+#[tokio::test]
+async fn settings_are_taken_once() {
+    let spec = format!("{{{SPEC}, converterRef: {{name: lark}}}}");
+    let lark = |level: i32| json!({"metadata": {"name": "lark", "namespace": "attic"}, "spec": {"encoding": {"compressionLevel": level}}});
+    let known = |sight: Sight| match sight.observed.settings {
+        SettingsState::Known(settings) => settings.encoding.compression_level,
+        SettingsState::NotReady(failure) => panic!("{failure:?}"),
+    };
+    let look = async |world: &FakeCluster| see_with(world, &runs(), &spec, "{}").await;
+    assert_eq!(known(look(&cluster(&[], &[]).json(CONVERTER, &lark(2))).await.unwrap()), 2);
+
+    // What a Job of the run keeps stands, and the AudioConverter is not even looked at.
+    let mut kept = settings(&validated(SPEC));
+    kept.encoding.compression_level = 8;
+    let kept = json!({SETTINGS: serde_json::to_string(&kept).unwrap()});
+    let world = cluster(&[stage("plan", "{}", &kept)], &[]).json(CONVERTER, &lark(2));
+    assert_eq!(known(look(&world).await.unwrap()), 8);
+    assert!(!world.asked().iter().any(|asked| asked.starts_with(CONVERTER)));
+
+    for (answer, expected) in [
+        ((404, failure(404)), JobReason::ConverterNotFound),
+        ((200, br#"{"metadata": {}, "spec": {"replicas": "many"}}"#.to_vec()), JobReason::ConverterUnsuitable),
+    ] {
+        let world = cluster(&[], &[]).answer(CONVERTER, answer.0, answer.1);
+        let SettingsState::NotReady(failure) = look(&world).await.unwrap().observed.settings else { panic!("known") };
+        assert_eq!(failure.reason, expected);
+    }
+    let world = cluster(&[], &[]).answer(CONVERTER, 500, failure(500));
+    assert_eq!(look(&world).await.unwrap_err().code(), Some(500));
+}
+
+mod progress {
+    use std::net::SocketAddr;
+
+    use axum::Router;
+    use axum::routing::get;
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::conversionjob::facts::INDEX_LABEL;
+
+    /// The admin port of a worker that says this.
+    async fn worker(says: &'static str) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = Router::new().route("/progress", get(move || std::future::ready(says)));
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        address
+    }
+
+    fn running(shard: &str, ip: &str) -> Value {
+        json!({"metadata": {"name": format!("at-{shard}"), "labels": {INDEX_LABEL: shard}}, "status": {"phase": "Running", "podIP": ip}})
+    }
+
+    fn ended(shard: &str, message: &str, exit_code: i32) -> Value {
+        let mut pod = pod(exit_code);
+        pod["metadata"]["labels"] = json!({INDEX_LABEL: shard});
+        pod["status"]["containerStatuses"][0]["state"]["terminated"]["message"] = json!(message);
+        pod
+    }
+
+    fn says(shard: usize, converted: u64) -> String {
+        format!(
+            r#"{{"stage":"work","shard":{shard},"files":{{"total":10,"converted":{converted},"skipped":0,"failed":0}},"bytes":{{"total":100,"done":{converted}0,"input":{converted}0,"output":{converted}}}}}"#
+        )
+    }
+
+    fn convert(status: &str) -> Value {
+        let plan = json!({PLAN: r#"{"files":40,"bytes":400,"shard_files":[10,10,10,10]}"#});
+        let mut convert = stage("convert", status, &plan);
+        convert["spec"]["completions"] = json!(4);
+        convert
+    }
+
+    const DONE: &str = "GET /api/v1/namespaces/attic/pods?&fieldSelector=status.phase%3DSucceeded";
+    const AT_WORK: &str = "GET /api/v1/namespaces/attic/pods?&fieldSelector=status.phase%3DRunning";
+
+    #[tokio::test]
+    async fn workers_are_asked_and_those_that_are_done_have_had_their_last_word() {
+        let mut runs = runs();
+        let at = worker(r#"{"shard":2,"files":{"total":10,"converted":4,"skipped":1,"failed":1},"bytes":{"total":100,"done":65,"input":40,"output":21}}"#).await;
+        let liar = worker(r#"{"shard":9,"files":{"converted":9,"skipped":0,"failed":0},"bytes":{"total":1,"done":1,"input":1,"output":1}}"#).await;
+        runs.pods.elsewhere = [("10.0.0.2".parse().unwrap(), at), ("10.0.0.3".parse().unwrap(), liar)].into();
+        let job = convert("{active: 2, ready: 2, completedIndexes: '0,1'}");
+        let world = cluster(&[job], &[])
+            .json(AT_WORK, &list(&[running("2", "10.0.0.2"), running("3", "10.0.0.3")]))
+            .json(DONE, &list(&[ended("0", &says(0, 9), 0), ended("1", "no line", 0)]));
+        let progress = see_with(&world, &runs, SPEC, "{}").await.unwrap().run.progress.unwrap();
+        // Shard 1 has no last word and counts by the Job's; shard 3 tells of another.
+        assert_eq!(progress.files_done, 10 + 10 + 6);
+        assert_eq!((progress.files.converted, progress.files.skipped, progress.files.failed), (13, 1, 1));
+        assert_eq!((progress.bytes_done, progress.input, progress.output), (100 + 100 + 65, 130, 30));
+
+        // Last words are read once.
+        let asked = world.asked();
+        let before = asked.iter().filter(|asked| asked.starts_with(DONE)).count();
+        assert_eq!(before, 1, "{asked:?}");
+        assert!(asked.iter().any(|asked| asked.contains("job-completion-index+in+%280%2C1%29")), "{asked:?}");
+        see_with(&world, &runs, SPEC, "{}").await.unwrap();
+        assert_eq!(world.asked().iter().filter(|asked| asked.starts_with(DONE)).count(), before);
+        assert_eq!(world.asked().iter().filter(|asked| asked.starts_with(AT_WORK)).count(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_run_that_is_held_or_has_ended_is_not_asked() {
+        let mut held = convert("{}");
+        held["spec"]["suspend"] = json!(true);
+        for job in [held, convert("{conditions: [{type: Complete, status: 'True'}], completedIndexes: '0-3'}")] {
+            let world = cluster(&[job], &[]);
+            let sight = see_with(&world, &runs(), SPEC, "{}").await.unwrap();
+            assert!(!world.asked().iter().any(|asked| asked.contains("/pods?")), "{:?}", world.asked());
+            assert!(sight.run.progress.is_some());
+        }
+    }
+
+    #[tokio::test]
+    async fn what_broke_off_is_looked_at_when_it_is_news() {
+        let job = convert("{active: 1, ready: 1, failed: 2}");
+        let world = cluster(&[job], &[ended("3", "", 137), ended("1", "", 143)]);
+        let known = "{shards: {total: 4, brokenOff: 2}}";
+        let sight = see_with(&world, &runs(), SPEC, "{}").await.unwrap();
+        assert_eq!(sight.run.broke_off.as_deref(), Some("shard 3 with exit code 137"));
+        assert_eq!(sight.run.shards.unwrap().broken_off, Some(2));
+        assert_eq!(see_with(&world, &runs(), SPEC, known).await.unwrap().run.broke_off, None);
     }
 }

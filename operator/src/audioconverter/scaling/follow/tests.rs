@@ -30,7 +30,7 @@ impl Stage {
         let mut pods = Vec::new();
         for (n, active) in streams.iter().enumerate() {
             let pod = FakePod::start(&format!("p{n}"), *active, 4).await;
-            scaler.asker.elsewhere.insert(ip(n), pod.address);
+            scaler.asker.pods.elsewhere.insert(ip(n), pod.address);
             pods.push(pod);
         }
         let spec = format!("{{replicas: {}, limits: {{maxStreams: 4}}, {wish}}}", streams.len());

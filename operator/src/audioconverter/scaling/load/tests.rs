@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
@@ -11,6 +12,7 @@ use tokio::task::JoinHandle;
 
 use super::super::pods::tests::ready;
 use super::*;
+use crate::ask::MOST;
 
 /// How a fake pod is.
 #[derive(Clone, Debug, Default)]
