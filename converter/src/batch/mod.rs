@@ -22,6 +22,7 @@ mod plan;
 mod records;
 mod report;
 mod shards;
+mod store;
 mod summary;
 mod walk;
 mod work;

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use super::error::{ConfigReason, Error};
-use super::layout::Layout;
 use super::records::Plan;
+use super::store::Store;
 
 /// The three folders of a run.
 #[derive(Clone, Debug, clap::Args)]
@@ -25,8 +25,8 @@ pub struct Places {
 
 impl Places {
     /// Where the records lie.
-    pub fn layout(&self) -> Layout {
-        Layout::new(&self.records)
+    pub fn store(&self) -> Store {
+        Store::new(&self.records)
     }
 
     /// The source folder without links, after a look into it.
@@ -65,7 +65,7 @@ impl Places {
 
     /// The plan of this run.
     pub fn read_plan(&self) -> Result<Plan, Error> {
-        let path = self.layout().plan();
+        let path = self.store().plan();
         let none = |why: String| Error::config(ConfigReason::PlanNotFound, why);
         let text = fs::read(&path).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => none(format!(

@@ -9,6 +9,7 @@ use super::globs::Globs;
 use super::layout::Layout;
 use super::places::{Places, check_writable, make_folder};
 use super::records::{Order, Plan, Planned};
+use super::store::Store;
 use super::summary::PlanSummary;
 use super::{atomic, shards, walk};
 
@@ -33,6 +34,10 @@ pub struct Args {
     /// Files or whole folders to leave out, even if included. May be repeated
     #[arg(long, value_name = "GLOB")]
     exclude: Vec<String>,
+
+    /// Where the FLAC files go: Mirror keeps the subfolders of the source, Flat puts all into the destination itself
+    #[arg(long, value_name = "Mirror|Flat", default_value = "Mirror")]
+    layout: Layout,
 }
 
 /// Plans, unless the records hold the same plan already.
@@ -43,42 +48,37 @@ pub fn run(args: &Args, console: &Console) -> Result<PlanSummary, Error> {
     let globs = Globs::new(&args.include, &args.exclude)?;
     let root = args.places.open_source()?;
     check_writable(&args.places.make_destination()?)?;
-    let layout = args.places.layout();
-    make_folder(&layout.plan_folder())?;
-    make_folder(&layout.results_folder())?;
+    let store = args.places.store();
+    make_folder(&store.plan_folder())?;
+    make_folder(&store.results_folder())?;
     let order = Order {
         source: args.places.source.to_string_lossy().into_owned(),
         include: args.include.clone(),
         exclude: args.exclude.clone(),
         shards: usize::try_from(args.shards).unwrap_or(1),
+        layout: args.layout,
     };
-    let plan = match kept(&args.places, &layout, &order) {
+    let plan = match kept(&args.places, &store, &order) {
         Some(plan) => plan,
-        None => make(order, &root, &globs, &layout, console)?,
+        None => make(order, &root, &globs, &store, console)?,
     };
     Ok(PlanSummary { files: plan.files, bytes: plan.bytes, shard_files: plan.shard_files })
 }
 
 /// The plan that is there, if it is whole and was made for the same order.
-fn kept(places: &Places, layout: &Layout, order: &Order) -> Option<Plan> {
+fn kept(places: &Places, store: &Store, order: &Order) -> Option<Plan> {
     let plan = places.read_plan().ok()?;
-    if plan.order != *order || !(0..order.shards).all(|shard| layout.planned(shard).is_file()) {
+    if plan.order != *order || !(0..order.shards).all(|shard| store.planned(shard).is_file()) {
         return None;
     }
     tracing::info!(planned_at = plan.planned_at, "the plan that is there stands; a new run has a new --records folder");
     Some(plan)
 }
 
-fn make(
-    order: Order,
-    root: &std::path::Path,
-    globs: &Globs,
-    layout: &Layout,
-    console: &Console,
-) -> Result<Plan, Error> {
-    let records = fs::canonicalize(layout.root()).map_err(Error::io("reading", layout.root()))?;
+fn make(order: Order, root: &std::path::Path, globs: &Globs, store: &Store, console: &Console) -> Result<Plan, Error> {
+    let records = fs::canonicalize(store.root()).map_err(Error::io("reading", store.root()))?;
     let mut bar = console.bar(Extent::Unknown);
-    let files = walk::walk(root, &records, globs, &mut || bar.found())?;
+    let files = walk::walk(root, &records, globs, order.layout, &mut || bar.found())?;
     bar.finish();
 
     let sizes: Vec<u64> = files.iter().map(|file| file.stamp.size).collect();
@@ -90,9 +90,9 @@ fn make(
     }
 
     // From here to the end there is no plan, so that no reader takes an old one with new shards.
-    remove_if_there(&layout.plan())?;
+    remove_if_there(&store.plan())?;
     for (shard, files) in dealt.iter().enumerate() {
-        let path = layout.planned(shard);
+        let path = store.planned(shard);
         atomic::write(&path, |out| write_lines(out, files)).map_err(Error::making(&path))?;
     }
     let plan = Plan {
@@ -103,7 +103,7 @@ fn make(
         shard_bytes: dealt.iter().map(|files| files.iter().map(|file| file.stamp.size).sum()).collect(),
         planned_at: jiff::Timestamp::now().to_string(),
     };
-    let path = layout.plan();
+    let path = store.plan();
     atomic::write(&path, |out| Ok(serde_json::to_writer_pretty(out, &plan)?)).map_err(Error::making(&path))?;
     let refused = files.iter().filter(|file| file.refused.is_some()).count();
     tracing::info!(files = plan.files, bytes = plan.bytes, refused, shards = plan.order.shards, "planned");

@@ -7,10 +7,10 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::error::Error;
-use super::layout::Layout;
 use super::path::RecordPath;
 use super::places::Places;
 use super::records::{Counts, Done, Failure, Outcome, Planned};
+use super::store::Store;
 use super::summary::{ByteTotals, FailedFile, FileTotals, MAX_FAILURES, ReportSummary};
 use super::{atomic, journal};
 
@@ -105,10 +105,10 @@ impl Tally {
 /// Writes `report.json` and sums it up.
 pub fn run(args: &Args) -> Result<ReportSummary, Error> {
     let plan = args.places.read_plan()?;
-    let layout = args.places.layout();
+    let store = args.places.store();
     let mut tally = Tally::default();
     for shard in 0..plan.order.shards {
-        tally_shard(&layout, shard, &mut tally)?;
+        tally_shard(&store, shard, &mut tally)?;
     }
     // By path; those that nobody came to last, as they tell the least.
     tally.failures.sort_by(|one, other| {
@@ -128,7 +128,7 @@ pub fn run(args: &Args) -> Result<ReportSummary, Error> {
         warnings: tally.warnings,
         failures: tally.failures,
     };
-    let path = layout.report();
+    let path = store.report();
     atomic::write(&path, |out| {
         serde_json::to_writer_pretty(&mut *out, &report)?;
         out.write_all(b"\n")
@@ -140,20 +140,24 @@ pub fn run(args: &Args) -> Result<ReportSummary, Error> {
         bytes: report.bytes,
         failures: report.failures.iter().take(MAX_FAILURES).map(cut).collect(),
         report: text(&path),
+        page: text(&store.page()),
+        expires_at: None,
     })
 }
 
 /// Adds a shard: every planned file with its last record. Memory is that of the shard's records.
-fn tally_shard(layout: &Layout, shard: usize, tally: &mut Tally) -> Result<(), Error> {
-    let mut records: HashMap<RecordPath, Done> = HashMap::new();
-    let path = layout.results(shard);
+fn tally_shard(store: &Store, shard: usize, tally: &mut Tally) -> Result<(), Error> {
+    let mut records: HashMap<u64, Done> = HashMap::new();
+    let path = store.results(shard);
     journal::read(&path, |done: Done| {
-        records.insert(done.path.clone(), done);
+        records.insert(done.n, done);
     })
     .map_err(Error::io("reading", &path))?;
-    let path = layout.planned(shard);
+    let path = store.planned(shard);
+    let mut n = 0;
     journal::read(&path, |planned: Planned| {
-        let done = records.remove(&planned.path);
+        let done = records.remove(&n);
+        n += 1;
         tally.add(shard, planned, done);
     })
     .map_err(Error::io("reading", &path))

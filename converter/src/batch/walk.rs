@@ -22,12 +22,19 @@ use walkdir::{DirEntry, WalkDir};
 
 use super::error::{ConfigReason, Error};
 use super::globs::Globs;
+use super::layout::Layout;
 use super::path::RecordPath;
 use super::records::{Failure, Planned, Stamp};
 
 /// Finds the files below `root` (without links in it), in the order of their FLAC's name. `records` is left out if it
 /// lies below the root; `tick` is called for each file found.
-pub fn walk(root: &Path, records: &Path, globs: &Globs, tick: &mut dyn FnMut()) -> Result<Vec<Planned>, Error> {
+pub fn walk(
+    root: &Path,
+    records: &Path,
+    globs: &Globs,
+    layout: Layout,
+    tick: &mut dyn FnMut(),
+) -> Result<Vec<Planned>, Error> {
     let mut files = Vec::new();
     let entries = WalkDir::new(root).into_iter().filter_entry(|entry| enters(entry, root, records, globs));
     for entry in entries {
@@ -40,7 +47,7 @@ pub fn walk(root: &Path, records: &Path, globs: &Globs, tick: &mut dyn FnMut()) 
             tick();
         }
     }
-    refuse_collisions(&mut files);
+    refuse_collisions(&mut files, layout);
     Ok(files)
 }
 
@@ -139,12 +146,12 @@ fn refused(path: RecordPath, failure: Failure) -> Planned {
 }
 
 /// Sorts by FLAC name, and refuses all but the first of each.
-fn refuse_collisions(files: &mut [Planned]) {
-    files.sort_by_cached_key(|file| (file.path.flac().as_bytes().to_vec(), file.path.as_bytes().to_vec()));
+fn refuse_collisions(files: &mut [Planned], layout: Layout) {
+    files.sort_by_cached_key(|file| (file.path.flac(layout).as_bytes().to_vec(), file.path.as_bytes().to_vec()));
     let mut taken: Option<RecordPath> = None;
     for file in files.iter_mut().filter(|file| file.refused.is_none()) {
         match &taken {
-            Some(first) if first.flac() == file.path.flac() => {
+            Some(first) if first.flac(layout) == file.path.flac(layout) => {
                 file.refused = Some(Failure::new(
                     "name_collision",
                     format!("its FLAC would have the name of that of {}: rename one of the two", first.text()),
@@ -185,7 +192,7 @@ mod tests {
 
         fn walk(&self) -> Vec<(String, Option<String>)> {
             let globs = Globs::new(&[], &["private/".into()]).unwrap();
-            let files = walk(&self.root(), &self.root().join("records"), &globs, &mut || ()).unwrap();
+            let files = walk(&self.root(), &self.root().join("records"), &globs, Layout::Mirror, &mut || ()).unwrap();
             files.into_iter().map(|file| (file.path.text(), file.refused.map(|failure| failure.reason))).collect()
         }
     }

@@ -24,10 +24,11 @@ use super::decide::{Decision, Overwrite, SkipReason, Target, decide};
 use super::error::{ConfigReason, Error};
 use super::folders::{Folders, io_failure};
 use super::journal::Journal;
+use super::layout::Layout;
 use super::path::RecordPath;
 use super::places::{Places, make_folder};
 use super::records::{Counts, Done, Failure, Notice, Outcome, Planned, Stamp};
-use super::summary::WorkSummary;
+use super::summary::{FileTotals, WorkBytes, WorkSummary};
 use super::walk::{MISSING, source_metadata};
 
 /// What to convert, and how.
@@ -90,7 +91,7 @@ pub fn run(args: &Args, console: &Console) -> Result<WorkSummary, Error> {
     let root = args.places.open_source()?;
     let destination = args.places.make_destination()?;
     let plan = args.places.read_plan()?;
-    let layout = args.places.layout();
+    let store = args.places.store();
     let Some(bytes) = plan.shard_bytes.get(args.shard).copied() else {
         return Err(Error::config(
             ConfigReason::PlanNotFound,
@@ -100,13 +101,13 @@ pub fn run(args: &Args, console: &Console) -> Result<WorkSummary, Error> {
     let interrupt = Interrupt::watch(Duration::from_secs(args.grace_seconds.into()), |stop| {
         tracing::info!(signal = stop.name(), "stopped by a signal; a further run of this shard goes on from here");
     })
-    .map_err(Error::io("taking signals for", layout.root()))?;
+    .map_err(Error::io("taking signals for", store.root()))?;
 
-    make_folder(&layout.results_folder())?;
-    let path = layout.results(args.shard);
+    make_folder(&store.results_folder())?;
+    let path = store.results(args.shard);
     let mut before = HashMap::new();
     let journal = Journal::open(&path, |done: Done| {
-        before.insert(done.path.clone(), (done.outcome, done.source()));
+        before.insert(done.n, Recorded::of(&done));
     })
     .map_err(Error::making(&path))?;
 
@@ -114,6 +115,7 @@ pub fn run(args: &Args, console: &Console) -> Result<WorkSummary, Error> {
         folders: Folders::new(root.clone(), destination),
         root,
         overwrite: args.overwrite,
+        layout: plan.order.layout,
         options: FileOptions {
             convert: conversion(args),
             verify: if args.verify { Verify::Yes } else { Verify::No },
@@ -124,21 +126,22 @@ pub fn run(args: &Args, console: &Console) -> Result<WorkSummary, Error> {
         journal,
         bar: console.bar(Extent::Bytes(bytes)),
         counts: Counts::default(),
+        bytes: WorkBytes { total: bytes, ..WorkBytes::default() },
     };
     tracing::info!(shard = args.shard, bytes, recorded = before.len(), "working on a shard");
-    let path = layout.planned(args.shard);
+    let path = store.planned(args.shard);
     let planned = File::open(&path).map_err(Error::io("reading", &path))?;
-    for line in BufReader::new(planned).lines() {
+    for (n, line) in (0..).zip(BufReader::new(planned).lines()) {
         let planned: Planned = line
             .and_then(|line| serde_json::from_str(&line).map_err(io::Error::from))
             .map_err(Error::io("reading", &path))?;
-        let recorded = before.get(&planned.path).copied();
-        worker.handle(&planned, recorded)?;
+        worker.handle(n, &planned, before.get(&n).copied())?;
     }
     let Counts { converted, skipped, failed } = worker.counts;
     worker.bar.finish();
     tracing::info!(shard = args.shard, converted, skipped, failed, "the shard is done");
-    Ok(WorkSummary { shard: args.shard, counts: worker.counts })
+    let files = FileTotals { total: converted + skipped + failed, counts: worker.counts };
+    Ok(WorkSummary { shard: args.shard, files, bytes: worker.bytes })
 }
 
 fn conversion(args: &Args) -> convert::Options {
@@ -161,41 +164,62 @@ struct Worker<'a> {
     root: PathBuf,
     folders: Folders,
     overwrite: Overwrite,
+    layout: Layout,
     options: FileOptions,
     interrupt: &'a Interrupt,
     journal: Journal,
     bar: Bar,
     counts: Counts,
+    bytes: WorkBytes,
+}
+
+/// What the record of an earlier try says.
+#[derive(Clone, Copy)]
+struct Recorded {
+    outcome: Outcome,
+    stamp: Stamp,
+    output_bytes: u64,
+}
+
+impl Recorded {
+    fn of(done: &Done) -> Self {
+        Self { outcome: done.outcome, stamp: done.stamp(), output_bytes: done.output_bytes }
+    }
 }
 
 impl Worker<'_> {
     /// Brings one file to its record.
-    fn handle(&mut self, planned: &Planned, recorded: Option<(Outcome, Stamp)>) -> Result<(), Error> {
+    fn handle(&mut self, n: u64, planned: &Planned, recorded: Option<Recorded>) -> Result<(), Error> {
         let size = planned.stamp.size;
         let began = Instant::now();
         let busy = self.interrupt.begin()?;
-        let verdict = self.result(planned, recorded);
+        let verdict = self.result(n, planned, recorded);
         busy.still_wanted();
-        let outcome = match verdict {
-            Verdict::Kept(outcome) => outcome,
+        let done = match verdict {
+            Verdict::Kept(recorded) => recorded,
             Verdict::New(done) => {
                 let done = Done { seconds: began.elapsed().as_secs_f64(), ..*done };
                 tell(&done);
                 self.journal.append(&done).map_err(Error::io("recording in", self.journal.path()))?;
-                done.outcome
+                Recorded::of(&done)
             }
         };
         drop(busy);
-        self.counts.add(outcome);
+        self.counts.add(done.outcome);
+        self.bytes.done += size;
+        if done.outcome == Outcome::Converted {
+            self.bytes.input += done.stamp.size;
+            self.bytes.output += done.output_bytes;
+        }
         self.bar.done(size, self.counts.converted + self.counts.skipped + self.counts.failed);
         Ok(())
     }
 
-    fn result(&mut self, planned: &Planned, recorded: Option<(Outcome, Stamp)>) -> Verdict {
-        let failed = |stamp, failure| Verdict::new(Done::failed(planned.path.clone(), stamp, failure));
+    fn result(&mut self, n: u64, planned: &Planned, recorded: Option<Recorded>) -> Verdict {
+        let failed = |stamp, failure| Verdict::new(Done::failed(n, planned.path.clone(), stamp, failure));
         if let Some(refused) = &planned.refused {
             return match recorded {
-                Some((Outcome::Failed, _)) => Verdict::Kept(Outcome::Failed),
+                Some(recorded) if recorded.outcome == Outcome::Failed => Verdict::Kept(recorded),
                 _ => failed(planned.stamp, refused.clone()),
             };
         }
@@ -205,25 +229,25 @@ impl Worker<'_> {
             Err(failure) => return failed(planned.stamp, failure),
         };
         // A failed file is tried again whenever its shard is.
-        let recorded = recorded.filter(|(outcome, _)| *outcome != Outcome::Failed);
-        self.bring(&planned.path, &source, stamp, recorded).unwrap_or_else(|failure| failed(stamp, failure))
+        let recorded = recorded.filter(|recorded| recorded.outcome != Outcome::Failed);
+        self.bring((n, &planned.path), &source, stamp, recorded).unwrap_or_else(|failure| failed(stamp, failure))
     }
 
     fn bring(
         &mut self,
-        path: &RecordPath,
+        file: (u64, &RecordPath),
         source: &Path,
         stamp: Stamp,
-        recorded: Option<(Outcome, Stamp)>,
+        recorded: Option<Recorded>,
     ) -> Result<Verdict, Failure> {
-        let target = self.folders.place(path.flac().as_path())?;
+        let target = self.folders.place(file.1.flac(self.layout).as_path())?;
         let there = look(&target).map_err(|error| io_failure(&error, &target))?;
-        match (decide(self.overwrite, stamp, recorded.map(|(_, stamp)| stamp), there), recorded) {
-            (Decision::Keep, Some((outcome, _))) => Ok(Verdict::Kept(outcome)),
-            (Decision::Keep, None) => Ok(skipped(path, stamp, SkipReason::Exists, there)),
-            (Decision::Skip(reason), _) => Ok(skipped(path, stamp, reason, there)),
-            (Decision::Create, _) => self.convert(path, source, stamp, &target, Existing::Refuse),
-            (Decision::Replace, _) => self.convert(path, source, stamp, &target, Existing::Replace),
+        match (decide(self.overwrite, stamp, recorded.map(|recorded| recorded.stamp), there), recorded) {
+            (Decision::Keep, Some(recorded)) => Ok(Verdict::Kept(recorded)),
+            (Decision::Keep, None) => Ok(skipped(file, stamp, SkipReason::Exists, there)),
+            (Decision::Skip(reason), _) => Ok(skipped(file, stamp, reason, there)),
+            (Decision::Create, _) => self.convert(file, source, stamp, &target, Existing::Refuse),
+            (Decision::Replace, _) => self.convert(file, source, stamp, &target, Existing::Replace),
             (Decision::Refuse, _) => Err(Failure::new(
                 "target_not_a_file",
                 format!("{} is there and is no file: move it away", target.display()),
@@ -233,7 +257,7 @@ impl Worker<'_> {
 
     fn convert(
         &mut self,
-        path: &RecordPath,
+        file: (u64, &RecordPath),
         source: &Path,
         stamp: Stamp,
         target: &Path,
@@ -254,12 +278,12 @@ impl Worker<'_> {
                     .iter()
                     .map(|warning| Notice { code: warning.code().to_owned(), message: warning.to_string() })
                     .collect(),
-                ..Done::blank(path.clone(), stamp, Outcome::Converted)
+                ..Done::blank(file.0, file.1.clone(), stamp, Outcome::Converted)
             })),
             // Another job was faster. Its FLAC is as good as ours.
             Ok(Err(error)) if error.code() == "target_exists" => {
                 let there = look(target).map_err(|error| io_failure(&error, target))?;
-                Ok(skipped(path, stamp, SkipReason::Exists, there))
+                Ok(skipped(file, stamp, SkipReason::Exists, there))
             }
             Ok(Err(error)) if error.code() == "source_unreadable" && !source.exists() => {
                 Err(Failure::new(MISSING, error.to_string()))
@@ -276,7 +300,7 @@ impl Worker<'_> {
 /// What became of a file.
 enum Verdict {
     /// What its record says.
-    Kept(Outcome),
+    Kept(Recorded),
     /// Something to be recorded.
     New(Box<Done>),
 }
@@ -287,12 +311,12 @@ impl Verdict {
     }
 }
 
-fn skipped(path: &RecordPath, source: Stamp, reason: SkipReason, there: Target) -> Verdict {
+fn skipped(file: (u64, &RecordPath), source: Stamp, reason: SkipReason, there: Target) -> Verdict {
     let output_bytes = if let Target::File(flac) = there { flac.size } else { 0 };
     Verdict::new(Done {
         output_bytes,
         reason: Some(reason.as_str().to_owned()),
-        ..Done::blank(path.clone(), source, Outcome::Skipped)
+        ..Done::blank(file.0, file.1.clone(), source, Outcome::Skipped)
     })
 }
 
