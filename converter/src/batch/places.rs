@@ -85,11 +85,6 @@ pub fn make_folder(path: &Path) -> Result<(), Error> {
     fs::create_dir_all(path).map_err(Error::making(path))
 }
 
-/// Fails unless a file can be made in a folder.
-pub fn check_writable(folder: &Path) -> Result<(), Error> {
-    tempfile::Builder::new().prefix(".flacship-probe-").tempfile_in(folder).map(drop).map_err(Error::making(folder))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,9 +117,6 @@ mod tests {
             let (why, _) = reason(places("s", blocked).make_destination());
             assert_eq!(why, ConfigReason::DestinationNotWritable, "{blocked}");
         }
-        assert_eq!(reason(check_writable(&at("none"))).0, ConfigReason::DestinationNotWritable);
-        check_writable(folder.path()).unwrap();
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "the probe is gone");
 
         assert_eq!(reason(places("s", "d").read_plan()).0, ConfigReason::PlanNotFound);
         fs::create_dir_all(at("records/plan")).unwrap();

@@ -1,5 +1,5 @@
 //! Where the records lie below the records folder: `plan/shard-00000.jsonl` …, `plan/plan.json`,
-//! `results/shard-00000.jsonl` …, `report.json`, `report.html`.
+//! `results/shard-00000.jsonl` …, `failed.count`, `report.json`, `report.html`.
 
 use std::path::{Path, PathBuf};
 
@@ -33,6 +33,11 @@ impl Store {
         self.plan_folder().join(name(shard))
     }
 
+    /// The file that whoever plans has locked. It stays.
+    pub fn lock(&self) -> PathBuf {
+        self.plan_folder().join("lock")
+    }
+
     /// Folder of the results.
     pub fn results_folder(&self) -> PathBuf {
         self.0.join("results")
@@ -41,6 +46,11 @@ impl Store {
     /// What became of the files of a shard.
     pub fn results(&self, shard: usize) -> PathBuf {
         self.results_folder().join(name(shard))
+    }
+
+    /// As many bytes as files have failed, over all shards.
+    pub fn failed(&self) -> PathBuf {
+        self.0.join("failed.count")
     }
 
     /// The report for people.
