@@ -27,6 +27,7 @@ mod spool;
 mod store;
 mod summary;
 mod walk;
+mod words;
 mod work;
 
 use std::process::ExitCode;

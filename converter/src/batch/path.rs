@@ -43,6 +43,11 @@ impl RecordPath {
         Ok(Self(path.to_owned()))
     }
 
+    /// Words in place of a path that nobody knows.
+    pub fn stand_in(words: &str) -> Self {
+        Self(words.replace('/', " ").into())
+    }
+
     /// The path itself.
     pub fn as_path(&self) -> &Path {
         &self.0

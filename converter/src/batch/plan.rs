@@ -227,5 +227,5 @@ fn clear(store: &Store) -> Result<(), Error> {
             }
         }
     }
-    [store.failed(), store.page(), store.report()].iter().try_for_each(|path| remove(path))
+    [store.failed_count(), store.page(), store.report()].iter().try_for_each(|path| remove(path))
 }

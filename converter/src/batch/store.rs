@@ -48,8 +48,8 @@ impl Store {
         self.results_folder().join(name(shard))
     }
 
-    /// As many bytes as files have failed, over all shards.
-    pub fn failed(&self) -> PathBuf {
+    /// The count of failed files of all shards: a byte for each.
+    pub fn failed_count(&self) -> PathBuf {
         self.0.join("failed.count")
     }
 

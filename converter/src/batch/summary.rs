@@ -5,6 +5,7 @@ use std::io::Write;
 use serde::Serialize;
 
 use super::error::ConfigReason;
+use super::records::Counts;
 
 /// Longest line in bytes, its newline included.
 pub const MAX_LINE: usize = 64 * 1024;
@@ -75,7 +76,14 @@ pub struct FileTotals {
     pub total: u64,
     /// Files by outcome.
     #[serde(flatten)]
-    pub counts: super::records::Counts,
+    pub counts: Counts,
+}
+
+impl FileTotals {
+    /// All of them done.
+    pub fn of(counts: Counts) -> Self {
+        Self { total: counts.converted + counts.skipped + counts.failed, counts }
+    }
 }
 
 /// Bytes of the files that the run converted; skipped files do not count, so `output / input` is the ratio.
@@ -179,7 +187,6 @@ fn keep_end(text: &str, limit: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::records::Counts;
     use super::*;
     use proptest::prelude::*;
 

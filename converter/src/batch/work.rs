@@ -140,7 +140,7 @@ pub fn run(args: &Args, console: &Console) -> Result<WorkSummary, Error> {
     let Counts { converted, skipped, failed } = worker.counts;
     worker.bar.finish();
     tracing::info!(shard = args.shard, converted, skipped, failed, "the shard is done");
-    let files = FileTotals { total: converted + skipped + failed, counts: worker.counts };
+    let files = FileTotals::of(worker.counts);
     Ok(WorkSummary { shard: args.shard, files, bytes: worker.bytes })
 }
 

@@ -8,6 +8,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde::Deserialize;
 
+use super::super::atomic;
 use super::super::store::Store;
 
 /// What matters of a report.
@@ -55,7 +56,8 @@ fn remove(store: &Store) -> io::Result<()> {
     };
     gone(fs::remove_dir_all(store.plan_folder()))?;
     gone(fs::remove_dir_all(store.results_folder()))?;
-    for file in [store.failed(), store.page()] {
+    atomic::clean(store.root())?;
+    for file in [store.failed_count(), store.page()] {
         gone(fs::remove_file(file))?;
     }
     if fs::read_dir(store.root())?.flatten().any(|entry| entry.path() != store.report()) {

@@ -11,7 +11,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 pub use queue::Queue;
-pub use sort::{Record, Sorter};
+pub use sort::{Record, Sorted, Sorter};
 
 /// How much is held in memory, whatever the input.
 #[derive(Clone, Copy, Debug)]
