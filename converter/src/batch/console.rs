@@ -43,7 +43,7 @@ impl Console {
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
-        Bar { shown: self.0.add(bar), before: 0, told: Instant::now() }
+        Bar { shown: self.0.add(bar), told: Instant::now() }
     }
 }
 
@@ -60,7 +60,6 @@ pub enum Extent {
 #[derive(Debug)]
 pub struct Bar {
     shown: ProgressBar,
-    before: u64,
     told: Instant,
 }
 
@@ -71,16 +70,9 @@ impl Bar {
         self.tell();
     }
 
-    /// So many bytes of the file at hand are done.
-    pub fn within(&mut self, bytes: u64) {
-        self.shown.set_position(self.before.saturating_add(bytes));
-        self.tell();
-    }
-
-    /// The file at hand, of so many bytes, is done.
-    pub fn done(&mut self, bytes: u64, files: u64) {
-        self.before = self.before.saturating_add(bytes);
-        self.shown.set_position(self.before);
+    /// So many bytes in all are done, and so many files.
+    pub fn set(&mut self, bytes: u64, files: u64) {
+        self.shown.set_position(bytes);
         self.shown.set_message(format!("{files} files"));
         self.tell();
     }

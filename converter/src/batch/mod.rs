@@ -30,6 +30,7 @@ mod walk;
 mod words;
 mod work;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use serde::Serialize;
@@ -51,7 +52,7 @@ pub enum Command {
     Plan(plan::Args),
     /// Convert the files of one shard
     #[command(after_long_help = WORK_HELP)]
-    Work(work::Args),
+    Work(Box<work::Args>),
     /// Merge the records of all shards into totals and a list of failures
     #[command(after_long_help = REPORT_HELP)]
     Report(report::Args),
@@ -93,13 +94,22 @@ const WORK_HELP: &str = "\
 Appends a line to RECORDS/results/shard-00000.jsonl for every file: converted, skipped or failed, and why. A file that \
 cannot be converted is a result: the exit code is 0 all the same.
 
-Run again it goes on where it was: files recorded as converted or skipped are left alone unless the source has changed \
-or the FLAC is gone; failed ones are tried again. While a file is written its name ends in .flac.part; after SIGTERM \
-it is finished within the grace period or removed, and the exit code is 143.
+Several files are converted at the same time, and many are made safe together: written as *.flac.part, synced, read \
+back, named, and then recorded. Run again it goes on where it was: files recorded as converted or skipped are left \
+alone unless the source has changed or the FLAC is gone; failed ones are tried again. After SIGTERM the files at hand \
+are finished within the grace period or removed, and the exit code is 143.
+
+A source whose size or time has moved since it was planned, or moves while it is read, is not converted but failed with \
+the reason source_changed; the next try takes it once it stays as it is. If ten files in a row find no room at the \
+destination, the worker ends with exit code 1.
+
+With --source-policy DeleteAfterVerify or MoveTo a source goes once its FLAC and the record of it are on the disk, and \
+the FLAC was read back, decoded and compared with it; skipped files too. A source that cannot go stays, with a warning \
+in its record.
 
 Example:
 
-  converter batch work --source Recordings --destination Archive \\
+  converter batch work --source Recordings --destination Archive \
       --records Archive/.flacship/monday --shard 0 --level 8";
 
 const REPORT_HELP: &str = "\
@@ -115,17 +125,18 @@ Example:
 pub fn run(command: Command) -> ExitCode {
     let console = Console::start();
     match command {
-        Command::Plan(args) => end("plan", plan::run(&args, &console), summary::line),
-        Command::Work(args) => end("work", work::run(&args, &console), summary::line),
-        Command::Report(args) => end("report", report::run(&args), summary::report_line),
+        Command::Plan(args) => end("plan", plan::run(&args, &console), summary::line, None),
+        Command::Work(args) => end("work", work::run(&args, &console), summary::line, args.termination_log.as_deref()),
+        Command::Report(args) => end("report", report::run(&args), summary::report_line, None),
     }
 }
 
-/// Prints what a stage has to say last, and turns it into an exit code.
+/// Prints what a stage has to say last, writes it to `log` too, and turns it into an exit code.
 fn end<T: Serialize>(
     stage: &str,
     result: Result<T, Error>,
     line: impl FnOnce(&str, &T) -> serde_json::Result<String>,
+    log: Option<&Path>,
 ) -> ExitCode {
     let (line, code) = match result {
         Ok(summary) => (line(stage, &summary), ExitCode::SUCCESS),
@@ -143,6 +154,9 @@ fn end<T: Serialize>(
     match line {
         Ok(line) => {
             summary::print(&line);
+            if let Some(log) = log {
+                summary::log(&line, log);
+            }
             code
         }
         Err(error) => {

@@ -48,6 +48,11 @@ impl Store {
         self.results_folder().join(name(shard))
     }
 
+    /// What a worker is about to give names to, for the next one in case it dies just then.
+    pub fn pending(&self, shard: usize) -> PathBuf {
+        self.results_folder().join(format!("shard-{shard:05}.pending"))
+    }
+
     /// The count of failed files of all shards: a byte for each.
     pub fn failed_count(&self) -> PathBuf {
         self.0.join("failed.count")

@@ -1,6 +1,7 @@
 //! The last line on standard output, which the operator reads from the pod's log: one JSON object, at most 64 KiB.
 
 use std::io::Write;
+use std::path::Path;
 
 use serde::Serialize;
 
@@ -164,6 +165,22 @@ pub fn print(line: &str) {
     let mut out = std::io::stdout().lock();
     if let Err(error) = writeln!(out, "{line}").and_then(|()| out.flush()) {
         tracing::warn!(%error, "the summary could not be printed");
+    }
+}
+
+/// Most bytes of a termination message that Kubernetes keeps.
+const MAX_TERMINATION_MESSAGE: usize = 4096;
+
+/// Writes a line to a file for Kubernetes' termination message, unless it is too long for one: half a line of JSON tells
+/// nothing. What cannot be written is no failure of the stage either.
+pub fn log(line: &str, path: &Path) {
+    let result = if line.len() < MAX_TERMINATION_MESSAGE {
+        std::fs::write(path, format!("{line}\n"))
+    } else {
+        Err(std::io::ErrorKind::FileTooLarge.into())
+    };
+    if let Err(error) = result {
+        tracing::warn!(file = %path.display(), %error, "the termination message could not be written");
     }
 }
 
