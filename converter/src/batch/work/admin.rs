@@ -118,6 +118,7 @@ mod tests {
     use std::io::{Read as _, Write as _};
     use std::net::TcpStream;
 
+    use super::super::bring::Reading;
     use super::super::shard::{Known, Shard};
     use super::*;
     use crate::batch::records::{Outcome, Stamp};
@@ -139,7 +140,8 @@ mod tests {
         assert!(ask(admin.address, "/progress").ends_with(nothing));
         progress.read.fetch_add(5, std::sync::atomic::Ordering::Relaxed);
         let stamp = Stamp { size: 60, mtime_ns: 0 };
-        progress.put(0, Known { outcome: Outcome::Converted, fate: None, stamp, output_bytes: 30, at: 0 });
+        let known = Known { outcome: Outcome::Converted, fate: None, stamp, output_bytes: 30, at: 0 };
+        progress.settle(0, known, Reading::nothing(&progress.read));
         let answer = ask(admin.address, "/progress");
         assert!(
             answer.contains(r#""converted":1,"#) && answer.contains(r#""done":65,"input":60,"output":30}"#),

@@ -53,8 +53,7 @@ impl<'a> Gatherer<'a> {
                 What::Record(done) => (done, false),
                 What::Written(written) => (Box::new(written.1), false),
             };
-            let before = work.progress.put(done.n, Known::of(&done, *at));
-            drop(reading);
+            let before = work.progress.settle(done.n, Known::of(&done, *at), reading);
             if !is_source {
                 tell(&done);
             }

@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::super::records::{Counts, Done, Outcome, SourceFate, Stamp};
 use super::super::summary::{FileTotals, WorkBytes, WorkSummary};
+use super::bring::Reading;
 
 /// What the last record of a file says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,14 +49,19 @@ impl Progress {
         self.lock().get(n)
     }
 
-    /// What is known of a file from now on; returns what was.
-    pub fn put(&self, n: u64, known: Known) -> Option<Known> {
-        self.lock().put(n, known)
+    /// What is known of a file from now on, and no longer under way; returns what was.
+    pub fn settle(&self, n: u64, known: Known, reading: Reading<'_>) -> Option<Known> {
+        let mut shard = self.lock();
+        let before = shard.put(n, known);
+        // Under the lock, so that nobody sees its bytes twice or not at all.
+        drop(reading);
+        before
     }
 
     /// What it all adds up to, earlier tries included.
     pub fn summary(&self) -> WorkSummary {
-        self.lock().summary(self.number, self.read.load(Ordering::Relaxed))
+        let shard = self.lock();
+        shard.summary(self.number, self.read.load(Ordering::Relaxed))
     }
 
     fn lock(&self) -> MutexGuard<'_, Shard> {
