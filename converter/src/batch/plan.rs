@@ -32,24 +32,45 @@ const MAX_SHARDS: i64 = 10_000;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    places: Places,
+    pub places: Places,
 
+    #[command(flatten)]
+    pub choices: Choices,
+}
+
+/// Which files, and how they are dealt.
+#[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
+pub struct Choices {
     /// Into how many pieces the files are dealt, by bytes; each can be worked on by its own process
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=MAX_SHARDS))]
-    shards: u32,
+    pub shards: u32,
 
     /// Files to convert, by path below the source: `*` stays within a folder, `**` crosses folders. May be repeated.
     /// Without it: every *.wav, *.wave, *.bwf, *.rf64 and *.w64, in upper or lower case
     #[arg(long, value_name = "GLOB")]
-    include: Vec<String>,
+    pub include: Vec<String>,
 
     /// Files or whole folders to leave out, even if included. May be repeated
     #[arg(long, value_name = "GLOB")]
-    exclude: Vec<String>,
+    pub exclude: Vec<String>,
 
     /// Where the FLAC files go: Mirror keeps the subfolders of the source, Flat puts all into the destination itself
     #[arg(long, value_name = "Mirror|Flat", default_value = "Mirror")]
-    layout: Layout,
+    pub layout: Layout,
+}
+
+impl Choices {
+    /// The order for that source.
+    pub fn order(&self, source: &Path) -> Order {
+        Order {
+            source: source.to_string_lossy().into_owned(),
+            include: self.include.clone(),
+            exclude: self.exclude.clone(),
+            shards: usize::try_from(self.shards).unwrap_or(1),
+            layout: self.layout,
+        }
+    }
 }
 
 /// Plans, unless the records hold the same plan already.
@@ -57,20 +78,15 @@ pub struct Args {
 /// A plan is never dealt anew under its workers: with the same source, globs, shards and layout the one that is there
 /// stands, whatever has changed in the source since. A new run has a new records folder.
 pub fn run(args: &Args, console: &Console) -> Result<PlanSummary, Error> {
-    let globs = Globs::new(&args.include, &args.exclude)?;
+    let choices = &args.choices;
+    let globs = Globs::new(&choices.include, &choices.exclude)?;
     let root = args.places.open_source()?;
-    let names = Names::at(&args.places.make_destination()?, args.layout)?;
+    let names = Names::at(&args.places.make_destination()?, choices.layout)?;
     let store = args.places.store();
     make_folder(&store.plan_folder())?;
     make_folder(&store.results_folder())?;
     let lock = lock(&store.lock())?;
-    let order = Order {
-        source: args.places.source.to_string_lossy().into_owned(),
-        include: args.include.clone(),
-        exclude: args.exclude.clone(),
-        shards: usize::try_from(args.shards).unwrap_or(1),
-        layout: args.layout,
-    };
+    let order = choices.order(&args.places.source);
     let plan = match kept(&args.places, &store, &order) {
         Some(plan) => plan,
         None => make(order, &root, &globs, &names, &store, console)?,

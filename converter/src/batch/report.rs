@@ -30,19 +30,27 @@ const PAGE_FAILURES: usize = 500;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    pub(super) places: Places,
+    pub places: Places,
 
-    /// What the report is called, the name of the job say
-    #[arg(long, value_name = "TEXT")]
-    pub(super) title: Option<String>,
+    #[command(flatten)]
+    pub choices: Choices,
 
     /// How the conversion ended, if not well; the report says so
     #[arg(long, value_name = "TEXT")]
-    pub(super) ended: Option<String>,
+    pub ended: Option<String>,
+}
+
+/// What is up to the user.
+#[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
+pub struct Choices {
+    /// What the report is called, the name of the job say
+    #[arg(long, value_name = "TEXT")]
+    pub title: Option<String>,
 
     /// For how long the records are to stay: after that a later run beside this one removes them. Without it they stay
     #[arg(long, value_name = "SECONDS")]
-    pub(super) keep_for: Option<u64>,
+    pub keep_for: Option<u64>,
 }
 
 /// Writes `report.json` and `report.html` and sums them up.

@@ -1,5 +1,5 @@
 //! Where the records lie below the records folder: `plan/shard-00000.jsonl` …, `plan/plan.json`,
-//! `results/shard-00000.jsonl` …, `failed.count`, `report.json`, `report.html`.
+//! `results/shard-00000.jsonl` …, `failed.count`, `order.json`, `report.json`, `report.html`.
 
 use std::path::{Path, PathBuf};
 
@@ -16,6 +16,11 @@ impl Store {
     /// The records folder.
     pub fn root(&self) -> &Path {
         &self.0
+    }
+
+    /// What a run on a laptop was asked for.
+    pub fn order(&self) -> PathBuf {
+        self.0.join("order.json")
     }
 
     /// Folder of the plan.

@@ -297,6 +297,23 @@ mod tests {
     }
 
     #[test]
+    fn folders_beyond_the_longest_path_are_refused() {
+        let tree = Tree::new();
+        tree.file("top.wav");
+        let (near, far) = ("d/".repeat(1500), "e/".repeat(1500));
+        tree.file(format!("{near}near.wav"));
+        let elsewhere = tree.0.path().join("elsewhere");
+        fs::create_dir_all(elsewhere.join(&far)).unwrap();
+        // Each half can be named; together they cannot.
+        fs::rename(&elsewhere, tree.root().join(&near).join("e")).unwrap();
+        let walked = tree.walk();
+        assert_eq!(walked.len(), 3);
+        let reason = |name: &str| &walked.iter().find(|(path, _)| path.ends_with(name)).unwrap().1;
+        assert_eq!((reason("top.wav"), reason("near.wav")), (&None, &None));
+        assert_eq!(reason("/e"), &Some("name_too_long".to_owned()));
+    }
+
+    #[test]
     fn a_socket_and_a_pipe_are_no_files() {
         let tree = Tree::new();
         let _socket = std::os::unix::net::UnixListener::bind(tree.root().join("s.wav")).unwrap();

@@ -7,6 +7,17 @@ pub fn files(count: u64) -> String {
     format!("{} {}", HumanCount(count), if count == 1 { "file" } else { "files" })
 }
 
+/// `9,454`.
+pub fn count(count: u64) -> String {
+    HumanCount(count).to_string()
+}
+
+/// A name or message with its control characters shown as such, so that it does to a terminal nothing but be read.
+pub fn visible(text: &str) -> String {
+    let shown = |char: char| if char.is_control() { char.escape_unicode().to_string() } else { char.to_string() };
+    text.chars().map(shown).collect()
+}
+
 /// `52 % less`, of two sizes; nothing if the second is no less or there is no first.
 pub fn less(input: u64, output: u64) -> Option<String> {
     let saved = input.checked_sub(output).filter(|saved| *saved > 0)?;

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::tree::{Run, Tree, assert_decodes, counts, files, set_mtime};
 
 /// Long enough that no machine converts it between two looks at the folder: over three hours of silence.
-const LONG: u32 = 12_000;
+pub const LONG: u32 = 12_000;
 
 /// Waits until something is there; a generous limit only ends a test that would hang.
 pub fn wait_for(what: &str, mut there: impl FnMut() -> bool) {
@@ -23,7 +23,7 @@ pub fn wait_for(what: &str, mut there: impl FnMut() -> bool) {
     }
 }
 
-fn signal(child: &Child, signal: &str) {
+pub fn signal(child: &Child, signal: &str) {
     let status = Command::new("kill").arg(signal).arg(child.id().to_string()).status().unwrap();
     assert!(status.success());
 }
@@ -33,7 +33,7 @@ fn sorted<T: Ord>(mut list: Vec<T>) -> Vec<T> {
     list
 }
 
-fn outcomes(records: &[Value]) -> Vec<(&str, &str)> {
+pub fn outcomes(records: &[Value]) -> Vec<(&str, &str)> {
     records.iter().map(|record| (record["path"].as_str().unwrap(), record["outcome"].as_str().unwrap())).collect()
 }
 

@@ -57,7 +57,7 @@ fn remove(store: &Store) -> io::Result<()> {
     gone(fs::remove_dir_all(store.plan_folder()))?;
     gone(fs::remove_dir_all(store.results_folder()))?;
     atomic::clean(store.root())?;
-    for file in [store.failed_count(), store.page()] {
+    for file in [store.failed_count(), store.order(), store.page()] {
         gone(fs::remove_file(file))?;
     }
     if fs::read_dir(store.root())?.flatten().any(|entry| entry.path() != store.report()) {
@@ -84,7 +84,7 @@ mod tests {
             fs::create_dir_all(folder.join(name)).unwrap();
             fs::write(folder.join(name).join("shard-00000.jsonl"), "").unwrap();
         }
-        for name in ["failed.count", "report.html"] {
+        for name in ["failed.count", "order.json", "report.html"] {
             fs::write(folder.join(name), "").unwrap();
         }
         if !report.is_empty() {
@@ -127,7 +127,7 @@ mod tests {
         let after = tree(folder.path());
         let gone: Vec<_> = before.iter().filter(|name| !after.contains(name)).collect();
         assert!(gone.iter().all(|name| name.starts_with("all/over")), "{gone:?}");
-        assert_eq!(gone.len(), 8, "{gone:?}");
+        assert_eq!(gone.len(), 9, "{gone:?}");
         assert!(!at("all/over").exists());
     }
 
@@ -138,7 +138,7 @@ mod tests {
         run(&over, PAST);
         fs::write(over.join("notes.txt"), "mine").unwrap();
         sweep(&folder.path().join("over"), NOW.parse().unwrap());
-        assert_eq!(tree(&over).len(), 9, "not its own records");
+        assert_eq!(tree(&over).len(), 10, "not its own records");
         fs::create_dir(folder.path().join("own")).unwrap();
         for _ in 0..2 {
             sweep(&folder.path().join("own"), NOW.parse().unwrap());

@@ -107,12 +107,12 @@ impl Report {
         let ByteTotals { input, output } = totals.bytes;
         #[allow(clippy::cast_precision_loss)]
         let ratio = (input > 0).then(|| output as f64 / input as f64);
-        let expires_at = args.keep_for.map(|seconds| {
+        let expires_at = args.choices.keep_for.map(|seconds| {
             let kept = jiff::SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX));
             reported_at.checked_add(kept).unwrap_or(Timestamp::MAX)
         });
         Self {
-            title: args.title.clone(),
+            title: args.choices.title.clone(),
             ended: args.ended.clone(),
             expires_at,
             source: text(&args.places.source),
