@@ -18,14 +18,30 @@ const MARK: &str = r#"<svg viewBox="0 0 32 32" aria-hidden="true"><path d="M5 13
 pub fn write(out: &mut dyn Write, report: &Report, first: &[Failed]) -> io::Result<()> {
     head(out, report)?;
     totals(out, report)?;
+    links(out, report, first)?;
     counted(out, "Why files failed", "Reason", "lost", &report.reasons)?;
-    failures(out, report, first)?;
-    slowest(out, report)?;
-    folders(out, report)?;
     counted(out, "Why files were skipped", "Reason", "skipped", &report.skipped)?;
     counted(out, "Converted with a warning", "Warning", "converted", &report.warnings)?;
+    folders(out, report)?;
+    slowest(out, report)?;
+    failures(out, report, first)?;
     about(out, report)?;
     writeln!(out, "</body>\n</html>")
+}
+
+/// Where the long parts begin.
+fn links(out: &mut dyn Write, report: &Report, first: &[Failed]) -> io::Result<()> {
+    let parts = [
+        ("folders", "Savings by folder", !report.folders.most_saved.is_empty()),
+        ("slowest", "Slowest files", !report.slowest.is_empty()),
+        ("failed", "Failed files", !first.is_empty()),
+        ("about", "About this run", true),
+    ];
+    write!(out, "<nav>")?;
+    for (id, title, _) in parts.iter().filter(|(.., there)| *there) {
+        write!(out, r##"<a href="#{id}">{title}</a>"##)?;
+    }
+    writeln!(out, "</nav>")
 }
 
 /// Text in HTML, also in a quoted attribute. Control characters, which names may have, are shown as such.
@@ -164,11 +180,10 @@ fn parts(out: &mut dyn Write, of: &str, parts: &[(&str, &str, u64)], tell: impl 
 
 /// The cell of a bar: a part of the whole width.
 fn bar(class: &str, part: u64, of: u64) -> String {
-    let width = u128::from(part.min(of)) * 1000 / u128::from(of.max(1));
-    format!(
-        r#"<td class="bar"><svg viewBox="0 0 1000 10" preserveAspectRatio="none" aria-hidden="true"><rect class="{class}" width="{}" height="10"/></svg></td>"#,
-        if part > 0 { width.max(8) } else { 0 }
-    )
+    let (width, more) = (u128::from(part.min(of)) * 1000 / u128::from(of.max(1)), part > 0);
+    let rect =
+        if more { format!(r#"<rect class="{class}" width="100%" height="100%" rx="3"/>"#) } else { String::new() };
+    format!(r#"<td class="bar"><svg width="{}.{}%" aria-hidden="true">{rect}</svg></td>"#, width / 10, width % 10)
 }
 
 /// A table of words and how many files each has; nothing if there are none.
@@ -203,7 +218,7 @@ fn failures(out: &mut dyn Write, report: &Report, first: &[Failed]) -> io::Resul
     if first.is_empty() {
         return Ok(());
     }
-    writeln!(out, "<h2>Failed files</h2>")?;
+    writeln!(out, "<h2 id=\"failed\">Failed files</h2>")?;
     let (failed, shown) = (report.files.counts.failed, first.len() as u64);
     if failed > shown {
         writeln!(
@@ -233,7 +248,7 @@ fn slowest(out: &mut dyn Write, report: &Report) -> io::Result<()> {
     let Some(most) = report.slowest.first().map(|slow| micros(slow.seconds)) else { return Ok(()) };
     writeln!(
         out,
-        r#"<h2>Slowest files</h2>
+        r#"<h2 id="slowest">Slowest files</h2>
 <div class="card"><table><thead><tr><th>File</th><th class="number">WAV</th><th class="number">FLAC</th><th class="number">Took</th><th></th></tr></thead><tbody>"#
     )?;
     for slow in &report.slowest {
@@ -258,7 +273,7 @@ fn micros(seconds: f64) -> u64 {
 fn folders(out: &mut dyn Write, report: &Report) -> io::Result<()> {
     let savings = &report.folders.most_saved;
     let Some(most) = savings.first().map(super::tally::Saving::saved) else { return Ok(()) };
-    writeln!(out, "<h2>Savings by folder</h2>")?;
+    writeln!(out, "<h2 id=\"folders\">Savings by folder</h2>")?;
     let shown = savings.len() as u64;
     if report.folders.total > shown {
         writeln!(
@@ -305,7 +320,7 @@ fn about(out: &mut dyn Write, report: &Report) -> io::Result<()> {
         ("Work", Some(format!("{}, all workers together", words::duration(times.seconds)))),
         ("Records may go", report.expires_at.map(time)),
     ];
-    writeln!(out, "<h2>About this run</h2>\n<div class=\"card\"><dl class=\"about\">")?;
+    writeln!(out, "<h2 id=\"about\">About this run</h2>\n<div class=\"card\"><dl class=\"about\">")?;
     for (what, value) in rows {
         if let Some(value) = value {
             writeln!(out, "<dt>{what}</dt><dd>{}</dd>", name(&value))?;
