@@ -19,7 +19,8 @@ pub(crate) use name::rename_to_new;
 
 use crate::convert::{Conversion, ConvertError, HeadPlace, Options, Progress, Scan, Summary, Warning};
 pub use crate::flac::Verify;
-pub(crate) use part::{PartFile, WholePart};
+use part::WholePart;
+pub(crate) use part::{PartFile, sweep_part};
 
 use check::{Expected, Summing, verify};
 

@@ -31,6 +31,12 @@ impl Console {
         console
     }
 
+    /// The same without a log.
+    #[cfg(test)]
+    pub fn silent() -> Self {
+        Self(MultiProgress::new())
+    }
+
     /// A bar over `files` files of `bytes` bytes in all, or over files yet to be counted.
     pub fn bar(&self, extent: Extent) -> Bar {
         let (bar, template) = match extent {

@@ -42,9 +42,7 @@ struct PartName {
 impl PartFile {
     /// Creates the partial file of `target`, or takes over one that nobody writes any more.
     pub fn create(target: &Path) -> Result<Self, FileError> {
-        let mut name = target.file_name().map(OsString::from).unwrap_or_default();
-        name.push(".part");
-        let path = target.with_file_name(name);
+        let path = part_of(target);
         let file = PARTIALS.create(&path, || claim(&path))?;
         Ok(Self { name: PartName { path, stays: false }, file: BufWriter::with_capacity(BUFFER, file) })
     }
@@ -182,6 +180,27 @@ impl Drop for PartName {
     }
 }
 
+/// Removes the partial file of `target` that a process left which has ended. What another process has stays, and what is no
+/// plain file.
+pub(crate) fn sweep_part(target: &Path) {
+    let path = part_of(target);
+    // Most often there is none, and this is all.
+    let Ok(file) = OpenOptions::new().write(true).open(&path) else { return };
+    let same = |named: fs::Metadata| {
+        file.metadata().is_ok_and(|held| (named.dev(), named.ino()) == (held.dev(), held.ino()) && named.is_file())
+    };
+    // A file system without locks cannot tell.
+    if file.try_lock().is_ok() && path.symlink_metadata().is_ok_and(same) && fs::remove_file(&path).is_ok() {
+        tracing::debug!(partial = %path.display(), "removed what an earlier try left");
+    }
+}
+
+fn part_of(target: &Path) -> PathBuf {
+    let mut name = target.file_name().map(OsString::from).unwrap_or_default();
+    name.push(".part");
+    target.with_file_name(name)
+}
+
 /// Opens the partial file for this process alone, empty.
 ///
 /// `O_EXCL` first, so that nothing is created through a symbolic link. A file that is already there is taken over
@@ -242,6 +261,23 @@ mod tests {
         drop(file);
         assert_eq!(fs::read(&target).unwrap(), b"published");
         assert!(!part.exists());
+    }
+
+    #[test]
+    fn what_a_process_left_is_swept_and_what_another_has_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let (target, path) = (folder.path().join("a.flac"), folder.path().join("a.flac.part"));
+        sweep_part(&target);
+        let part = PartFile::create(&target).unwrap();
+        sweep_part(&target);
+        assert!(path.exists(), "it is locked");
+        part.whole(None).unwrap().abandon();
+        sweep_part(&target);
+        assert!(!path.exists());
+        fs::write(folder.path().join("other"), b"kept").unwrap();
+        std::os::unix::fs::symlink("other", &path).unwrap();
+        sweep_part(&target);
+        assert!(path.is_symlink() && folder.path().join("other").exists());
     }
 
     #[test]

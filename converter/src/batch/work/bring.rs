@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::convert::{self, SpareCores, Warning};
-use crate::file::{Existing, FileError, FileOptions, Written, write_part};
+use crate::file::{Existing, FileError, FileOptions, Written, sweep_part, write_part};
 
 use super::super::decide::{Decision, Overwrite, SkipReason, Target, decide};
 use super::super::folders::{Folders, io_failure};
@@ -122,7 +122,13 @@ impl Bench {
         };
         let file = File { n, path: &planned.path, source: &source, stamp, bytes_waiting: place.bytes_waiting };
         match self.decided(&file, seen, recorded, reading) {
-            Ok(Brought::Verdict(verdict)) => verdict,
+            Ok(Brought::Verdict(verdict)) => {
+                if matches!(verdict, Verdict::Record(_)) {
+                    // An earlier try may have died while it wrote what is skipped now.
+                    sweep_part(&self.target(file.path));
+                }
+                verdict
+            }
             Ok(Brought::Busy(partial)) => {
                 let mut place = place;
                 if place.patience.is_over(&partial) {
@@ -131,8 +137,16 @@ impl Bench {
                 }
                 Verdict::Busy(place)
             }
-            Err((stamp, failure)) => failed(stamp, failure),
+            Err((stamp, failure)) => {
+                sweep_part(&self.target(file.path));
+                failed(stamp, failure)
+            }
         }
+    }
+
+    /// Where the FLAC of a file goes.
+    fn target(&self, path: &RecordPath) -> PathBuf {
+        self.folders().destination().join(path.flac(self.layout).as_path())
     }
 
     fn decided(

@@ -26,11 +26,14 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
 use crate::convert::SpareCores;
+use crate::file::sweep_part;
 use crate::interrupt::{Busy, Interrupt};
 
 use super::console::{Console, Extent};
@@ -111,6 +114,7 @@ pub fn run_until(args: &Args, console: &Console, interrupt: &Interrupt) -> Resul
     let policy = (choices.source_policy, choices.move_to.as_deref());
     let sources = Sources::new(policy, (&root, &destination), &plan.order, (rules, keep))?;
 
+    open_as_many_files_as_may_be();
     let cores = choices.cores();
     // No more threads than files: the others would only wait.
     let at_once = choices.at_once().min(NonZeroUsize::new(shard.files()).unwrap_or(NonZeroUsize::MIN));
@@ -142,6 +146,7 @@ pub fn run_until(args: &Args, console: &Console, interrupt: &Interrupt) -> Resul
         records: path,
         desk: Desk::open(&store.planned(args.shard), bytes, at_once.get(), spare)?,
         progress: Arc::new(Progress::new(args.shard, shard)),
+        room: Mutex::new(Room::default()),
         bench: &bench,
         interrupt,
     };
@@ -164,6 +169,16 @@ fn check(args: &Args, plan: &Plan) -> Result<u64, Error> {
             format!("the plan has {} shards, counted from 0, so there is no shard {}", plan.order.shards, args.shard),
         )
     })
+}
+
+/// The files of two groups are open at the same time, and the limit that most systems start programs with is there for those
+/// that use `select`, which we do not (setrlimit(2), select(2)).
+fn open_as_many_files_as_may_be() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(soft, hard)| if soft < hard { setrlimit(Resource::RLIMIT_NOFILE, hard, hard) } else { Ok(()) });
+    if let Err(error) = raised {
+        tracing::warn!(%error, "the limit of open files could not be raised");
+    }
 }
 
 fn not_too_many(failed: &FailedCount, store: &Store) -> Result<(), Error> {
@@ -194,6 +209,9 @@ fn adopt(groups: &mut Groups<'_>, shard: &mut Shard, left: Vec<Pending>, destina
         let recorded = known.is_some_and(|known| known == Known { at: known.at, ..Known::of(&pending.done, 0) });
         !recorded && pending.is_at(&destination.join(target.as_path()))
     };
+    for pending in &left {
+        sweep_part(&destination.join(pending.done.path.flac(groups.bench.layout).as_path()));
+    }
     let named: Vec<Done> = left.into_iter().filter(unrecorded).map(|pending| pending.done).collect();
     if !named.is_empty() {
         tracing::info!(files = named.len(), "recording what an earlier try had converted just before it ended");
@@ -219,6 +237,8 @@ struct Work<'a> {
     records: PathBuf,
     desk: Desk,
     progress: Arc<Progress>,
+    /// As the threads find it; what only shows when a group is synced is the gathering thread's.
+    room: Mutex<Room>,
     bench: &'a Bench,
     interrupt: &'a Interrupt,
 }
@@ -340,7 +360,16 @@ impl<'a> Work<'a> {
                 What::Record(Box::new(done))
             }
         };
-        Some(Item { what, busy, reading })
+        let item = Item { what, busy, reading };
+        self.look_for_room(item.done());
+        Some(item)
+    }
+
+    /// Ends the shard before all of it fails for the same reason.
+    fn look_for_room(&self, done: &Done) {
+        if self.room.lock().unwrap_or_else(PoisonError::into_inner).is_none_after(done) {
+            self.desk.end(End::Failed(Error::no_room(self.bench.folders().destination())));
+        }
     }
 
     /// Lets the source of a recorded file go; None if nothing new is to be recorded.

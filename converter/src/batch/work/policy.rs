@@ -194,7 +194,15 @@ impl Sources {
                 Err(error) => return Err(format!("the folder {} cannot be made: {error}", made.display())),
             }
         }
-        rename_to_new(&self.root.join(path), &target).map_err(|error| match error.kind() {
+        let source = self.root.join(path);
+        let renamed = match rename_to_new(&source, &target) {
+            // A try that died where a rename takes two steps has left both names.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && is_one_file(&source, &target) => {
+                fs::remove_file(&source)
+            }
+            renamed => renamed,
+        };
+        renamed.map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => {
                 format!("{} is there already and is not replaced: move one of the two away", target.display())
             }
@@ -209,6 +217,12 @@ impl Sources {
         changed.insert(made);
         Ok(())
     }
+}
+
+/// Whether two names are those of one file.
+fn is_one_file(one: &Path, other: &Path) -> bool {
+    let place = |path| fs::symlink_metadata(path).map(|found| (found.dev(), found.ino()));
+    place(one).is_ok_and(|one| place(other).is_ok_and(|other| one == other))
 }
 
 /// What tells one state of one file from all others.

@@ -65,13 +65,13 @@ impl Tree {
 
     fn plan(&self) {
         let Command::Plan(args) = self.command("plan", &[]) else { panic!("no plan") };
-        plan::run(&args, &Console::start()).unwrap();
+        plan::run(&args, &Console::silent()).unwrap();
     }
 
     fn work(&self, more: &[&str]) -> Result<WorkSummary, Error> {
         let words = [&["--shard", "0", "--metadata", "foreign"], more].concat();
         let Command::Work(args) = self.command("work", &words) else { panic!("no work") };
-        run_until(&args, &Console::start(), &Interrupt::default())
+        run_until(&args, &Console::silent(), &Interrupt::default())
     }
 
     fn records(&self) -> Vec<Done> {
@@ -185,6 +185,19 @@ fn whatever_step_a_worker_dies_at_every_source_goes_in_the_end_and_none_before_i
 }
 
 #[test]
+fn a_source_that_was_left_with_two_names_has_one_in_the_end() {
+    let tree = Tree::new();
+    tree.plan();
+    tree.work(&[]).unwrap();
+    fs::create_dir(tree.path("moved")).unwrap();
+    fs::hard_link(tree.path("source/a.wav"), tree.path("moved/a.wav")).unwrap();
+    let moved = tree.path("moved").into_os_string().into_string().unwrap();
+    tree.work(&["--source-policy", "MoveTo", "--move-to", &moved]).unwrap();
+    assert!(!tree.path("source/a.wav").exists() && tree.path("moved/a.wav").exists());
+    assert_eq!(tree.last_records()["a.wav"].1.source, Some(SourceFate::Moved));
+}
+
+#[test]
 fn a_flac_that_somebody_else_made_is_not_adopted() {
     let tree = Tree::new();
     tree.plan();
@@ -199,4 +212,5 @@ fn a_flac_that_somebody_else_made_is_not_adopted() {
     let summary = tree.work(&[]).unwrap();
     assert_eq!(summary.files.counts, Counts { converted: 3, skipped: 1, failed: 1 });
     assert_eq!(tree.last_records()["a.wav"].1.reason.as_deref(), Some("up_to_date"));
+    tree.assert_whole();
 }
