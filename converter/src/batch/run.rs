@@ -86,8 +86,13 @@ pub fn run(args: &Args, console: &Console) -> Result<RunSummary, Error> {
 
     let planned = plan::run(&plan::Args { places: places.clone(), choices: args.what.clone() }, console)?;
     for shard in 0..planned.shard_files.len() {
-        let args =
-            work::Args { places: places.clone(), shard, layout: None, termination_log: None, choices: args.how.clone() };
+        let args = work::Args {
+            places: places.clone(),
+            shard,
+            layout: None,
+            termination_log: None,
+            choices: args.how.clone(),
+        };
         work::run_until(&args, console, &interrupt)?;
     }
     let report = report::run(&report::Args { places, choices: args.about.clone(), ended: None })?;

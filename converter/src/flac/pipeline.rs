@@ -282,17 +282,13 @@ impl Pipeline {
     fn start_worker_on_its_core(&mut self) -> Result<bool, EncodeError> {
         let encoder = (self.make)()?;
         let shared = Arc::clone(&self.shared);
-        match Builder::new().name("encoder".to_owned()).spawn(move || work(&shared, encoder)) {
-            Ok(worker) => {
-                self.workers.push(worker);
-                Ok(true)
-            }
-            // No more threads to be had: those that are there do it all.
-            Err(_) => {
-                self.max_workers = self.workers.len();
-                Ok(false)
-            }
+        if let Ok(worker) = Builder::new().name("encoder".to_owned()).spawn(move || work(&shared, encoder)) {
+            self.workers.push(worker);
+            return Ok(true);
         }
+        // No more threads to be had: those that are there do it all.
+        self.max_workers = self.workers.len();
+        Ok(false)
     }
 
     /// The next frame, if it was made when the latest block was put in; no waiting.

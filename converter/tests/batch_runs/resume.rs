@@ -39,7 +39,7 @@ pub fn outcomes(records: &[Value]) -> Vec<(&str, &str)> {
 
 /// Waits until so many files have records.
 fn wait_for_records(run: &Run, count: usize) {
-    let lines = || fs::read(run.results(0)).map_or(0, |text| text.iter().filter(|byte| **byte == b'\n').count());
+    let lines = || fs::read_to_string(run.results(0)).map_or(0, |text| text.matches('\n').count());
     wait_for("the records", || lines() == count);
 }
 

@@ -72,8 +72,11 @@ fn stopped_it_goes_on_where_it_was() {
         tree.wav(name, number, 2000);
     }
     tree.silence("3.wav", LONG);
-    let mut first =
-        command(&tree, &["--grace-seconds", "0", "--files-at-once", "1"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut first = command(&tree, &["--grace-seconds", "0", "--files-at-once", "1"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
     let partial = tree.path("destination/3.flac.part");
     wait_for("the partial file", || partial.exists());
     signal(&first, "-INT");

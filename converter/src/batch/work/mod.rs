@@ -303,7 +303,7 @@ impl<'a> Work<'a> {
                         verdict => self.item(n, verdict, began, (busy, reading)),
                     }
                 }
-                Task::Source(done) => self.let_source_go(*done, busy),
+                Task::Source(done) => self.let_source_go(&done, busy),
                 Task::Flush => {
                     if sender.send(Message::Flush).is_err() {
                         return;
@@ -341,7 +341,7 @@ impl<'a> Work<'a> {
                 What::Written(written)
             }
             Verdict::KeptFor(known) => match self.recorded(known) {
-                Ok(done) => return self.let_source_go(done, busy),
+                Ok(done) => return self.let_source_go(&done, busy),
                 Err(error) => {
                     tracing::warn!(n, %error, "a record cannot be read again, so the source stays");
                     return None;
@@ -373,11 +373,11 @@ impl<'a> Work<'a> {
     }
 
     /// Lets the source of a recorded file go; None if nothing new is to be recorded.
-    fn let_source_go<'s>(&'s self, done: Done, busy: Busy<'s>) -> Option<Item<'s>> {
+    fn let_source_go<'s>(&'s self, done: &Done, busy: Busy<'s>) -> Option<Item<'s>> {
         let mut after = done.clone();
         let changed = self.bench.sources.act(&mut after);
         let reading = Reading::nothing(&self.progress.read);
-        (after != done).then(|| Item { what: What::Source(Box::new(after), changed), busy, reading })
+        (after != *done).then(|| Item { what: What::Source(Box::new(after), changed), busy, reading })
     }
 
     /// What was recorded of a file before.
