@@ -129,6 +129,13 @@ bench-service: deps-bench ## Measure the service against processes of flac and f
 	@$(STEP) "make bench-service" $(TARGET_DIR)/release/bench service --converter $(TARGET_DIR)/release/converter \
 	    --folder $(TARGET_DIR)/bench $(BENCH_ARGS)
 
+.PHONY: bench-batch
+bench-batch: deps-bench ## Measure batch runs against find, xargs and flac, and their bars: make bench-batch [BENCH_ARGS=--quick]
+	@$(STEP) "build the release converter" cargo build --quiet --release --locked --package converter
+	@$(STEP) "build the bench" cargo build --quiet --release --locked --package bench
+	@$(STEP) "make bench-batch" $(TARGET_DIR)/release/bench batch --converter $(TARGET_DIR)/release/converter \
+	    --folder $(TARGET_DIR)/bench $(BENCH_ARGS)
+
 .PHONY: scale
 scale: deps-cluster ## Measure the operator over thousands of resources, and its bars: make scale [SCALE_ARGS="--count 1000"]
 	@$(STEP) "build the release operator and the scale run" cargo build --quiet --release --locked --package operator --package e2e \

@@ -1,10 +1,11 @@
-//! `make bench` and `make bench-service`: the converter against its peers, all in one run on the same sounds, and against
+//! `make bench`, `make bench-service` and `make bench-batch`: the converter against its peers, all in one run on the same sounds, and against
 //! its own bars.
 //!
-//! [`encoding`] measures it as an encoder, [`service`] as a server. Programs are run whole, by turns, and the operating
+//! [`encoding`] measures it as an encoder, [`service`] as a server, [`batch`] over folders of files. Programs are run whole, by turns, and the operating
 //! system is asked what each took ([`process`]). Nothing of the converter is linked in. [`corpus`] has the sounds.
 
 mod bar;
+mod batch;
 mod corpus;
 mod encoding;
 mod outputs;
@@ -35,6 +36,8 @@ enum What {
     Encoding(encoding::Args),
     /// The service against processes of flac and ffmpeg, one a stream or request
     Service(service::Args),
+    /// Batch runs against find, xargs and flac
+    Batch(batch::Args),
     /// A server to compare with (the bench starts it)
     #[command(hide = true)]
     Peer(service::peer::Args),
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().what {
         What::Encoding(args) => encoding::bench(&args),
         What::Service(args) => service::bench(&args),
+        What::Batch(args) => batch::bench(&args),
         What::Peer(args) => service::peer::run(&args).map(|()| true),
     };
     match result {

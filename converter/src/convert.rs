@@ -23,7 +23,7 @@ pub use options::{HeadPlace, Input, MetadataOptions, Options, Subset};
 pub use scan::Scan;
 pub use summary::{Progress, Summary, Warning, md5_text};
 
-pub use crate::flac::{Engine, Level, LevelError, Picture, UnknownEngine, Verify};
+pub use crate::flac::{Engine, Level, LevelError, Picture, SpareCores, UnknownEngine, Verify};
 pub use crate::meta::Metadata;
 pub use crate::wav::{Float, Format, Length, PcmFormat, Rules, ValidBits};
 

@@ -1,23 +1,28 @@
 //! One file to another: written beside its final name, made durable, verified if asked, and only then renamed.
-//! The command line and the batch workers share it.
+//! The command line and the batch workers share it: [`convert_file`] takes all these steps, and a worker takes them for
+//! many files together, each of which is a [`Written`] until then.
 
 mod check;
+mod compare;
 mod error;
+mod name;
 mod part;
 mod room;
 
 use std::fs::{File, FileTimes, Metadata};
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-pub use check::{FrameSum, verify};
+pub(crate) use compare::{Difference, same_bytes, same_samples};
 pub use error::FileError;
+pub(crate) use name::rename_to_new;
 
 use crate::convert::{Conversion, ConvertError, HeadPlace, Options, Progress, Scan, Summary, Warning};
 pub use crate::flac::Verify;
-pub(crate) use part::PartFile;
+use part::WholePart;
+pub(crate) use part::{PartFile, sweep_part};
 
-use check::Summing;
+use check::{Expected, Summing, verify};
 
 /// Settings of [`convert_file`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,14 +64,49 @@ pub enum Existing {
 /// is removed. A partial file that a crash left behind is taken over; one that another process is writing is
 /// [`FileError::TargetBusy`] (told apart by an advisory lock).
 ///
-/// With [`Existing::Refuse`] a target that appears while the conversion runs is refused too, but for the instant
-/// between the last look and the rename.
+/// With [`Existing::Refuse`] a target that appears while the conversion runs is refused too.
 pub fn convert_file(
     source: &Path,
     target: &Path,
     options: &FileOptions,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Summary, FileError> {
+    write_part(source, target, options, progress)?.finish()
+}
+
+/// Converts what `reader` yields into the FLAC file `target`, as [`convert_file`] does; `name` is what errors call the
+/// source. The result has no other modification time than its own.
+pub fn convert_to_file(
+    reader: impl Read,
+    name: &Path,
+    target: &Path,
+    options: &FileOptions,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Summary, FileError> {
+    check_target(name, target, options.existing)?;
+    write(reader, None, name, None, target, options, progress)?.finish()
+}
+
+/// A FLAC file that is written, under its partial name: not synced, not checked, not named. Dropping it removes it.
+#[derive(Debug)]
+pub(crate) struct Written {
+    /// Without its head, so that many can wait.
+    pub summary: Summary,
+    part: WholePart,
+    source: PathBuf,
+    target: PathBuf,
+    existing: Existing,
+    expected: Option<Expected>,
+}
+
+/// The first step of [`convert_file`]: all but to make the result durable, to check and to name it. If the source has
+/// changed meanwhile, the summary has [`Warning::SourceChanged`].
+pub(crate) fn write_part(
+    source: &Path,
+    target: &Path,
+    options: &FileOptions,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Written, FileError> {
     let unreadable = |error| FileError::SourceUnreadable { path: source.to_path_buf(), source: error };
     let mut input = File::open(source).map_err(unreadable)?;
     let before = input.metadata().map_err(unreadable)?;
@@ -83,32 +123,19 @@ pub fn convert_file(
         Times::Source => before.modified().map(|modified| FileTimes::new().set_modified(modified)).ok(),
         Times::Own => None,
     };
-    let mut summary = write_file(&input, scan, source, times, target, options, progress)?;
+    let mut written = write(&input, scan, source, times, target, options, progress)?;
     let after = input.metadata().map_err(unreadable)?;
     if has_changed(&before, &after) {
-        summary.warnings.push(Warning::SourceChanged);
+        written.summary.warnings.push(Warning::SourceChanged);
     }
-    Ok(summary)
+    Ok(written)
 }
 
 fn has_changed(before: &Metadata, after: &Metadata) -> bool {
     before.is_file() && (before.len() != after.len() || before.modified().ok() != after.modified().ok())
 }
 
-/// Converts what `reader` yields into the FLAC file `target`, as [`convert_file`] does; `name` is what errors call the
-/// source. The result has no other modification time than its own.
-pub fn convert_to_file(
-    reader: impl Read,
-    name: &Path,
-    target: &Path,
-    options: &FileOptions,
-    progress: &mut dyn FnMut(Progress),
-) -> Result<Summary, FileError> {
-    check_target(name, target, options.existing)?;
-    write_file(reader, None, name, None, target, options, progress)
-}
-
-fn write_file(
+fn write(
     reader: impl Read,
     scan: Option<Scan>,
     source: &Path,
@@ -116,30 +143,71 @@ fn write_file(
     target: &Path,
     options: &FileOptions,
     progress: &mut dyn FnMut(Progress),
-) -> Result<Summary, FileError> {
+) -> Result<Written, FileError> {
     let convert = Options { head: HeadPlace::Rewritable, verify: options.verify, ..options.convert.clone() };
     let mut part = PartFile::create(target)?;
     let conversion = Conversion::after(scan, &convert);
-    let verified = |detail| FileError::VerifyFailed { path: target.to_path_buf(), detail };
-    let summary = match options.verify {
-        Verify::No => {
-            let summary = conversion.run(reader, &mut part, progress).map_err(|error| told(error, source, target))?;
-            part.complete(&summary, times).map_err(|error| FileError::writing(target, error))?;
-            summary
-        }
+    let told = |error| told(error, source, target);
+    let (mut summary, expected) = match options.verify {
+        Verify::No => (conversion.run(reader, &mut part, progress).map_err(told)?, None),
         Verify::Yes => {
-            let mut out = Summing { output: &mut part, frames: FrameSum::default() };
-            let summary = conversion.run(reader, &mut out, progress).map_err(|error| told(error, source, target))?;
-            let frames = out.frames;
-            part.complete(&summary, times).map_err(|error| FileError::writing(target, error))?;
-            let written = File::open(part.path()).map_err(|error| FileError::writing(target, error))?;
-            verify(&written, &summary, &frames).map_err(verified)?;
-            summary
+            let mut out = Summing::new(&mut part);
+            let summary = conversion.run(reader, &mut out, progress).map_err(told)?;
+            let expected = out.expected(&summary);
+            (summary, Some(expected))
         }
     };
-    check_target(source, target, options.existing)?;
-    part.publish(target)?;
-    Ok(summary)
+    let part = part.complete(&summary, times).map_err(|error| FileError::writing(target, error))?;
+    summary.head = Vec::new();
+    let (source, target) = (source.to_path_buf(), target.to_path_buf());
+    Ok(Written { summary, part, source, target, existing: options.existing, expected })
+}
+
+impl Written {
+    /// The written file.
+    pub fn file(&self) -> &File {
+        self.part.file()
+    }
+
+    /// Where it is to be.
+    pub fn target(&self) -> &Path {
+        &self.target
+    }
+
+    /// An error of the target's file system, as that of this file.
+    pub fn writing(&self, error: io::Error) -> FileError {
+        FileError::writing(&self.target, error)
+    }
+
+    /// Reads the file and compares it with what was encoded, if it was to be verified.
+    pub fn verify(&self) -> Result<(), FileError> {
+        let Some(expected) = &self.expected else { return Ok(()) };
+        verify(self.part.file(), &self.summary, expected)
+            .map_err(|detail| FileError::VerifyFailed { path: self.target.clone(), detail })
+    }
+
+    /// Gives the file its name.
+    pub fn publish(self) -> Result<Summary, FileError> {
+        check_target(&self.source, &self.target, self.existing)?;
+        self.part.publish(&self.target, self.existing)?;
+        Ok(self.summary)
+    }
+
+    /// All steps that are left, for this file alone.
+    fn finish(self) -> Result<Summary, FileError> {
+        self.part.sync().map_err(|error| self.writing(error))?;
+        self.verify()?;
+        let target = self.target.clone();
+        let summary = self.publish()?;
+        part::sync_folder_of(&target).map_err(|error| FileError::writing(&target, error))?;
+        Ok(summary)
+    }
+
+    /// Lets the partial file stay as it is, as a crash would.
+    #[cfg(test)]
+    pub fn abandon(self) {
+        self.part.abandon();
+    }
 }
 
 /// A conversion's error with the names of its files.

@@ -2,7 +2,7 @@
 //! workers share it; the service stops in its own way.
 //!
 //! Ctrl-C (SIGINT), SIGTERM and SIGHUP are taken by a thread of their own, so that they work while the process waits
-//! for its input. The file at hand gets a grace period to finish, then every partial file of the process is removed, and
+//! for its input. The files at hand get a grace period to finish, then every partial file of the process is removed, and
 //! the process ends with the code that a shell tells: 130, 143 or 129. A signal that the process was started to ignore
 //! (`nohup`, `trap '' INT`) stays ignored.
 
@@ -18,7 +18,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 /// The partial files that this process is writing.
 pub static PARTIALS: Partials = Partials::new();
 
-/// How long a file that has just got its name may take to be recorded.
+/// How long files that have just got their names may take to be recorded.
 const SETTLE: Duration = Duration::from_secs(1);
 
 /// How long the last words may take: whoever reads them may have stopped reading.
@@ -77,10 +77,10 @@ impl Partials {
         Ok(file)
     }
 
-    /// Gives a partial file its name.
-    pub fn publish(&self, path: &Path, target: &Path) -> io::Result<()> {
+    /// Gives a partial file its name with `rename`, which must not wait for anything.
+    pub fn publish(&self, path: &Path, rename: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
         let mut partials = self.lock();
-        fs::rename(path, target)?;
+        rename()?;
         partials.remove(path);
         Ok(())
     }
@@ -111,7 +111,7 @@ impl Partials {
     }
 }
 
-/// Whether the process works on a file, and whether it is to stop.
+/// How many files the process works on, and whether it is to stop.
 #[derive(Debug, Default)]
 pub struct Interrupt {
     state: Mutex<State>,
@@ -121,7 +121,8 @@ pub struct Interrupt {
 #[derive(Debug, Default)]
 struct State {
     stop: Option<Stop>,
-    busy: bool,
+    /// Files at hand.
+    busy: usize,
     over: bool,
 }
 
@@ -140,7 +141,9 @@ impl Busy<'_> {
 
 impl Drop for Busy<'_> {
     fn drop(&mut self) {
-        self.0.lock().busy = false;
+        let mut state = self.0.lock();
+        state.busy = state.busy.saturating_sub(1);
+        drop(state);
         self.0.changed.notify_all();
     }
 }
@@ -151,7 +154,7 @@ impl Drop for Busy<'_> {
 pub struct Stopped(pub Stop);
 
 impl Interrupt {
-    /// Takes over the signals from now on. After one, the file at hand has `grace` to finish; then `last_words` are
+    /// Takes over the signals from now on. After one, the files at hand have `grace` to finish; then `last_words` are
     /// said and the process ends.
     pub fn watch(grace: Duration, last_words: impl FnOnce(Stop) + Send + 'static) -> io::Result<Arc<Self>> {
         let interrupt = Arc::new(Self::default());
@@ -177,7 +180,7 @@ impl Interrupt {
         if let Some(stop) = state.stop {
             return Err(Stopped(stop));
         }
-        state.busy = true;
+        state.busy += 1;
         Ok(Busy(self))
     }
 
@@ -186,7 +189,7 @@ impl Interrupt {
         self.lock().over = true;
     }
 
-    /// Lets no further file begin, and returns when none is at hand any more or the one at hand was given up. The
+    /// Lets no further file begin, and returns when none is at hand any more or those at hand were given up. The
     /// state stays locked for ever then: nothing may begin or be told between this and the end of the process.
     fn stop(&self, partials: &Partials, stop: Stop, grace: Duration) -> Rest {
         let mut state = self.lock();
@@ -194,25 +197,29 @@ impl Interrupt {
             return Rest::Done;
         }
         state.stop = Some(stop);
-        if state.busy && !grace.is_zero() {
-            tracing::info!(?grace, "told to stop; finishing the file at hand");
+        if state.busy > 0 && !grace.is_zero() {
+            tracing::info!(?grace, files = state.busy, "told to stop; finishing what is at hand");
         }
-        state = self.wait_while_busy(state, grace);
+        state = self.wait_while_busy(state, 0, grace);
         let given_up = partials.end();
         for partial in &given_up {
-            tracing::debug!(partial = %partial.display(), "gave up the file at hand and removed what was written");
+            tracing::debug!(partial = %partial.display(), "gave up a file at hand and removed what was written");
         }
-        if given_up.is_empty() {
-            // It may have got its name a moment ago; then it is to be recorded too.
-            state = self.wait_while_busy(state, SETTLE);
-        }
+        // Others may have got their names a moment ago; then they are to be recorded too.
+        state = self.wait_while_busy(state, given_up.len(), SETTLE);
         std::mem::forget(state);
         Rest::Unfinished
     }
 
-    fn wait_while_busy<'a>(&'a self, mut state: MutexGuard<'a, State>, limit: Duration) -> MutexGuard<'a, State> {
+    /// Waits while more files than `but` are at hand, but no longer than `limit`.
+    fn wait_while_busy<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        but: usize,
+        limit: Duration,
+    ) -> MutexGuard<'a, State> {
         let deadline = Instant::now() + limit;
-        while state.busy {
+        while state.busy > but {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
@@ -320,6 +327,23 @@ mod tests {
     }
 
     #[test]
+    fn all_files_at_hand_are_finished() {
+        let (interrupt, partials) = (Interrupt::default(), Partials::new());
+        let (one, two) = (interrupt.begin().unwrap(), interrupt.begin().unwrap());
+        thread::scope(|scope| {
+            let stop = scope.spawn(|| interrupt.stop(&partials, Stop::Terminate, LONG));
+            while interrupt.lock().stop.is_none() {
+                thread::yield_now();
+            }
+            drop(one);
+            assert_eq!(interrupt.lock().busy, 1);
+            assert!(!stop.is_finished(), "one is still at hand");
+            drop(two);
+            stop.join().unwrap();
+        });
+    }
+
+    #[test]
     fn without_grace_the_partial_file_goes() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.flac.part");
@@ -342,10 +366,11 @@ mod tests {
         }
         fs::write(path("others.part"), b"half").unwrap();
         assert!(partials.create(&path("others.part"), || Err::<(), ()>(())).is_err(), "another has it");
-        partials.publish(&path("published.part"), &path("published")).unwrap();
+        let rename = |from, to| fs::rename(path(from), path(to));
+        partials.publish(&path("published.part"), || rename("published.part", "published")).unwrap();
         partials.discard(&path("discarded.part"));
         fs::write(path("discarded.part"), b"another's by now").unwrap();
-        assert!(partials.publish(&path("kept.part"), &path("no folder/kept")).is_err());
+        assert!(partials.publish(&path("kept.part"), || rename("kept.part", "no folder/kept")).is_err());
         assert_eq!(partials.end(), [path("kept.part"), path("mine.part")]);
         for name in ["published", "others.part", "discarded.part"] {
             assert!(path(name).exists(), "{name}");

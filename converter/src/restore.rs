@@ -87,9 +87,9 @@ pub fn restore_file(source: &Path, target: &Path, existing: Existing) -> Result<
         other => RestoreFileError::Restore { path: source.to_path_buf(), source: other },
     })?;
     let times = meta.modified().map(|modified| FileTimes::new().set_modified(modified)).ok();
-    part.sync(times).map_err(|error| FileError::writing(target, error))?;
+    let whole = part.whole(times).map_err(|error| FileError::writing(target, error))?;
     check_target(source, target, existing)?;
-    part.publish(target)?;
+    whole.publish_durably(target, existing)?;
     Ok(restored)
 }
 

@@ -27,6 +27,7 @@ fn sixteen_threads_with_eight_channels_need_a_mebibyte_and_a_half_each_at_most()
         level: Level::SMALLEST,
         engine: Engine::default(),
         threads: NonZeroUsize::new(16).unwrap(),
+        spare: None,
         verify: Verify::Yes,
     };
     let mut stream = StreamEncoder::new(shape, &options).unwrap();

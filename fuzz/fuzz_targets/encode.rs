@@ -32,6 +32,7 @@ fn encode(shape: Shape, case: &Case, threads: u8, pcm: &[u8]) -> (StreamInfo, Ve
         level: Level::new(case.level % 9).expect("0 to 8"),
         engine: ENGINES[usize::from(case.engine % 3)],
         threads: NonZeroUsize::new(threads.into()).expect("not 0"),
+        spare: None,
         verify: Verify::Yes,
     };
     let mut stream = StreamEncoder::new(shape, &options).expect("every shape is encoded");

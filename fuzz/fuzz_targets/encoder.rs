@@ -48,7 +48,7 @@ struct Encoded {
 }
 
 fn encode(shape: Shape, level: Level, engine: Engine, pcm: &[u8]) -> Encoded {
-    let options = StreamOptions { level, engine, threads: NonZeroUsize::MIN, verify: Verify::No };
+    let options = StreamOptions { level, engine, threads: NonZeroUsize::MIN, spare: None, verify: Verify::No };
     let mut stream = StreamEncoder::new(shape, &options).expect("every shape is encoded");
     let (mut frames, mut sizes) = (Vec::new(), Vec::new());
     let mut take = |frame: &[u8]| {

@@ -60,6 +60,7 @@ impl OptionsChoice {
             rules: self.rules.rules(),
             subset: if self.strict % 8 == 7 { Subset::Strict } else { Subset::Prefer },
             threads: NonZeroUsize::new(usize::from(self.threads % 3) + 1).unwrap_or(NonZeroUsize::MIN),
+            spare: None,
             verify: if self.verify { Verify::Yes } else { Verify::No },
             metadata: MetadataOptions {
                 keep: if self.foreign { Metadata::Foreign } else { Metadata::Tags },

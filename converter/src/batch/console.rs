@@ -31,6 +31,12 @@ impl Console {
         console
     }
 
+    /// The same without a log.
+    #[cfg(test)]
+    pub fn silent() -> Self {
+        Self(MultiProgress::new())
+    }
+
     /// A bar over `files` files of `bytes` bytes in all, or over files yet to be counted.
     pub fn bar(&self, extent: Extent) -> Bar {
         let (bar, template) = match extent {
@@ -43,7 +49,7 @@ impl Console {
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
-        Bar { shown: self.0.add(bar), before: 0, told: Instant::now() }
+        Bar { shown: self.0.add(bar), told: Instant::now() }
     }
 }
 
@@ -60,7 +66,6 @@ pub enum Extent {
 #[derive(Debug)]
 pub struct Bar {
     shown: ProgressBar,
-    before: u64,
     told: Instant,
 }
 
@@ -71,16 +76,9 @@ impl Bar {
         self.tell();
     }
 
-    /// So many bytes of the file at hand are done.
-    pub fn within(&mut self, bytes: u64) {
-        self.shown.set_position(self.before.saturating_add(bytes));
-        self.tell();
-    }
-
-    /// The file at hand, of so many bytes, is done.
-    pub fn done(&mut self, bytes: u64, files: u64) {
-        self.before = self.before.saturating_add(bytes);
-        self.shown.set_position(self.before);
+    /// So many bytes in all are done, and so many files.
+    pub fn set(&mut self, bytes: u64, files: u64) {
+        self.shown.set_position(bytes);
         self.shown.set_message(format!("{files} files"));
         self.tell();
     }

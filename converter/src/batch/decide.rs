@@ -40,6 +40,8 @@ pub enum Decision {
     Replace,
     /// What is at the destination is no file.
     Refuse,
+    /// Leave it for now: somebody is still writing the source.
+    Wait,
 }
 
 /// Why a file is skipped.
@@ -61,12 +63,24 @@ impl SkipReason {
     }
 }
 
-/// Decides. `recorded` is the source as this run's record says it was converted or skipped.
+/// Decides. `seen` is the source as it was when it was looked at before: by the plan, or by a try that failed. `recorded` is
+/// the source as this run's record says it was converted or skipped.
+///
+/// A source that is not as it was seen is still being written, or was a moment ago: half a recording must not become a
+/// FLAC, let alone be deleted. The next try takes it if it has stayed as it is.
 ///
 /// A FLAC carries the time of its source, so equal times are a FLAC that is up to date, and a source of which an older
 /// state was converted is newer. Times are compared to the nanosecond: on a destination that keeps coarser times a
 /// source can look newer and be converted once more, which costs time; the other way round would keep a stale FLAC.
-pub fn decide(overwrite: Overwrite, source: Stamp, recorded: Option<Stamp>, target: Target) -> Decision {
+pub fn decide(overwrite: Overwrite, source: Stamp, seen: Stamp, recorded: Option<Stamp>, target: Target) -> Decision {
+    match settle(overwrite, source, recorded, target) {
+        Decision::Create | Decision::Replace if recorded.is_none() && source != seen => Decision::Wait,
+        decision => decision,
+    }
+}
+
+/// Decides on a source that nobody is writing.
+fn settle(overwrite: Overwrite, source: Stamp, recorded: Option<Stamp>, target: Target) -> Decision {
     let Target::File(flac) = target else {
         return if target == Target::Missing { Decision::Create } else { Decision::Refuse };
     };
@@ -120,8 +134,14 @@ mod tests {
             (Never, same, Target::Other, Decision::Refuse),
             (Always, None, Target::Other, Decision::Refuse),
         ] {
-            let decision = decide(overwrite, source, recorded, target);
+            let decision = decide(overwrite, source, source, recorded, target);
             assert_eq!(decision, wanted, "{overwrite:?} {recorded:?} {target:?}");
+            // Only what would be read for the first time has to have stayed as it was.
+            let reads = recorded.is_none() && matches!(wanted, Decision::Create | Decision::Replace);
+            for seen in [stamp(99, 50), stamp(100, 49)] {
+                let decision = decide(overwrite, source, seen, recorded, target);
+                assert_eq!(decision, if reads { Decision::Wait } else { wanted }, "{overwrite:?} {seen:?} {target:?}");
+            }
         }
     }
 

@@ -21,6 +21,12 @@ pub enum ConfigReason {
     InvalidGlob,
     /// There is no plan, or it has no such shard.
     PlanNotFound,
+    /// Sources may only be deleted if every byte of them is kept.
+    DeleteNeedsForeign,
+    /// Sources cannot be moved there.
+    MoveToNotUsable,
+    /// More files have failed than may.
+    TooManyFailedFiles,
 }
 
 /// Why a stage ended without its summary.
@@ -51,6 +57,11 @@ impl Error {
     /// A mistake of the user's.
     pub fn config(reason: ConfigReason, message: impl Into<String>) -> Self {
         Self::Config { reason, message: message.into() }
+    }
+
+    /// There is no room at the destination.
+    pub fn no_room(destination: &Path) -> Self {
+        Self::io("writing to", destination)(io::ErrorKind::StorageFull.into())
     }
 
     /// For `map_err`: the volume failed while `doing` something at `path`.

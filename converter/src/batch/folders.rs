@@ -1,11 +1,11 @@
 //! Folders at the destination: the source's tree, made as files need it.
 
+use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use super::atomic::sync_folder;
 use super::records::Failure;
 
 /// The source's folder tree at the destination.
@@ -15,19 +15,26 @@ pub struct Folders {
     destination: PathBuf,
     /// The folder asked for last, which is mostly the one asked for next.
     last: Option<PathBuf>,
+    /// Those in which folders were made whose names may be lost still.
+    unsynced: BTreeSet<PathBuf>,
 }
 
 impl Folders {
     /// Folders below two roots that have no links in them.
     pub fn new(source: PathBuf, destination: PathBuf) -> Self {
-        Self { source, destination, last: None }
+        Self { source, destination, last: None, unsynced: BTreeSet::new() }
+    }
+
+    /// The root at the destination.
+    pub fn destination(&self) -> &Path {
+        &self.destination
     }
 
     /// The place at the destination of `file`, a path below the roots, whose folder is there when this returns.
     ///
     /// A new folder gets the mode of its source folder, without write permission for others and with everything for
-    /// its owner, and keeps the group that the volume gives it; its name is durable. Where the destination has a link
-    /// in the way, it must lead to a folder below the destination root.
+    /// its owner, and keeps the group that the volume gives it; whether its name is on the disk is up to who asks for
+    /// [`unsynced`](Self::unsynced). Where the destination has a link in the way, it must lead to a folder below the destination root.
     pub fn place(&mut self, file: &Path) -> Result<PathBuf, Failure> {
         let parent = file.parent().unwrap_or(Path::new(""));
         if self.last.as_deref() != Some(parent) {
@@ -37,7 +44,12 @@ impl Folders {
         Ok(self.destination.join(file))
     }
 
-    fn make(&self, folder: &Path) -> Result<(), Failure> {
+    /// The folders to sync for the names of all folders that were made since this was last asked.
+    pub fn unsynced(&mut self) -> BTreeSet<PathBuf> {
+        std::mem::take(&mut self.unsynced)
+    }
+
+    fn make(&mut self, folder: &Path) -> Result<(), Failure> {
         let (mut from, mut to) = (self.source.clone(), self.destination.clone());
         for part in folder.components() {
             let above = to.clone();
@@ -53,7 +65,8 @@ impl Folders {
                     ));
                 }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    make_like(&from, &to, &above).map_err(|error| io_failure(&error, &to))?;
+                    make_like(&from, &to).map_err(|error| io_failure(&error, &to))?;
+                    self.unsynced.insert(above);
                 }
                 Err(error) => return Err(io_failure(&error, &to)),
             }
@@ -72,8 +85,8 @@ impl Folders {
     }
 }
 
-/// Makes `to` below `above` with the mode of `from`. Another worker may make it at the same moment.
-fn make_like(from: &Path, to: &Path, above: &Path) -> io::Result<()> {
+/// Makes `to` with the mode of `from`. Another worker may make it at the same moment.
+fn make_like(from: &Path, to: &Path) -> io::Result<()> {
     // Before the mode is set nobody else needs the folder.
     match DirBuilder::new().mode(0o700).create(to) {
         Ok(()) => {}
@@ -86,7 +99,7 @@ fn make_like(from: &Path, to: &Path, above: &Path) -> io::Result<()> {
     if let Err(error) = fs::set_permissions(to, Permissions::from_mode(inherited | wanted)) {
         tracing::debug!(folder = %to.display(), %error, "this file system keeps its own modes");
     }
-    sync_folder(above)
+    Ok(())
 }
 
 /// What an error at the destination means for a file.
@@ -129,6 +142,9 @@ mod tests {
             let mut folders = Folders::new(source.clone(), destination.clone());
             let place = folders.place(&Path::new(name).join("x.flac")).unwrap();
             assert_eq!(place, destination.join(name).join("x.flac"));
+            assert_eq!(folders.unsynced(), [destination.clone()].into());
+            folders.place(&Path::new(name).join("y.flac")).unwrap();
+            assert_eq!(folders.unsynced(), BTreeSet::new(), "nothing new");
             assert_eq!(mode(&destination.join(name)), wanted, "{name}");
         }
     }

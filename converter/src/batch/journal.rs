@@ -8,22 +8,36 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::{FallocateFlags, fallocate};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::atomic::sync_folder;
 
 /// Reads the records of a file in order; a file that is not there has none.
-pub fn read<T: DeserializeOwned>(path: &Path, take: impl FnMut(T)) -> io::Result<()> {
+pub fn read<T: DeserializeOwned>(path: &Path, mut take: impl FnMut(T)) -> io::Result<()> {
     match File::open(path) {
-        Ok(file) => read_lines(BufReader::new(file), path, take).map(drop),
+        Ok(file) => read_lines(BufReader::new(file), path, |record, _| take(record)).map(drop),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
     }
 }
 
-/// Hands on every whole line that parses; returns how many bytes whole lines take.
-fn read_lines<T: DeserializeOwned>(mut reader: impl BufRead, path: &Path, mut take: impl FnMut(T)) -> io::Result<u64> {
+/// Reads the record that begins there.
+pub fn record<T: DeserializeOwned>(path: &Path, at: u64) -> io::Result<T> {
+    let mut reader = BufReader::new(File::open(path)?);
+    reader.seek(SeekFrom::Start(at))?;
+    let mut line = Vec::new();
+    reader.read_until(b'\n', &mut line)?;
+    Ok(serde_json::from_slice(&line)?)
+}
+
+/// Hands on every whole line that parses, and where it begins; returns how many bytes whole lines take.
+fn read_lines<T: DeserializeOwned>(
+    mut reader: impl BufRead,
+    path: &Path,
+    mut take: impl FnMut(T, u64),
+) -> io::Result<u64> {
     let mut whole = 0;
     let mut line = Vec::new();
     loop {
@@ -33,7 +47,7 @@ fn read_lines<T: DeserializeOwned>(mut reader: impl BufRead, path: &Path, mut ta
             return Ok(whole);
         }
         match serde_json::from_slice(&line) {
-            Ok(record) => take(record),
+            Ok(record) => take(record, whole),
             Err(error) => {
                 tracing::warn!(file = %path.display(), offset = whole, %error, "a line is no record, passed over");
             }
@@ -42,18 +56,24 @@ fn read_lines<T: DeserializeOwned>(mut reader: impl BufRead, path: &Path, mut ta
     }
 }
 
+/// Room that is set aside ahead of what is written: on a full disk the records that say so must still find some.
+const ROOM: i64 = 256 * 1024;
+
 /// A record file open for appending, by one process at a time.
+#[derive(Debug)]
 pub struct Journal {
     file: File,
     path: PathBuf,
+    length: u64,
 }
 
 impl Journal {
-    /// Opens the file, makes it if it is not there, hands on the records that it has, and cuts off a torn last line.
+    /// Opens the file, makes it if it is not there, hands on the records that it has and where each begins, and cuts off a
+    /// torn last line.
     ///
     /// While another process has it open this waits: Kubernetes may for a moment run two pods of one index. A file
     /// system without locks is used without.
-    pub fn open<T: DeserializeOwned>(path: &Path, take: impl FnMut(T)) -> io::Result<Self> {
+    pub fn open<T: DeserializeOwned>(path: &Path, take: impl FnMut(T, u64)) -> io::Result<Self> {
         let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
         match file.try_lock() {
             Ok(()) => {}
@@ -76,20 +96,48 @@ impl Journal {
         if let Some(folder) = path.parent() {
             sync_folder(folder)?;
         }
-        Ok(Self { file, path: path.to_owned() })
+        let journal = Self { file, path: path.to_owned(), length: whole };
+        journal.set_room_aside();
+        Ok(journal)
     }
 
-    /// Appends one record; it is on the disk when this returns.
-    pub fn append(&mut self, record: &impl Serialize) -> io::Result<()> {
-        let mut line = serde_json::to_vec(record)?;
-        line.push(b'\n');
-        self.file.write_all(&line)?;
-        self.file.sync_data()
+    /// Appends records; they are on the disk when this returns, in their order. Tells where each begins.
+    pub fn append(&mut self, records: &[impl Serialize]) -> io::Result<Vec<u64>> {
+        let mut lines = Vec::new();
+        let mut places = Vec::with_capacity(records.len());
+        for record in records {
+            places.push(self.length + lines.len() as u64);
+            serde_json::to_writer(&mut lines, record)?;
+            lines.push(b'\n');
+        }
+        if !lines.is_empty() {
+            self.file.write_all(&lines)?;
+            self.file.sync_data()?;
+            self.length += lines.len() as u64;
+            self.set_room_aside();
+        }
+        Ok(places)
+    }
+
+    /// A file system that cannot do it goes without.
+    fn set_room_aside(&self) {
+        let end = i64::try_from(self.length).unwrap_or(i64::MAX);
+        if let Err(error) = fallocate(&self.file, FallocateFlags::FALLOC_FL_KEEP_SIZE, end, ROOM) {
+            tracing::debug!(file = %self.path.display(), %error, "no room is set aside for records");
+        }
     }
 
     /// Where the file is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+}
+
+impl Drop for Journal {
+    /// Gives back the room that was not needed.
+    fn drop(&mut self) {
+        // A file system without locks may have had another writer.
+        let _ = self.file.metadata().and_then(|metadata| self.file.set_len(metadata.len()));
     }
 }
 
@@ -102,7 +150,7 @@ mod tests {
 
     fn open(path: &Path) -> (Journal, Vec<Value>) {
         let mut seen = Vec::new();
-        let journal = Journal::open(path, |record| seen.push(record)).unwrap();
+        let journal = Journal::open(path, |record, _| seen.push(record)).unwrap();
         (journal, seen)
     }
 
@@ -113,8 +161,11 @@ mod tests {
         let records = [json!({"a": 1}), json!({"b": "ä\n"}), json!({"c": [1, 2]})];
         let (mut journal, seen) = open(&path);
         assert!(seen.is_empty());
-        for record in &records {
-            journal.append(record).unwrap();
+        let mut places = journal.append(&records[..1]).unwrap();
+        places.extend(journal.append(&records[1..]).unwrap());
+        journal.append(&[] as &[Value]).unwrap();
+        for (record, place) in records.iter().zip(places) {
+            assert_eq!(super::record::<Value>(&path, place).unwrap(), *record);
         }
         drop(journal);
         let whole = fs::read(&path).unwrap();
@@ -129,9 +180,8 @@ mod tests {
 
             let (mut journal, seen) = open(&path);
             assert_eq!(seen, records[..kept], "opened at {length}");
-            for record in &records[kept..] {
-                journal.append(record).unwrap();
-            }
+            journal.append(&records[kept..]).unwrap();
+            drop(journal);
             assert_eq!(fs::read(&path).unwrap(), whole, "resumed at {length}");
         }
     }
@@ -152,8 +202,8 @@ mod tests {
             std::thread::spawn(move || open(&path).1)
         };
         // Whether the second waits already or comes later, it must see what the first wrote before it closed.
-        first.append(&json!(1)).unwrap();
-        first.append(&json!(2)).unwrap();
+        first.append(&[json!(1)]).unwrap();
+        first.append(&[json!(2)]).unwrap();
         drop(first);
         assert_eq!(second.join().unwrap().last(), Some(&json!(2)));
     }
@@ -168,7 +218,7 @@ mod tests {
             fs::write(&path, &bytes).unwrap();
             let (mut journal, seen) = open(&path);
             prop_assert_eq!(seen.first(), Some(&json!({"a": 1})));
-            journal.append(&json!({"z": 9})).unwrap();
+            journal.append(&[json!({"z": 9})]).unwrap();
             drop(journal);
             let (_, seen) = open(&path);
             prop_assert_eq!(seen.last(), Some(&json!({"z": 9})));

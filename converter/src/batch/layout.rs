@@ -1,66 +1,30 @@
-//! Where the records lie below the records folder: `plan/shard-00000.jsonl` …, `plan/plan.json`,
-//! `results/shard-00000.jsonl` …, `report.json`.
+//! Where FLACs go below the destination: the choice. The name that it gives a file is [`RecordPath::flac`].
+//!
+//! [`RecordPath::flac`]: super::path::RecordPath::flac
 
-use std::path::{Path, PathBuf};
+use serde::{Deserialize, Serialize};
 
-/// The files of one run.
-#[derive(Clone, Debug)]
-pub struct Layout(PathBuf);
-
-impl Layout {
-    /// The layout below a records folder.
-    pub fn new(records: &Path) -> Self {
-        Self(records.to_owned())
-    }
-
-    /// The records folder.
-    pub fn root(&self) -> &Path {
-        &self.0
-    }
-
-    /// Folder of the plan.
-    pub fn plan_folder(&self) -> PathBuf {
-        self.0.join("plan")
-    }
-
-    /// The file that says that the plan is whole.
-    pub fn plan(&self) -> PathBuf {
-        self.plan_folder().join("plan.json")
-    }
-
-    /// The files that a shard is to convert.
-    pub fn planned(&self, shard: usize) -> PathBuf {
-        self.plan_folder().join(name(shard))
-    }
-
-    /// Folder of the results.
-    pub fn results_folder(&self) -> PathBuf {
-        self.0.join("results")
-    }
-
-    /// What became of the files of a shard.
-    pub fn results(&self, shard: usize) -> PathBuf {
-        self.results_folder().join(name(shard))
-    }
-
-    /// The report.
-    pub fn report(&self) -> PathBuf {
-        self.0.join("report.json")
-    }
-}
-
-fn name(shard: usize) -> String {
-    format!("shard-{shard:05}.jsonl")
+/// Where FLACs go below the destination
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[value(rename_all = "PascalCase")]
+pub enum Layout {
+    /// Into the same subfolders as their sources
+    #[default]
+    Mirror,
+    /// All into the destination folder itself
+    Flat,
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::Layout;
+    use clap::ValueEnum;
 
     #[test]
-    fn names() {
-        let layout = Layout::new(Path::new("/d/.flacship/u"));
-        assert_eq!(layout.planned(0), Path::new("/d/.flacship/u/plan/shard-00000.jsonl"));
-        assert_eq!(layout.results(123), Path::new("/d/.flacship/u/results/shard-00123.jsonl"));
+    fn spelled_as_in_the_api() {
+        for (text, value) in [("Mirror", Layout::Mirror), ("Flat", Layout::Flat)] {
+            assert_eq!(Layout::from_str(text, false), Ok(value));
+            assert_eq!(serde_json::to_value(value).unwrap(), text);
+        }
     }
 }

@@ -12,6 +12,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
+use super::layout::Layout;
+
 /// A path below a root: relative, not empty, no `.` or `..`. A record that says otherwise does not parse, so no
 /// record ever leads out of the volume's folder.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -41,6 +43,11 @@ impl RecordPath {
         Ok(Self(path.to_owned()))
     }
 
+    /// Words in place of a path that nobody knows.
+    pub fn stand_in(words: &str) -> Self {
+        Self(words.replace('/', " ").into())
+    }
+
     /// The path itself.
     pub fn as_path(&self) -> &Path {
         &self.0
@@ -51,9 +58,14 @@ impl RecordPath {
         self.0.as_os_str().as_bytes()
     }
 
-    /// Where the FLAC goes below the destination root: the same folder, with `flac` in place of the last extension.
-    pub fn flac(&self) -> Self {
-        Self(self.0.with_extension("flac"))
+    /// Where the FLAC goes below the destination root: `flac` in place of the last extension, in the same folder or
+    /// in none.
+    pub fn flac(&self, layout: Layout) -> Self {
+        let flac = self.0.with_extension("flac");
+        match (layout, flac.file_name()) {
+            (Layout::Flat, Some(name)) => Self(name.into()),
+            _ => Self(flac),
+        }
     }
 
     /// The path as text, with U+FFFD where it is not UTF-8.
@@ -122,10 +134,16 @@ mod tests {
 
     #[test]
     fn flac_names() {
-        for (source, flac) in [("a.wav", "a.flac"), ("d.x/a.b.WAVE", "d.x/a.b.flac"), ("d/take", "d/take.flac")] {
-            assert_eq!(path(source.as_bytes()).unwrap().flac().as_path(), Path::new(flac));
+        for (source, mirrored, flat) in [
+            ("a.wav", "a.flac", "a.flac"),
+            ("d.x/a.b.WAVE", "d.x/a.b.flac", "a.b.flac"),
+            ("d/e/take", "d/e/take.flac", "take.flac"),
+        ] {
+            let source = path(source.as_bytes()).unwrap();
+            assert_eq!(source.flac(Layout::Mirror).as_path(), Path::new(mirrored));
+            assert_eq!(source.flac(Layout::Flat).as_path(), Path::new(flat));
         }
-        assert_eq!(path(b"\xff.wav").unwrap().flac().as_bytes(), b"\xff.flac");
+        assert_eq!(path(b"\xff.wav").unwrap().flac(Layout::Mirror).as_bytes(), b"\xff.flac");
     }
 
     proptest! {

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use super::error::{ConfigReason, Error};
-use super::layout::Layout;
 use super::records::Plan;
+use super::store::Store;
 
 /// The three folders of a run.
 #[derive(Clone, Debug, clap::Args)]
@@ -25,8 +25,8 @@ pub struct Places {
 
 impl Places {
     /// Where the records lie.
-    pub fn layout(&self) -> Layout {
-        Layout::new(&self.records)
+    pub fn store(&self) -> Store {
+        Store::new(&self.records)
     }
 
     /// The source folder without links, after a look into it.
@@ -65,7 +65,7 @@ impl Places {
 
     /// The plan of this run.
     pub fn read_plan(&self) -> Result<Plan, Error> {
-        let path = self.layout().plan();
+        let path = self.store().plan();
         let none = |why: String| Error::config(ConfigReason::PlanNotFound, why);
         let text = fs::read(&path).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => none(format!(
@@ -83,11 +83,6 @@ impl Places {
 /// Makes a folder and those above it.
 pub fn make_folder(path: &Path) -> Result<(), Error> {
     fs::create_dir_all(path).map_err(Error::making(path))
-}
-
-/// Fails unless a file can be made in a folder.
-pub fn check_writable(folder: &Path) -> Result<(), Error> {
-    tempfile::Builder::new().prefix(".flacship-probe-").tempfile_in(folder).map(drop).map_err(Error::making(folder))
 }
 
 #[cfg(test)]
@@ -122,9 +117,6 @@ mod tests {
             let (why, _) = reason(places("s", blocked).make_destination());
             assert_eq!(why, ConfigReason::DestinationNotWritable, "{blocked}");
         }
-        assert_eq!(reason(check_writable(&at("none"))).0, ConfigReason::DestinationNotWritable);
-        check_writable(folder.path()).unwrap();
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "the probe is gone");
 
         assert_eq!(reason(places("s", "d").read_plan()).0, ConfigReason::PlanNotFound);
         fs::create_dir_all(at("records/plan")).unwrap();

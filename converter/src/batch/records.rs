@@ -1,11 +1,12 @@
 //! What the stages write down: the lines of the plan, the lines of the results, and `plan.json`. How they are written
-//! and read back is in `journal` and `atomic`; where they lie is in `layout`.
+//! and read back is in `journal` and `atomic`; where they lie is in `store`.
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 
 use serde::{Deserialize, Serialize};
 
+use super::layout::Layout;
 use super::path::RecordPath;
 
 /// What tells one state of a file from another.
@@ -86,6 +87,8 @@ pub struct Order {
     pub exclude: Vec<String>,
     /// Number of shards.
     pub shards: usize,
+    /// Where FLACs go at the destination.
+    pub layout: Layout,
 }
 
 /// What became of a file.
@@ -109,9 +112,21 @@ pub struct Notice {
     pub message: String,
 }
 
-/// A line of `results/shard-….jsonl`. A later line of the same path replaces an earlier one.
+/// What became of a source after its FLAC was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SourceFate {
+    /// It was deleted.
+    Deleted,
+    /// It was moved to where the source policy says.
+    Moved,
+}
+
+/// A line of `results/shard-….jsonl`. A later line of the same file replaces an earlier one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Done {
+    /// Which file: the number of its line in the shard's plan, from 0.
+    pub n: u64,
     /// The source, below the source root.
     #[serde(flatten)]
     pub path: RecordPath,
@@ -140,21 +155,25 @@ pub struct Done {
     pub warnings: Vec<Notice>,
     /// How long it took.
     pub seconds: f64,
+    /// What the source policy has done with the source; absent while it is where it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<SourceFate>,
 }
 
 impl Done {
     /// A record of a file that has no FLAC.
-    pub fn failed(path: RecordPath, source: Stamp, failure: Failure) -> Self {
+    pub fn failed(n: u64, path: RecordPath, source: Stamp, failure: Failure) -> Self {
         Self {
             reason: Some(failure.reason),
             message: Some(failure.message),
-            ..Self::blank(path, source, Outcome::Failed)
+            ..Self::blank(n, path, source, Outcome::Failed)
         }
     }
 
     /// A record with only the source filled in.
-    pub fn blank(path: RecordPath, source: Stamp, outcome: Outcome) -> Self {
+    pub fn blank(n: u64, path: RecordPath, source: Stamp, outcome: Outcome) -> Self {
         Self {
+            n,
             path,
             outcome,
             input_bytes: source.size,
@@ -166,11 +185,12 @@ impl Done {
             message: None,
             warnings: Vec::new(),
             seconds: 0.0,
+            source: None,
         }
     }
 
     /// The source as it was read.
-    pub fn source(&self) -> Stamp {
+    pub fn stamp(&self) -> Stamp {
         Stamp { size: self.input_bytes, mtime_ns: self.mtime_ns }
     }
 }
@@ -211,12 +231,19 @@ mod tests {
         assert_eq!(line, r#"{"path":"a/b.wav","size":44,"mtime_ns":-5}"#);
         assert_eq!(serde_json::from_str::<Planned>(&line).unwrap(), planned);
 
-        let failed = Done::failed(path, stamp, Failure::new("not_wav", "no RIFF"));
+        let failed = Done::failed(7, path, stamp, Failure::new("not_wav", "no RIFF"));
         let line = serde_json::to_string(&failed).unwrap();
         assert_eq!(
             line,
-            r#"{"path":"a/b.wav","outcome":"failed","input_bytes":44,"mtime_ns":-5,"output_bytes":0,"reason":"not_wav","message":"no RIFF","seconds":0.0}"#
+            r#"{"n":7,"path":"a/b.wav","outcome":"failed","input_bytes":44,"mtime_ns":-5,"output_bytes":0,"reason":"not_wav","message":"no RIFF","seconds":0.0}"#
         );
         assert_eq!(serde_json::from_str::<Done>(&line).unwrap(), failed);
+
+        for (fate, word) in [(SourceFate::Deleted, "deleted"), (SourceFate::Moved, "moved")] {
+            let done = Done { source: Some(fate), ..failed.clone() };
+            let line = serde_json::to_string(&done).unwrap();
+            assert!(line.ends_with(&format!(r#","source":"{word}"}}"#)), "{line}");
+            assert_eq!(serde_json::from_str::<Done>(&line).unwrap(), done);
+        }
     }
 }

@@ -1,162 +1,101 @@
 //! The third stage: merge the records of all shards into totals and a list of every failure. It reads only records, so
 //! it can run at any time: after a failure or a deadline, or while workers run, for the state so far.
+//!
+//! [`tally`] adds up, [`document`] is `report.json`, [`page`] is `report.html`.
 
-use std::collections::{BTreeMap, HashMap};
+mod document;
+mod page;
+mod tally;
+mod top;
+
+use std::fs;
 use std::path::Path;
 
-use serde::Serialize;
+use jiff::Timestamp;
 
+use super::atomic;
 use super::error::Error;
-use super::layout::Layout;
-use super::path::RecordPath;
 use super::places::Places;
-use super::records::{Counts, Done, Failure, Outcome, Planned};
-use super::summary::{ByteTotals, FailedFile, FileTotals, MAX_FAILURES, ReportSummary};
-use super::{atomic, journal};
+use super::records::{Counts, Plan};
+use super::spool::Limits;
+use super::store::Store;
+use super::summary::{FailedFile, MAX_FAILURES, ReportSummary};
+use document::{Report, Whole};
+use tally::{Failed, Tally};
 
-/// Reason of a file that no worker came to.
-pub const NOT_PROCESSED: &str = "not_processed";
+/// How many failures the page shows; `report.json` has all.
+const PAGE_FAILURES: usize = 500;
 
 /// What to report on.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    places: Places,
+    pub places: Places,
+
+    #[command(flatten)]
+    pub choices: Choices,
+
+    /// How the conversion ended, if not well; the report says so
+    #[arg(long, value_name = "TEXT")]
+    pub ended: Option<String>,
 }
 
-/// `report.json`.
-#[derive(Debug, Serialize)]
-struct Report {
-    source: String,
-    destination: String,
-    planned_at: String,
-    reported_at: String,
-    files: FileTotals,
-    bytes: ByteTotals,
-    /// Time that workers spent on files, in seconds.
-    seconds: f64,
-    /// How many files failed for each reason.
-    reasons: BTreeMap<String, u64>,
-    /// How many files were converted with each warning.
-    warnings: BTreeMap<String, u64>,
-    /// Every file without a FLAC.
-    failures: Vec<Failed>,
+/// What is up to the user.
+#[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
+pub struct Choices {
+    /// What the report is called, the name of the job say
+    #[arg(long, value_name = "TEXT")]
+    pub title: Option<String>,
+
+    /// For how long the records are to stay: after that a later run beside this one removes them. Without it they stay
+    #[arg(long, value_name = "SECONDS")]
+    pub keep_for: Option<u64>,
 }
 
-/// A file without a FLAC.
-#[derive(Clone, Debug, Serialize)]
-struct Failed {
-    #[serde(flatten)]
-    path: RecordPath,
-    shard: usize,
-    #[serde(flatten)]
-    failure: Failure,
-}
-
-/// What the records come to.
-#[derive(Debug, Default)]
-struct Tally {
-    counts: Counts,
-    bytes: ByteTotals,
-    seconds: f64,
-    reasons: BTreeMap<String, u64>,
-    warnings: BTreeMap<String, u64>,
-    failures: Vec<Failed>,
-}
-
-impl Tally {
-    /// Adds a planned file and its last record.
-    fn add(&mut self, shard: usize, planned: Planned, done: Option<Done>) {
-        let Some(done) = done else {
-            let failure = planned.refused.unwrap_or_else(|| {
-                Failure::new(
-                    NOT_PROCESSED,
-                    "no worker came to this file: run the job again, or look at why its worker ended",
-                )
-            });
-            return self.fail(shard, planned.path, failure);
-        };
-        self.seconds += done.seconds;
-        match done.outcome {
-            Outcome::Converted => {
-                self.bytes.input += done.input_bytes;
-                self.bytes.output += done.output_bytes;
-                for warning in done.warnings {
-                    *self.warnings.entry(warning.code).or_default() += 1;
-                }
-                self.counts.add(Outcome::Converted);
-            }
-            Outcome::Skipped => self.counts.add(Outcome::Skipped),
-            Outcome::Failed => {
-                let failure =
-                    Failure { reason: done.reason.unwrap_or_default(), message: done.message.unwrap_or_default() };
-                self.fail(shard, planned.path, failure);
-            }
-        }
-    }
-
-    fn fail(&mut self, shard: usize, path: RecordPath, failure: Failure) {
-        self.counts.add(Outcome::Failed);
-        *self.reasons.entry(failure.reason.clone()).or_default() += 1;
-        self.failures.push(Failed { path, shard, failure });
-    }
-}
-
-/// Writes `report.json` and sums it up.
+/// Writes `report.json` and `report.html` and sums them up.
 pub fn run(args: &Args) -> Result<ReportSummary, Error> {
     let plan = args.places.read_plan()?;
-    let layout = args.places.layout();
-    let mut tally = Tally::default();
-    for shard in 0..plan.order.shards {
-        tally_shard(&layout, shard, &mut tally)?;
+    let store = args.places.store();
+    let folder = store.root();
+    atomic::clean(folder).map_err(Error::making(folder))?;
+    let mut tally = Tally::new(folder, Limits::default()).map_err(Error::making(folder))?;
+    for (shard, files) in plan.shard_files.iter().enumerate() {
+        tally.add_shard(&store, shard, *files)?;
     }
-    // By path; those that nobody came to last, as they tell the least.
-    tally.failures.sort_by(|one, other| {
-        let key = |failed: &Failed| failed.failure.reason == NOT_PROCESSED;
-        key(one).cmp(&key(other)).then_with(|| one.path.as_bytes().cmp(other.path.as_bytes()))
-    });
-    let Counts { converted, skipped, failed } = tally.counts;
-    let report = Report {
-        source: text(&args.places.source),
-        destination: text(&args.places.destination),
-        planned_at: plan.planned_at,
-        reported_at: jiff::Timestamp::now().to_string(),
-        files: FileTotals { total: converted + skipped + failed, counts: tally.counts },
-        bytes: tally.bytes,
-        seconds: tally.seconds,
-        reasons: tally.reasons,
-        warnings: tally.warnings,
-        failures: tally.failures,
-    };
-    let path = layout.report();
+    let worked_until = last_record(&store, &plan);
+    let (totals, mut failures) = tally.finish().map_err(Error::io("adding up in", folder))?;
+    let report = Report::new(args, &plan, totals, worked_until, Timestamp::now());
+
+    let mut first: Vec<Failed> = Vec::new();
+    let path = store.report();
     atomic::write(&path, |out| {
-        serde_json::to_writer_pretty(&mut *out, &report)?;
+        serde_json::to_writer_pretty(&mut *out, &Whole::new(&report, &mut failures, &mut first, PAGE_FAILURES))?;
         out.write_all(b"\n")
     })
     .map_err(Error::making(&path))?;
-    tracing::info!(converted, skipped, failed, report = %path.display(), "reported");
+    let page = store.page();
+    atomic::write(&page, |out| page::write(out, &report, &first)).map_err(Error::making(&page))?;
+
+    let Counts { converted, skipped, failed } = report.files.counts;
+    tracing::info!(converted, skipped, failed, report = %path.display(), page = %page.display(), "reported");
     Ok(ReportSummary {
         files: report.files,
         bytes: report.bytes,
-        failures: report.failures.iter().take(MAX_FAILURES).map(cut).collect(),
+        failures: first.iter().take(MAX_FAILURES).map(cut).collect(),
         report: text(&path),
+        page: text(&page),
+        expires_at: report.expires_at.map(|time| time.to_string()),
     })
 }
 
-/// Adds a shard: every planned file with its last record. Memory is that of the shard's records.
-fn tally_shard(layout: &Layout, shard: usize, tally: &mut Tally) -> Result<(), Error> {
-    let mut records: HashMap<RecordPath, Done> = HashMap::new();
-    let path = layout.results(shard);
-    journal::read(&path, |done: Done| {
-        records.insert(done.path.clone(), done);
-    })
-    .map_err(Error::io("reading", &path))?;
-    let path = layout.planned(shard);
-    journal::read(&path, |planned: Planned| {
-        let done = records.remove(&planned.path);
-        tally.add(shard, planned, done);
-    })
-    .map_err(Error::io("reading", &path))
+/// When the last record was written, by the volume's clock.
+fn last_record(store: &Store, plan: &Plan) -> Option<Timestamp> {
+    let times = (0..plan.shard_files.len()).filter_map(|shard| {
+        let metadata = fs::metadata(store.results(shard)).ok().filter(|metadata| metadata.len() > 0)?;
+        Timestamp::try_from(metadata.modified().ok()?).ok()
+    });
+    times.max()
 }
 
 fn cut(failed: &Failed) -> FailedFile {

@@ -1,33 +1,106 @@
-//! Deals files to shards so that the shards end together. Pure; what a file is, is not known here.
+//! Deals files to shards so that the shards end together, with all sizes seen once before any is dealt. Pure; what a
+//! file is, is not known here.
+//!
+//! The best simple way is the largest file first, always to the shard that has least. It would need all files at hand.
+//! Here only the sizes of the largest [`LARGE`] are kept: they are dealt that way beforehand, and when the files then
+//! come, in whatever order, a large one finds its shard and any other goes to the shard that has least. Nothing else
+//! grows with the number of files.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 
-/// Gives each file the number of its shard: `sizes[i]` bytes go to shard `deal(sizes, shards)[i]`.
-///
-/// The largest file goes first, always to the shard that has the fewest bytes so far, then the fewest files, then
-/// the lowest number. So no shard has more bytes than another by more than the largest file, and the same sizes are
-/// always dealt the same way. No shards at all counts as one.
-pub fn deal(sizes: &[u64], shards: usize) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..sizes.len()).collect();
-    order.sort_by_key(|&file| Reverse(sizes.get(file).copied().unwrap_or(0)));
-    let mut heap: BinaryHeap<Reverse<(u64, usize, usize)>> =
-        (0..shards.max(1)).map(|shard| Reverse((0, 0, shard))).collect();
-    let mut dealt = vec![0; sizes.len()];
-    for file in order {
-        if let (Some(mut least), Some(size), Some(slot)) = (heap.peek_mut(), sizes.get(file), dealt.get_mut(file)) {
-            let Reverse((bytes, files, shard)) = *least;
-            *slot = shard;
-            *least = Reverse((bytes.saturating_add(*size), files + 1, shard));
+/// How many files are dealt largest first.
+pub const LARGE: usize = 1 << 15;
+
+/// Sees all sizes once, in any order.
+#[derive(Debug)]
+pub struct Sizes {
+    /// The largest so far, one more than are dealt beforehand.
+    largest: BinaryHeap<Reverse<u64>>,
+    large: usize,
+}
+
+impl Sizes {
+    /// No sizes yet; the `large` largest files will be dealt largest first.
+    pub fn new(large: usize) -> Self {
+        Self { largest: BinaryHeap::new(), large }
+    }
+
+    /// Another file has so many bytes.
+    pub fn see(&mut self, size: u64) {
+        if self.largest.len() <= self.large {
+            self.largest.push(Reverse(size));
+        } else if let Some(mut least) = self.largest.peek_mut()
+            && least.0 < size
+        {
+            *least = Reverse(size);
         }
     }
-    dealt
+
+    /// Deals the largest to so many shards; none at all counts as one.
+    pub fn deal(self, shards: usize) -> Dealer {
+        let mut least = (0..shards.max(1)).map(|shard| Reverse((0, 0, shard))).collect();
+        let mut sizes = self.largest.into_vec();
+        sizes.sort_unstable();
+        // Files as large as the one too many are not told apart from it, so none of them is large.
+        let limit = if sizes.len() > self.large { sizes.last().map(|last| last.0) } else { None };
+        let mut large: BTreeMap<u64, VecDeque<usize>> = BTreeMap::new();
+        for Reverse(size) in sizes {
+            if limit.is_none_or(|limit| size > limit) {
+                large.entry(size).or_default().push_back(add(&mut least, size));
+            }
+        }
+        Dealer { least, large }
+    }
+}
+
+/// Gives each file its shard.
+///
+/// If the sizes are those that [`Sizes`] saw, no shard has in the end more bytes than another by more than the largest
+/// file, and the same sizes in the same order are always dealt the same way.
+#[derive(Debug)]
+pub struct Dealer {
+    /// Bytes, files and number of each shard, that with the fewest bytes, then files, then the lowest number on top.
+    least: BinaryHeap<Reverse<(u64, u64, usize)>>,
+    /// Shards that wait for a large file of that size.
+    large: BTreeMap<u64, VecDeque<usize>>,
+}
+
+impl Dealer {
+    /// The shard of the next file, which has so many bytes.
+    pub fn shard(&mut self, size: u64) -> usize {
+        let waiting = self.large.get_mut(&size).and_then(VecDeque::pop_front);
+        waiting.unwrap_or_else(|| add(&mut self.least, size))
+    }
+}
+
+/// Adds a file to the shard that has least.
+fn add(least: &mut BinaryHeap<Reverse<(u64, u64, usize)>>, size: u64) -> usize {
+    let Some(mut top) = least.peek_mut() else { return 0 };
+    let Reverse((bytes, files, shard)) = *top;
+    *top = Reverse((bytes.saturating_add(size), files + 1, shard));
+    shard
 }
 
 #[cfg(test)]
 mod tests {
-    use super::deal;
+    use super::Sizes;
     use proptest::prelude::*;
+
+    fn deal(sizes: &[u64], shards: usize, large: usize) -> Vec<usize> {
+        let mut seen = Sizes::new(large);
+        sizes.iter().for_each(|size| seen.see(*size));
+        let mut dealer = seen.deal(shards);
+        sizes.iter().map(|size| dealer.shard(*size)).collect()
+    }
+
+    fn bytes(sizes: &[u64], dealt: &[usize], shards: usize) -> Vec<u64> {
+        let mut bytes = vec![0u64; shards];
+        for (shard, size) in dealt.iter().zip(sizes) {
+            bytes[*shard] += size;
+        }
+        bytes
+    }
 
     #[test]
     fn table() {
@@ -36,6 +109,7 @@ mod tests {
             (&[5], 3, vec![0]),
             (&[1, 2, 3], 1, vec![0, 0, 0]),
             (&[10, 1, 1, 1], 2, vec![0, 1, 1, 1]),
+            (&[1, 1, 1, 10], 2, vec![1, 1, 1, 0]),
             (&[4, 3, 2, 1], 2, vec![0, 1, 1, 0]),
             // Empty files are spread by count.
             (&[0, 0, 0, 0], 2, vec![0, 1, 0, 1]),
@@ -43,27 +117,34 @@ mod tests {
             (&[u64::MAX, u64::MAX, 1], 2, vec![0, 1, 0]),
             (&[3, 4], 0, vec![0, 0]),
         ] {
-            assert_eq!(deal(sizes, shards), wanted, "{sizes:?} to {shards}");
+            assert_eq!(deal(sizes, shards, 100), wanted, "{sizes:?} to {shards}");
         }
+    }
+
+    #[test]
+    fn the_large_ones_go_first_wherever_they_come() {
+        assert_eq!(deal(&[1, 2, 30, 3, 20, 4], 2, 2), [1, 1, 0, 1, 1, 1]);
+        // Three of one size and room for two: which two would depend on the order, so none is large.
+        assert_eq!(deal(&[5, 1, 5, 5], 2, 2), [0, 1, 1, 0]);
     }
 
     proptest! {
         #[test]
-        fn every_file_once_and_balanced(sizes in prop::collection::vec(0u64..5_000_000_000, 0..300), shards in 1usize..40) {
-            let dealt = deal(&sizes, shards);
+        fn every_file_once_and_balanced(
+            sizes in prop::collection::vec(prop_oneof![0u64..5_000_000_000, 0u64..4], 0..300),
+            shards in 1usize..40,
+            large in 0usize..100,
+        ) {
+            let dealt = deal(&sizes, shards, large);
             prop_assert_eq!(dealt.len(), sizes.len());
-            let mut bytes = vec![0u64; shards];
-            for (shard, size) in dealt.iter().zip(&sizes) {
-                prop_assert!(*shard < shards);
-                bytes[*shard] += size;
-            }
-            prop_assert_eq!(bytes.iter().sum::<u64>(), sizes.iter().sum::<u64>());
+            prop_assert!(dealt.iter().all(|shard| *shard < shards));
+            let bytes = bytes(&sizes, &dealt, shards);
             let spread = bytes.iter().max().unwrap() - bytes.iter().min().unwrap();
             prop_assert!(spread <= sizes.iter().copied().max().unwrap_or(0));
         }
     }
 
-    /// Recordings: sizes over orders of magnitude, many files a shard.
+    /// Recordings: sizes over orders of magnitude, many files a shard, most of them not among the large ones.
     #[test]
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
     fn log_normal_sizes_end_together() {
@@ -75,12 +156,11 @@ mod tests {
         for shards in [2, 8, 16] {
             let normal = || (-2.0 * uniform().ln()).sqrt() * (std::f64::consts::TAU * uniform()).cos();
             let sizes: Vec<u64> = std::iter::repeat_with(normal).take(2000).map(|z| (1e6 * z.exp()) as u64).collect();
-            let mut bytes = vec![0u64; shards];
-            for (shard, size) in deal(&sizes, shards).into_iter().zip(&sizes) {
-                bytes[shard] += size;
+            for large in [200, 10_000] {
+                let bytes = bytes(&sizes, &deal(&sizes, shards, large), shards);
+                let (most, least) = (bytes.iter().max().unwrap(), bytes.iter().min().unwrap());
+                assert!(*most as f64 <= *least as f64 * 1.1, "{large} large: {bytes:?}");
             }
-            let (most, least) = (bytes.iter().max().unwrap(), bytes.iter().min().unwrap());
-            assert!(*most as f64 <= *least as f64 * 1.1, "{bytes:?}");
         }
     }
 }

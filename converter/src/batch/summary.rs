@@ -1,10 +1,12 @@
 //! The last line on standard output, which the operator reads from the pod's log: one JSON object, at most 64 KiB.
 
 use std::io::Write;
+use std::path::Path;
 
 use serde::Serialize;
 
 use super::error::ConfigReason;
+use super::records::Counts;
 
 /// Longest line in bytes, its newline included.
 pub const MAX_LINE: usize = 64 * 1024;
@@ -32,8 +34,22 @@ pub struct WorkSummary {
     /// The shard.
     pub shard: usize,
     /// Its files by outcome.
-    #[serde(flatten)]
-    pub counts: super::records::Counts,
+    pub files: FileTotals,
+    /// Its bytes.
+    pub bytes: WorkBytes,
+}
+
+/// Bytes of a shard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct WorkBytes {
+    /// Of all its sources, as planned.
+    pub total: u64,
+    /// Of the sources of finished files, and what was read of those under way.
+    pub done: u64,
+    /// Of the sources of its converted files.
+    pub input: u64,
+    /// Of the FLACs of its converted files.
+    pub output: u64,
 }
 
 /// What `report` found.
@@ -47,16 +63,28 @@ pub struct ReportSummary {
     pub failures: Vec<FailedFile>,
     /// Where the whole report lies.
     pub report: String,
+    /// Where it lies as a page for people.
+    pub page: String,
+    /// When the records may go, RFC 3339; absent if they stay.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<String>,
 }
 
-/// Files by outcome; `total` is what was planned and the sum of the others.
-#[derive(Clone, Copy, Debug, Serialize)]
+/// Files by outcome; `total` is what was planned, and once all is done the sum of the others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct FileTotals {
     /// All planned files.
     pub total: u64,
     /// Files by outcome.
     #[serde(flatten)]
-    pub counts: super::records::Counts,
+    pub counts: Counts,
+}
+
+impl FileTotals {
+    /// All of them done.
+    pub fn of(counts: Counts) -> Self {
+        Self { total: counts.converted + counts.skipped + counts.failed, counts }
+    }
 }
 
 /// Bytes of the files that the run converted; skipped files do not count, so `output / input` is the ratio.
@@ -140,6 +168,22 @@ pub fn print(line: &str) {
     }
 }
 
+/// Most bytes of a termination message that Kubernetes keeps.
+const MAX_TERMINATION_MESSAGE: usize = 4096;
+
+/// Writes a line to a file for Kubernetes' termination message, unless it is too long for one: half a line of JSON tells
+/// nothing. What cannot be written is no failure of the stage either.
+pub fn log(line: &str, path: &Path) {
+    let result = if line.len() < MAX_TERMINATION_MESSAGE {
+        std::fs::write(path, format!("{line}\n"))
+    } else {
+        Err(std::io::ErrorKind::FileTooLarge.into())
+    };
+    if let Err(error) = result {
+        tracing::warn!(file = %path.display(), %error, "the termination message could not be written");
+    }
+}
+
 /// `text`, or its start and an ellipsis, in at most `limit` bytes.
 fn keep_start(text: &str, limit: usize) -> String {
     if text.len() <= limit {
@@ -160,7 +204,6 @@ fn keep_end(text: &str, limit: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::records::Counts;
     use super::*;
     use proptest::prelude::*;
 
@@ -170,6 +213,8 @@ mod tests {
             bytes: ByteTotals { input: 10, output: 5 },
             failures,
             report: "/d/report.json".into(),
+            page: "/d/report.html".into(),
+            expires_at: None,
         }
     }
 
@@ -177,12 +222,19 @@ mod tests {
     fn lines_read_as_the_protocol_says() {
         let plan = PlanSummary { files: 3, bytes: 9, shard_files: vec![2, 1] };
         assert_eq!(line("plan", &plan).unwrap(), r#"{"stage":"plan","files":3,"bytes":9,"shard_files":[2,1]}"#);
-        let work = WorkSummary { shard: 4, counts: Counts { converted: 1, skipped: 2, failed: 3 } };
-        assert_eq!(line("work", &work).unwrap(), r#"{"stage":"work","shard":4,"converted":1,"skipped":2,"failed":3}"#);
+        let work = WorkSummary {
+            shard: 4,
+            files: FileTotals { total: 6, counts: Counts { converted: 1, skipped: 2, failed: 3 } },
+            bytes: WorkBytes { total: 90, done: 90, input: 30, output: 15 },
+        };
+        assert_eq!(
+            line("work", &work).unwrap(),
+            r#"{"stage":"work","shard":4,"files":{"total":6,"converted":1,"skipped":2,"failed":3},"bytes":{"total":90,"done":90,"input":30,"output":15}}"#
+        );
         let failures = vec![FailedFile::new("a.wav", "not_wav", "no RIFF")];
         assert_eq!(
             report_line("report", &report(failures)).unwrap(),
-            r#"{"stage":"report","files":{"total":6,"converted":1,"skipped":2,"failed":3},"bytes":{"input":10,"output":5},"failures":[{"path":"a.wav","reason":"not_wav","message":"no RIFF"}],"report":"/d/report.json"}"#
+            r#"{"stage":"report","files":{"total":6,"converted":1,"skipped":2,"failed":3},"bytes":{"input":10,"output":5},"failures":[{"path":"a.wav","reason":"not_wav","message":"no RIFF"}],"report":"/d/report.json","page":"/d/report.html"}"#
         );
         let error = ErrorLine { error: ErrorBody { reason: ConfigReason::InvalidGlob, message: "m" } };
         assert_eq!(line("plan", &error).unwrap(), r#"{"stage":"plan","error":{"reason":"InvalidGlob","message":"m"}}"#);

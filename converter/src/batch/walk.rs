@@ -1,83 +1,126 @@
-//! Finds the files of a run. The rules:
+//! Finds the files of a run. The rules, which docs/batch.md has as a table:
 //!
 //! - Hidden files and folders (a name that starts with a dot, `.flacship` among them), the records folder, `lost+found`
 //!   at the root, and folders that an exclude glob names are never entered.
 //! - A link to a folder is not followed: what it leads to is found under its own name if it is below the root. A
-//!   warning names it.
+//!   warning names it. So there is no loop.
 //! - A link to a file counts as that file if it leads to a place below the root. One that leads out is refused
-//!   (`symlink_outside_source`), as is one that leads nowhere (`broken_symlink`).
+//!   (`symlink_outside_source`), as is one that leads nowhere (`broken_symlink`) or in a circle (`symlink_loop`).
 //! - A pipe, socket or device of a wanted name is refused (`not_a_file`); a folder that cannot be read is refused as a
 //!   whole, so that nothing is left out silently.
-//! - Of files that would have the same FLAC (`a.WAV` and `a.wav`) the first in byte order is taken; the others are
-//!   refused (`name_collision`).
 //!
-//! Refused files are part of the plan and end as failed in the report. Paths and sizes of all files are held in
-//! memory, a few hundred bytes a file; contents are not looked at.
+//! Refused files are part of the plan and end as failed in the report. Which names go together is in `names`. One
+//! folder is open at a time and the others wait in a [`Queue`], so that no tree, wide or deep, takes memory.
 
-use std::fs::{self, Metadata};
+use std::ffi::OsStr;
+use std::fs::{self, DirEntry, Metadata};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use walkdir::{DirEntry, WalkDir};
+use nix::errno::Errno;
 
 use super::error::{ConfigReason, Error};
 use super::globs::Globs;
 use super::path::RecordPath;
 use super::records::{Failure, Planned, Stamp};
+use super::spool::{Limits, Queue};
 
-/// Finds the files below `root` (without links in it), in the order of their FLAC's name. `records` is left out if it
-/// lies below the root; `tick` is called for each file found.
-pub fn walk(root: &Path, records: &Path, globs: &Globs, tick: &mut dyn FnMut()) -> Result<Vec<Planned>, Error> {
-    let mut files = Vec::new();
-    let entries = WalkDir::new(root).into_iter().filter_entry(|entry| enters(entry, root, records, globs));
-    for entry in entries {
-        let found = match entry {
-            Ok(entry) => look(&entry, root, globs),
-            Err(error) => unreadable(&error, root)?,
+/// Where to look, and what is left out.
+#[derive(Clone, Copy, Debug)]
+pub struct Search<'a> {
+    /// The source folder, without links in it.
+    pub root: &'a Path,
+    /// The records folder, without links in it; left out if it lies below the root.
+    pub records: &'a Path,
+    /// Which files are wanted.
+    pub globs: &'a Globs,
+}
+
+/// Finds the files in no order, and hands each to `found`. Folders that wait are kept in a file in `spool`.
+pub fn walk(
+    search: Search<'_>,
+    spool: &Path,
+    limits: Limits,
+    found: &mut dyn FnMut(Planned) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let waiting = || Error::io("keeping folders for later in", spool);
+    let mut folders = Queue::new(spool, limits).map_err(waiting())?;
+    let mut folder = Vec::new();
+    loop {
+        let below = Path::new(OsStr::from_bytes(&folder));
+        let entries = match fs::read_dir(search.root.join(below)) {
+            Ok(entries) => Some(entries),
+            Err(error) => {
+                refuse_folder(search.root, below, &error, found)?;
+                None
+            }
         };
-        if let Some(file) = found {
-            files.push(file);
-            tick();
+        for entry in entries.into_iter().flatten() {
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(error) => {
+                    refuse_folder(search.root, below, &error, found)?;
+                    break;
+                }
+            };
+            match search.look(below, &entry) {
+                Look::File(file) => found(file)?,
+                Look::Folder => {
+                    folders.push(below.join(entry.file_name()).as_os_str().as_bytes()).map_err(waiting())?;
+                }
+                Look::Nothing => {}
+            }
+        }
+        if !folders.pop(&mut folder).map_err(waiting())? {
+            return Ok(());
         }
     }
-    refuse_collisions(&mut files);
-    Ok(files)
 }
 
-/// Whether an entry is looked at, and a folder entered.
-fn enters(entry: &DirEntry, root: &Path, records: &Path, globs: &Globs) -> bool {
-    if entry.depth() == 0 {
-        return true;
-    }
-    let name = entry.file_name();
-    if name.as_encoded_bytes().starts_with(b".") {
-        return false;
-    }
-    let prunes = || entry.path().strip_prefix(root).is_ok_and(|path| globs.prunes(path));
-    let lost_and_found = entry.depth() == 1 && name == "lost+found";
-    !(entry.file_type().is_dir() && (lost_and_found || entry.path() == records || prunes()))
+/// What an entry of a folder is.
+enum Look {
+    File(Planned),
+    Folder,
+    Nothing,
 }
 
-/// What an entry adds to the plan.
-fn look(entry: &DirEntry, root: &Path, globs: &Globs) -> Option<Planned> {
-    let kind = entry.file_type();
-    let below = entry.path().strip_prefix(root).ok()?;
-    if kind.is_dir() {
-        return None;
-    }
-    if kind.is_symlink() && fs::metadata(entry.path()).is_ok_and(|target| target.is_dir()) {
-        tracing::warn!(link = %below.display(), "a link to a folder is not followed");
-        return None;
-    }
-    if !globs.takes(below) {
-        return None;
-    }
-    let path = RecordPath::new(below).ok()?;
-    match source_metadata(entry.path(), root) {
-        Ok(metadata) => Some(Planned { path, stamp: Stamp::of(&metadata), refused: None }),
-        // Gone since its name was read: as if it had never been there.
-        Err(failure) if failure.reason == MISSING => None,
-        Err(failure) => Some(refused(path, failure)),
+impl Search<'_> {
+    fn look(&self, folder: &Path, entry: &DirEntry) -> Look {
+        let name = entry.file_name();
+        if name.as_encoded_bytes().starts_with(b".") {
+            return Look::Nothing;
+        }
+        let below = folder.join(&name);
+        let path = self.root.join(&below);
+        let metadata = match entry.file_type() {
+            Ok(kind) if kind.is_dir() => {
+                let lost_and_found = folder.as_os_str().is_empty() && name == "lost+found";
+                let left_out = lost_and_found || path == self.records || self.globs.prunes(&below);
+                return if left_out { Look::Nothing } else { Look::Folder };
+            }
+            Ok(kind) if kind.is_symlink() => {
+                if fs::metadata(&path).is_ok_and(|target| target.is_dir()) {
+                    tracing::warn!(link = %below.display(), "a link to a folder is not followed");
+                    return Look::Nothing;
+                }
+                if !self.globs.takes(&below) {
+                    return Look::Nothing;
+                }
+                source_metadata(&path, self.root)
+            }
+            _ if !self.globs.takes(&below) => return Look::Nothing,
+            // No link is on the way to it, so one look is enough.
+            Ok(_) => entry.metadata().map_err(|error| unreadable(&error)).and_then(regular),
+            Err(error) => Err(unreadable(&error)),
+        };
+        let Ok(path) = RecordPath::new(&below) else { return Look::Nothing };
+        match metadata {
+            Ok(metadata) => Look::File(Planned { path, stamp: Stamp::of(&metadata), refused: None }),
+            // Gone since its name was read: as if it had never been there.
+            Err(failure) if failure.reason == MISSING => Look::Nothing,
+            Err(failure) => Look::File(refused(path, failure)),
+        }
     }
 }
 
@@ -87,72 +130,73 @@ pub const MISSING: &str = "source_missing";
 /// The metadata of a source file, or why it cannot be one. `root` has no links in it. The plan and the worker ask the
 /// same question, since a file can become a link in between.
 pub fn source_metadata(path: &Path, root: &Path) -> Result<Metadata, Failure> {
-    let unreadable = |error: io::Error| match error.kind() {
+    let failed = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound if path.is_symlink() => {
             Failure::new("broken_symlink", "the link leads to no file: repair or remove it")
         }
-        io::ErrorKind::NotFound => Failure::new(MISSING, "the file is not there any more"),
-        io::ErrorKind::PermissionDenied => Failure::new(
-            "permission_denied",
-            "the file may not be looked at: let the user or group of this run read it",
-        ),
-        _ => Failure::new("source_unreadable", format!("the file cannot be looked at: {error}")),
+        _ => unreadable(&error),
     };
-    let real = fs::canonicalize(path).map_err(unreadable)?;
+    let real = fs::canonicalize(path).map_err(failed)?;
     if !real.starts_with(root) {
         return Err(Failure::new(
             "symlink_outside_source",
             "the link leads out of the source folder: put the file itself there, or choose a source folder that holds both",
         ));
     }
-    let metadata = fs::metadata(&real).map_err(unreadable)?;
-    if !metadata.is_file() {
-        return Err(Failure::new("not_a_file", "it is not a regular file: exclude it"));
-    }
-    Ok(metadata)
+    fs::metadata(&real).map_err(failed).and_then(regular)
 }
 
-/// What a failed look into a folder adds to the plan.
-fn unreadable(error: &walkdir::Error, root: &Path) -> Result<Option<Planned>, Error> {
-    let kind = error.io_error().map_or(io::ErrorKind::Other, io::Error::kind);
-    let path = error.path().and_then(|path| path.strip_prefix(root).ok()).map(RecordPath::new);
-    let Some(Ok(path)) = path else {
-        return Err(match kind {
+fn regular(metadata: Metadata) -> Result<Metadata, Failure> {
+    if metadata.is_file() {
+        Ok(metadata)
+    } else {
+        Err(Failure::new("not_a_file", "it is not a regular file: exclude it"))
+    }
+}
+
+/// What it means that a file cannot be looked at.
+fn unreadable(error: &io::Error) -> Failure {
+    match (error.kind(), error.raw_os_error().map(Errno::from_raw)) {
+        (io::ErrorKind::NotFound, _) => Failure::new(MISSING, "the file is not there any more"),
+        (io::ErrorKind::PermissionDenied, _) => Failure::new(
+            "permission_denied",
+            "the file may not be looked at: let the user or group of this run read it",
+        ),
+        (_, Some(Errno::ELOOP)) => Failure::new("symlink_loop", "the link leads in a circle: repair or remove it"),
+        (_, Some(Errno::ENAMETOOLONG)) => Failure::new(
+            "name_too_long",
+            "its whole path is longer than this system can open: choose a source folder nearer to it",
+        ),
+        _ => Failure::new("source_unreadable", format!("the file cannot be looked at: {error}")),
+    }
+}
+
+/// What it means that a folder cannot be read, or not to its end. For the root, the run ends.
+fn refuse_folder(
+    root: &Path,
+    folder: &Path,
+    error: &io::Error,
+    found: &mut dyn FnMut(Planned) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let Ok(path) = RecordPath::new(folder) else {
+        return Err(match error.kind() {
             io::ErrorKind::PermissionDenied => {
                 Error::config(ConfigReason::SourceNotReadable, format!("the source folder may not be read: {error}"))
             }
-            _ => Error::io("reading", root)(io::Error::new(kind, error.to_string())),
+            kind => Error::io("reading", root)(io::Error::new(kind, error.to_string())),
         });
     };
-    let reason = match kind {
-        io::ErrorKind::NotFound => return Ok(None),
-        io::ErrorKind::PermissionDenied => "permission_denied",
-        _ => "source_unreadable",
-    };
+    let failure = unreadable(error);
+    if failure.reason == MISSING {
+        return Ok(());
+    }
     let message =
         format!("the folder cannot be read, nothing in it is converted; let this run read it or exclude it: {error}");
-    Ok(Some(refused(path, Failure::new(reason, message))))
+    found(refused(path, Failure { message, ..failure }))
 }
 
 fn refused(path: RecordPath, failure: Failure) -> Planned {
     Planned { path, stamp: Stamp { size: 0, mtime_ns: 0 }, refused: Some(failure) }
-}
-
-/// Sorts by FLAC name, and refuses all but the first of each.
-fn refuse_collisions(files: &mut [Planned]) {
-    files.sort_by_cached_key(|file| (file.path.flac().as_bytes().to_vec(), file.path.as_bytes().to_vec()));
-    let mut taken: Option<RecordPath> = None;
-    for file in files.iter_mut().filter(|file| file.refused.is_none()) {
-        match &taken {
-            Some(first) if first.flac() == file.path.flac() => {
-                file.refused = Some(Failure::new(
-                    "name_collision",
-                    format!("its FLAC would have the name of that of {}: rename one of the two", first.text()),
-                ));
-            }
-            _ => taken = Some(file.path.clone()),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -185,8 +229,18 @@ mod tests {
 
         fn walk(&self) -> Vec<(String, Option<String>)> {
             let globs = Globs::new(&[], &["private/".into()]).unwrap();
-            let files = walk(&self.root(), &self.root().join("records"), &globs, &mut || ()).unwrap();
-            files.into_iter().map(|file| (file.path.text(), file.refused.map(|failure| failure.reason))).collect()
+            let (root, records) = (self.root(), self.root().join("records"));
+            let search = Search { root: &root, records: &records, globs: &globs };
+            let mut files = Vec::new();
+            // A buffer of one byte: every folder goes through the file.
+            let limits = Limits { buffer: 1, ..Limits::default() };
+            walk(search, self.0.path(), limits, &mut |file| {
+                files.push((file.path.text(), file.refused.map(|failure| failure.reason)));
+                Ok(())
+            })
+            .unwrap();
+            files.sort();
+            files
         }
     }
 
@@ -235,7 +289,7 @@ mod tests {
             ("1-inside.wav", None),
             ("2-outside.wav", Some("symlink_outside_source")),
             ("3-broken.wav", Some("broken_symlink")),
-            ("6-self.wav", Some("source_unreadable")),
+            ("6-self.wav", Some("symlink_loop")),
             ("7-sly.wav", Some("symlink_outside_source")),
             ("real/a.wav", None),
         ];
@@ -243,28 +297,44 @@ mod tests {
     }
 
     #[test]
-    fn the_first_of_one_flac_name_is_taken() {
+    fn folders_beyond_the_longest_path_are_refused() {
         let tree = Tree::new();
-        for name in ["a.wav", "a.WAV", "a.wave", "b.wav", "d/a.wav", "a.b.wav"] {
-            tree.file(name);
-        }
-        let collision = Some("name_collision".to_owned());
-        let wanted = [
-            ("a.b.wav", None),
-            ("a.WAV", None),
-            ("a.wav", collision.clone()),
-            ("a.wave", collision),
-            ("b.wav", None),
-            ("d/a.wav", None),
-        ];
-        assert_eq!(tree.walk(), wanted.map(|(name, why)| (name.to_owned(), why)));
+        tree.file("top.wav");
+        let (near, far) = ("d/".repeat(1500), "e/".repeat(1500));
+        tree.file(format!("{near}near.wav"));
+        let elsewhere = tree.0.path().join("elsewhere");
+        fs::create_dir_all(elsewhere.join(&far)).unwrap();
+        // Each half can be named; together they cannot.
+        fs::rename(&elsewhere, tree.root().join(&near).join("e")).unwrap();
+        let walked = tree.walk();
+        assert_eq!(walked.len(), 3);
+        let reason = |name: &str| &walked.iter().find(|(path, _)| path.ends_with(name)).unwrap().1;
+        assert_eq!((reason("top.wav"), reason("near.wav")), (&None, &None));
+        assert_eq!(reason("/e"), &Some("name_too_long".to_owned()));
     }
 
     #[test]
-    fn a_socket_is_no_file() {
+    fn a_socket_and_a_pipe_are_no_files() {
         let tree = Tree::new();
         let _socket = std::os::unix::net::UnixListener::bind(tree.root().join("s.wav")).unwrap();
-        assert_eq!(tree.walk(), [("s.wav".to_owned(), Some("not_a_file".to_owned()))]);
+        nix::unistd::mkfifo(&tree.root().join("p.wav"), nix::sys::stat::Mode::S_IRUSR).unwrap();
+        let reason = Some("not_a_file".to_owned());
+        assert_eq!(tree.walk(), [("p.wav".to_owned(), reason.clone()), ("s.wav".to_owned(), reason)]);
+    }
+
+    #[test]
+    fn wide_and_deep() {
+        let tree = Tree::new();
+        let mut wanted = Vec::new();
+        for number in 0..300 {
+            wanted.push(format!("wide/{number:03}/a.wav"));
+        }
+        wanted.push(format!("{}b.wav", "d/".repeat(500)));
+        wanted.sort();
+        for name in &wanted {
+            tree.file(name);
+        }
+        assert_eq!(tree.walk(), taken(&wanted.iter().map(String::as_str).collect::<Vec<_>>()));
     }
 
     #[test]

@@ -171,6 +171,7 @@ pub fn options(chosen: &Chosen) -> Result<FileOptions, ChoiceError> {
             SubsetRule::Strict => Subset::Strict,
         },
         threads: chosen.threads,
+        spare: None,
         verify: chosen.verify,
         metadata,
         head: HeadPlace::default(),

@@ -193,7 +193,8 @@ impl<'a> Job<'a> {
                     .map_err(|detail| FileError::VerifyFailed { path: target.clone(), detail })?;
             }
             check_target(source, target, existing)?;
-            part.publish(target)?;
+            let whole = part.whole(None).map_err(|error| FileError::writing(target, error))?;
+            whole.publish_durably(target, existing)?;
         }
         Ok(finished)
     }

@@ -98,7 +98,7 @@ impl<W: Write> Output<W> {
                 } else {
                     file.rewrite(0, &done.head)?;
                 }
-                file.sync(None)
+                file.sync()
             }
             Self::Pipe(pipe) => {
                 pipe.release(u64::MAX)?;

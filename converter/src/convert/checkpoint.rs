@@ -173,6 +173,7 @@ pub(super) fn options_of(options: &Options, origin: &Origin, kept: &Kept) -> Opt
         rules,
         subset: options.subset,
         threads: std::num::NonZeroUsize::MIN,
+        spare: None,
         verify: options.verify,
         metadata,
         head: HeadPlace::Reserved,

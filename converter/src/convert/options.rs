@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::str::FromStr;
 
-use crate::flac::{BLOCK_SIZE, Engine, Level, Picture, Verify};
+use crate::flac::{BLOCK_SIZE, Engine, Level, Picture, SpareCores, Verify};
 use crate::meta::Metadata;
 use crate::wav::{PcmFormat, Rules};
 
@@ -24,6 +24,8 @@ pub struct Options {
     pub subset: Subset,
     /// How many threads encode; with one, the caller's own does.
     pub threads: NonZeroUsize,
+    /// Where the cores for all threads but the caller's come from, if several conversions share them.
+    pub spare: Option<SpareCores>,
     /// Whether each frame is decoded and compared before it is handed out.
     pub verify: Verify,
     /// What is kept beside the audio.
@@ -112,6 +114,7 @@ impl Default for Options {
             rules: Rules::default(),
             subset: Subset::default(),
             threads: NonZeroUsize::MIN,
+            spare: None,
             verify: Verify::No,
             metadata: MetadataOptions::default(),
             head: HeadPlace::default(),

@@ -214,5 +214,11 @@ impl Sink {
 }
 
 fn stream_options(options: &Options) -> StreamOptions {
-    StreamOptions { level: options.level, engine: options.engine, threads: options.threads, verify: options.verify }
+    StreamOptions {
+        level: options.level,
+        engine: options.engine,
+        threads: options.threads,
+        spare: options.spare.clone(),
+        verify: options.verify,
+    }
 }

@@ -30,6 +30,7 @@ pub use metadata::{
     MAX_CUE_TRACKS, Picture, PictureError, SMALLEST_HEAD, STREAM_INFO_AT, SeekPoint, SeekTable, StreamInfo, build_head,
     check_field_name, mask_tag, mask_to_tell, points_for, seek_table_bytes,
 };
+pub use pipeline::SpareCores;
 pub use shape::Shape;
 pub use stream::{Figures, StreamEncoder, StreamError, StreamOptions};
 pub use verify::{Decoded, Verify, decode};

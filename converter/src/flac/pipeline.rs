@@ -17,11 +17,49 @@ use std::any::Any;
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicIsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
 use super::encoder::{Block, EncodeError, FrameEncoder};
 use super::md5::Md5;
+
+/// Cores that nobody uses, for whoever has blocks that wait: several streams at once share them. One that does not share
+/// starts as many threads as it may.
+#[derive(Debug, Clone)]
+pub struct SpareCores(Arc<AtomicIsize>);
+
+impl SpareCores {
+    /// So many to begin with.
+    pub fn new(cores: usize) -> Self {
+        Self(Arc::new(AtomicIsize::new(isize::try_from(cores).unwrap_or(isize::MAX))))
+    }
+
+    /// A core that is used no more.
+    pub fn give(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A core that is used from now on, whether there is one or not: whoever took one gives it back when it can.
+    pub fn take(&self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Takes a core if there is one.
+    pub fn try_take(&self) -> bool {
+        let one_less = |cores: isize| (cores > 0).then(|| cores - 1);
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok()
+    }
+}
+
+impl PartialEq for SpareCores {
+    /// Whether they are the very same.
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for SpareCores {}
 
 /// Makes one more encoder, each the same as the others.
 pub(super) type MakeEncoder = Box<dyn Fn() -> Result<Box<dyn FrameEncoder>, EncodeError> + Send>;
@@ -57,6 +95,8 @@ pub(super) struct Pipeline {
     make: MakeEncoder,
     workers: Vec<JoinHandle<()>>,
     max_workers: usize,
+    /// Where each worker's core comes from, if it is shared with others.
+    cores: Option<SpareCores>,
     /// How many more slots may be made.
     slots_left: usize,
     free: Vec<Slot>,
@@ -124,6 +164,7 @@ impl Pipeline {
             make,
             workers,
             max_workers,
+            cores: None,
             slots_left: slots,
             free: vec![],
             ready: VecDeque::new(),
@@ -138,6 +179,13 @@ impl Pipeline {
     pub fn after(mut self, blocks: u64) -> Self {
         (self.next_in, self.next_out) = (blocks, blocks);
         self.shared.lock().next_out = blocks;
+        self
+    }
+
+    /// The same with a worker only for each core that is spare.
+    #[must_use]
+    pub fn with_spare(mut self, cores: Option<SpareCores>) -> Self {
+        self.cores = cores;
         self
     }
 
@@ -218,14 +266,29 @@ impl Pipeline {
     }
 
     fn start_worker(&mut self) -> Result<(), EncodeError> {
+        if self.cores.as_ref().is_some_and(|cores| !cores.try_take()) {
+            return Ok(());
+        }
+        let started = self.start_worker_on_its_core();
+        if !matches!(started, Ok(true))
+            && let Some(cores) = &self.cores
+        {
+            cores.give();
+        }
+        started.map(drop)
+    }
+
+    /// Whether it could be started.
+    fn start_worker_on_its_core(&mut self) -> Result<bool, EncodeError> {
         let encoder = (self.make)()?;
         let shared = Arc::clone(&self.shared);
-        match Builder::new().name("encoder".to_owned()).spawn(move || work(&shared, encoder)) {
-            Ok(worker) => self.workers.push(worker),
-            // No more threads to be had: those that are there do it all.
-            Err(_) => self.max_workers = self.workers.len(),
+        if let Ok(worker) = Builder::new().name("encoder".to_owned()).spawn(move || work(&shared, encoder)) {
+            self.workers.push(worker);
+            return Ok(true);
         }
-        Ok(())
+        // No more threads to be had: those that are there do it all.
+        self.max_workers = self.workers.len();
+        Ok(false)
     }
 
     /// The next frame, if it was made when the latest block was put in; no waiting.
@@ -283,6 +346,9 @@ impl Drop for Pipeline {
         for worker in self.workers.drain(..) {
             // Its panics were caught; there is nothing to tell.
             _ = worker.join();
+            if let Some(cores) = &self.cores {
+                cores.give();
+            }
         }
     }
 }

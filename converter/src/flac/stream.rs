@@ -12,12 +12,12 @@ use super::kernels::Kernels;
 use super::level::Level;
 use super::md5::{Digested, Md5};
 use super::metadata::{MAX_SAMPLES, SeekTable, StreamInfo};
-use super::pipeline::{MakeEncoder, Pipeline, Slot};
+use super::pipeline::{MakeEncoder, Pipeline, Slot, SpareCores};
 use super::shape::Shape;
 use super::verify::{Verify, VerifyingEncoder};
 
 /// How a stream is encoded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamOptions {
     /// How hard the encoder tries.
     pub level: Level,
@@ -25,6 +25,8 @@ pub struct StreamOptions {
     pub engine: Engine,
     /// How many threads may encode, the caller's included. The bytes do not depend on it.
     pub threads: NonZeroUsize,
+    /// Where the cores for all threads but the caller's come from, if they are shared with other streams.
+    pub spare: Option<SpareCores>,
     /// Whether each frame is decoded and compared with its block.
     pub verify: Verify,
 }
@@ -89,20 +91,22 @@ pub enum StreamError {
 impl StreamEncoder {
     /// Starts a stream.
     pub fn new(shape: Shape, options: &StreamOptions) -> Result<Self, EncodeError> {
-        let StreamOptions { level, engine, threads, verify } = *options;
+        let StreamOptions { level, engine, threads, verify, .. } = *options;
         let make = Box::new(move || frame_encoder(shape, level, engine, verify));
-        Self::with_encoders(shape, threads, &engine.kernels(), make)
+        let mut stream = Self::with_encoders(shape, threads, &engine.kernels(), make)?;
+        stream.pipeline = stream.pipeline.with_spare(options.spare.clone());
+        Ok(stream)
     }
 
     /// Goes on with a stream.
     pub(crate) fn resume(shape: Shape, options: &StreamOptions, place: &StreamPlace) -> Result<Self, EncodeError> {
-        let StreamOptions { level, engine, threads, verify } = *options;
+        let StreamOptions { level, engine, threads, verify, .. } = *options;
         let make = Box::new(move || frame_encoder(shape, level, engine, verify));
         let block_bytes = shape.bytes_per_block();
         let frames = place.samples / u64::from(shape.block_size.max(1));
         let md5 = Md5::resume(&engine.kernels(), &place.md5);
         Ok(Self {
-            pipeline: Pipeline::new(make, md5, threads, block_bytes)?.after(frames),
+            pipeline: Pipeline::new(make, md5, threads, block_bytes)?.after(frames).with_spare(options.spare.clone()),
             shape,
             block_bytes,
             block: None,
@@ -300,6 +304,7 @@ mod tests {
         level: Level::FASTEST,
         engine: Engine::Native,
         threads: NonZeroUsize::MIN,
+        spare: None,
         verify: Verify::Yes,
     };
 

@@ -1,15 +1,22 @@
 //! `converter batch` as a user and the operator meet it: the real binary over real folders.
 //!
-//! `stages` runs plan, work and report over good and bad files; `resume` kills, stops and cuts; `mistakes` gets things
-//! wrong; `rights` lacks permissions; `choices` asks for other than the defaults. Rules of single parts are tested beside the code.
+//! `stages` runs plan, work and report over good and bad files, `whole` all three in one command; `planning` looks at the
+//! plan's edges; `at_once` has several files and workers at the same time; `resume` kills, stops and cuts; `sources` lets
+//! sources go; `troubles` has changing files and full disks; `mistakes` gets things wrong; `rights` lacks permissions;
+//! `choices` asks for other than the defaults. Rules of single parts are tested beside the code.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "../support/mod.rs"]
 mod support;
 
+mod at_once;
 mod choices;
 mod mistakes;
+mod planning;
 mod resume;
 mod rights;
+mod sources;
 mod stages;
 mod tree;
+mod troubles;
+mod whole;

@@ -110,7 +110,7 @@ fn a_folder_that_may_not_be_written_is_a_record() {
     fs::create_dir(&closed).unwrap();
     mode(&closed, 0o555);
     let work = guarded.stage(&run, "work", &["--shard", "0"]);
-    assert_eq!(work, json!({"stage": "work", "shard": 0, "converted": 1, "skipped": 0, "failed": 1}));
+    assert_eq!(work["files"], json!({"total": 2, "converted": 1, "skipped": 0, "failed": 1}));
     let report = guarded.stage(&run, "report", &[]);
     assert_eq!(report["failures"][0]["path"], "a/1.wav");
     assert_eq!(report["failures"][0]["reason"], "permission_denied");
@@ -155,4 +155,32 @@ fn sources_of_another_user() {
     assert_eq!((after.uid(), after.mode(), after.ctime_nsec()), (before.uid(), before.mode(), before.ctime_nsec()));
     assert_decodes(&run.destination.join("d/a.flac"), &source);
     assert_eq!(fs::metadata(run.destination.join("d")).unwrap().mode() & 0o777, 0o750);
+}
+
+/// Whoever may not take a source away still has its FLAC.
+#[test]
+fn a_source_that_may_not_go_stays_with_a_warning() {
+    let guarded = Guarded::new();
+    let tree = &guarded.tree;
+    tree.wav("closed/a.wav", 1, 500);
+    tree.wav("sticky/b.wav", 2, 500);
+    for (name, bits) in [("closed", 0o755), ("sticky", 0o1777)] {
+        mode(&tree.source(name), bits);
+        if !guarded.root {
+            // It may do in its own folders what another user may not.
+            mode(&tree.source(name), 0o555);
+        }
+    }
+    let run = guarded.run();
+    guarded.stage(&run, "plan", &[]);
+    let policy = ["--shard", "0", "--metadata", "foreign", "--source-policy", "DeleteAfterVerify"];
+    let work = guarded.stage(&run, "work", &policy);
+    assert_eq!(work["files"], json!({"total": 2, "converted": 2, "skipped": 0, "failed": 0}));
+    let records = run.records(0);
+    for record in records.iter().rev().take(2) {
+        let warning = &record["warnings"][0];
+        assert_eq!(warning["code"], "source_kept", "{record}");
+        assert!(warning["message"].as_str().unwrap().contains("may not be taken away"), "{record}");
+    }
+    assert!(tree.source("closed/a.wav").exists() && tree.source("sticky/b.wav").exists());
 }

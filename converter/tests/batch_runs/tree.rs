@@ -155,7 +155,7 @@ pub fn last_line(output: &Output) -> Value {
 
 /// The counts of a summary: converted, skipped, failed.
 pub fn counts(summary: &Value) -> [u64; 3] {
-    ["converted", "skipped", "failed"].map(|name| summary[name].as_u64().unwrap())
+    ["converted", "skipped", "failed"].map(|name| summary["files"][name].as_u64().unwrap())
 }
 
 /// Every file below a folder but the records, by path below it.

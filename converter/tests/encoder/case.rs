@@ -61,7 +61,7 @@ impl Case {
     pub fn encode(&self, engine: Engine, threads: usize) -> Encoded {
         let Self { name, shape, level, samples } = self;
         let threads = NonZeroUsize::new(threads).unwrap();
-        let options = StreamOptions { level: *level, engine, threads, verify: Verify::No };
+        let options = StreamOptions { level: *level, engine, threads, spare: None, verify: Verify::No };
         let mut stream = StreamEncoder::new(*shape, &options).unwrap();
         let (mut frames, mut sizes) = (Vec::new(), Vec::new());
         let mut take = |frame: &[u8]| {

@@ -196,6 +196,7 @@ fn encode(shape: Shape, count: usize, pcm: &[u8], piece: usize) -> Result<Vec<Ve
         level: Level::FASTEST,
         engine: Engine::default(),
         threads: threads(count),
+        spare: None,
         verify: Verify::Yes,
     };
     let mut stream = StreamEncoder::new(shape, &options)?;
@@ -235,6 +236,7 @@ fn a_stream_can_be_dropped_or_fail_anywhere() {
                 level: Level::FASTEST,
                 engine: Engine::default(),
                 threads: threads(count),
+                spare: None,
                 verify: Verify::No,
             };
             let mut stream = StreamEncoder::new(shape, &options).unwrap();

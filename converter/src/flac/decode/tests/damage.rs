@@ -20,6 +20,7 @@ fn small(blind: bool) -> (Vec<u8>, Vec<i32>) {
         level: Level::SMALLEST,
         engine: Engine::default(),
         threads: 1.try_into().unwrap(),
+        spare: None,
         verify: Verify::Yes,
     };
     let mut stream = StreamEncoder::new(shape, &options).unwrap();
