@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{completed, manifest, slow_pods};
+use super::{completed, ended, manifest, slow_pods};
 use crate::faults::Rounds;
 use crate::harness::archive::{self, Archive, Size};
 use crate::harness::object::condition_is;
@@ -190,9 +190,7 @@ fn the_disk_is_full() {
             if full || ended { Ok(()) } else { Err(format!("{} records", records.len())) }
         });
         fs::remove_file(&ballast).unwrap();
-        night
-            .namespace
-            .until("has ended", "cvj/night", super::JOB, |now| (now["status"]["stage"] == "Done").then_some(()));
+        ended(&night.namespace, "night");
         // Files that found no room are failed files of this run; the next one has only these to do.
         night.namespace.apply(&manifest("morning", &Night::spec(&night.volume)));
         let job = completed(&night.namespace, "morning");

@@ -45,7 +45,7 @@ fn a_run_rests_and_goes_on() {
         (now["spec"]["suspend"] == true && active == 0).then_some(())
     });
     let rested = namespace.get("cvj/tour");
-    assert_eq!(rested["status"]["stage"], "Convert");
+    assert_eq!(rested["status"]["stage"], "Suspended");
     let before = files_below(archive.root()).len();
     assert!(before < 600, "some files are left");
 

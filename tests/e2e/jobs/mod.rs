@@ -30,10 +30,16 @@ fn slow_pods() -> Value {
     json!({ "resources": { "limits": { "cpu": "100m" } } })
 }
 
+/// Waits for its end, and gives the job.
+fn ended(namespace: &Namespace, name: &str) -> Value {
+    namespace.until("has ended", &format!("cvj/{name}"), JOB, |now| {
+        now["status"]["completionTime"].is_string().then(|| now.clone())
+    })
+}
+
 /// Waits for a good end, and gives the job.
 fn completed(namespace: &Namespace, name: &str) -> Value {
-    namespace.until("has ended", &format!("cvj/{name}"), JOB, |now| (now["status"]["stage"] == "Done").then_some(()));
-    let job = namespace.get(&format!("cvj/{name}"));
+    let job = ended(namespace, name);
     let complete = condition(&job, "Complete").expect("it says whether it is complete");
     assert_eq!(complete.status, "True", "{}: {}", complete.reason, complete.message);
     job
@@ -41,8 +47,7 @@ fn completed(namespace: &Namespace, name: &str) -> Value {
 
 /// Waits for a bad end for this reason, and gives the job.
 fn failed(namespace: &Namespace, name: &str, reason: &str) -> Value {
-    namespace.until("has ended", &format!("cvj/{name}"), JOB, |now| (now["status"]["stage"] == "Done").then_some(()));
-    let job = namespace.get(&format!("cvj/{name}"));
+    let job = ended(namespace, name);
     let failed = condition(&job, "Failed").expect("it says whether it has failed");
     assert_eq!((failed.status.as_str(), failed.reason.as_str()), ("True", reason), "{}", failed.message);
     job
