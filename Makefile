@@ -133,6 +133,8 @@ bench-service: deps-bench ## Measure the service against processes of flac and f
 bench-batch: deps-bench ## Measure batch runs against find, xargs and flac, and their bars: make bench-batch [BENCH_ARGS=--quick]
 	@$(STEP) "build the release converter" cargo build --quiet --release --locked --package converter
 	@$(STEP) "build the bench" cargo build --quiet --release --locked --package bench
+	@$(STEP) "make bench-batch: a plan of a million files" $(TARGET_DIR)/release/bench batch-plan \
+	    --converter $(TARGET_DIR)/release/converter --folder $(TARGET_DIR)/bench $(filter --quick,$(BENCH_ARGS))
 	@$(STEP) "make bench-batch" $(TARGET_DIR)/release/bench batch --converter $(TARGET_DIR)/release/converter \
 	    --folder $(TARGET_DIR)/bench $(BENCH_ARGS)
 

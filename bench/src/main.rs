@@ -38,6 +38,8 @@ enum What {
     Service(service::Args),
     /// Batch runs against find, xargs and flac
     Batch(batch::Args),
+    /// The plan of a batch run of a million files
+    BatchPlan(batch::plan::Args),
     /// A server to compare with (the bench starts it)
     #[command(hide = true)]
     Peer(service::peer::Args),
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
         What::Encoding(args) => encoding::bench(&args),
         What::Service(args) => service::bench(&args),
         What::Batch(args) => batch::bench(&args),
+        What::BatchPlan(args) => batch::plan::bench(&args),
         What::Peer(args) => service::peer::run(&args).map(|()| true),
     };
     match result {

@@ -41,7 +41,7 @@ pub enum Command {
     Stream(Box<stream::Args>),
     /// Run the service: the page, `POST /convert`, live streams
     Serve(Box<crate::serve::Args>),
-    /// Run one stage of a batch conversion over volumes (Flacship's jobs do this)
+    /// Convert a folder of files with a report at the end, whole or stage by stage (Flacship's jobs do this)
     #[command(subcommand)]
     Batch(crate::batch::Command),
 }

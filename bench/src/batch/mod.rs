@@ -2,11 +2,12 @@
 //! long ones, both verifying, from the start until all is on the disk.
 //!
 //! [`files`] has what they convert, [`sides`] how each is run, [`check`] whether what they made is right, [`bars`] what must
-//! hold, [`report`] the tables.
+//! hold, [`report`] the tables. [`plan`] is apart: a plan of a million files.
 
 mod bars;
 mod check;
 mod files;
+pub mod plan;
 mod report;
 mod sides;
 

@@ -44,7 +44,7 @@ use summary::{ErrorBody, ErrorLine};
 /// Exit code for what only the user can change: a Job must not try again.
 pub const EXIT_CONFIG: u8 = 42;
 
-/// A stage of a batch run
+/// A stage of a batch run, or all of them
 #[derive(Debug, clap::Subcommand)]
 #[command(after_long_help = EXAMPLE)]
 pub enum Command {

@@ -164,7 +164,9 @@ mod tests {
             let (_, rest) = failure.message.split_once("that of ").unwrap();
             rest.split_once(": rename").unwrap().0.to_owned()
         };
-        files.iter_mut().for_each(|file| collisions.judge(file));
+        for file in &mut files {
+            collisions.judge(file);
+        }
         files.into_iter().map(|file| (file.path.text(), file.refused.map(winner))).collect()
     }
 

@@ -89,7 +89,9 @@ mod tests {
 
     fn deal(sizes: &[u64], shards: usize, large: usize) -> Vec<usize> {
         let mut seen = Sizes::new(large);
-        sizes.iter().for_each(|size| seen.see(*size));
+        for size in sizes {
+            seen.see(*size);
+        }
         let mut dealer = seen.deal(shards);
         sizes.iter().map(|size| dealer.shard(*size)).collect()
     }

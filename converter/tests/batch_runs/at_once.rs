@@ -102,7 +102,9 @@ fn two_jobs_on_one_destination_convert_each_file_once() {
         tree.wav(format!("{}/{number}.wav", number % 5), number, 4000);
     }
     let runs = ["one", "two"].map(|name| tree.run("destination", name));
-    runs.iter().for_each(|run| drop(run.stage("plan", &[])));
+    for run in &runs {
+        run.stage("plan", &[]);
+    }
     let workers = runs.each_ref().map(|run| run.spawn(&["--shard", "0"]));
     let summaries = workers.map(|worker| {
         let output = worker.wait_with_output().unwrap();

@@ -3,7 +3,8 @@
 //! `stages` runs plan, work and report over good and bad files, `whole` all three in one command; `planning` looks at the
 //! plan's edges; `at_once` has several files and workers at the same time; `resume` kills, stops and cuts; `sources` lets
 //! sources go; `troubles` has changing files and full disks; `mistakes` gets things wrong; `rights` lacks permissions;
-//! `choices` asks for other than the defaults. Rules of single parts are tested beside the code.
+//! `choices` asks for other than the defaults; `docs` holds the page to its word. Rules of single parts are tested beside the
+//! code.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "../support/mod.rs"]
@@ -11,6 +12,7 @@ mod support;
 
 mod at_once;
 mod choices;
+mod docs;
 mod mistakes;
 mod planning;
 mod resume;

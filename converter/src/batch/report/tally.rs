@@ -201,7 +201,7 @@ impl Tally {
             Outcome::Failed => {
                 let failure =
                     Failure { reason: done.reason.unwrap_or_default(), message: done.message.unwrap_or_default() };
-                self.fail(Failed { path: done.path, shard, failure })
+                self.fail(&Failed { path: done.path, shard, failure })
             }
         }
     }
@@ -220,19 +220,19 @@ impl Tally {
                 lines.read_until(b'\n', &mut line)?;
             }
             if *record == 0 {
-                self.fail(unrecorded(&line, plan, shard, n))?;
+                self.fail(&unrecorded(&line, plan, shard, n))?;
             }
         }
         Ok(())
     }
 
-    fn fail(&mut self, failed: Failed) -> io::Result<()> {
+    fn fail(&mut self, failed: &Failed) -> io::Result<()> {
         self.totals.counts.add(Outcome::Failed);
         count(&mut self.totals.reasons, &failed.failure.reason);
         // By path; those that nobody came to last, as they tell the least.
         let mut key = vec![u8::from(failed.failure.reason == NOT_PROCESSED)];
         key.extend(failed.path.as_bytes());
-        self.failures.push(&key, &serde_json::to_vec(&failed)?)
+        self.failures.push(&key, &serde_json::to_vec(failed)?)
     }
 
     fn add_to_folder(&mut self, done: &Done) -> io::Result<()> {

@@ -40,7 +40,9 @@ mod tests {
         #[test]
         fn as_a_sort_that_is_cut(items in prop::collection::vec(0u8..20, 0..60), limit in 0usize..10) {
             let mut top = Top::new(limit, Ord::cmp);
-            items.iter().for_each(|item| top.offer(*item));
+            for item in &items {
+                top.offer(*item);
+            }
             let mut wanted = items;
             wanted.sort_unstable();
             wanted.truncate(limit);

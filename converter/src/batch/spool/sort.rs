@@ -188,13 +188,13 @@ mod tests {
         for (key, body) in records {
             sorter.push(key, body).unwrap();
         }
-        let mut sorted = Vec::new();
+        let mut got = Vec::new();
         let (mut records, mut record) = (sorter.sorted().unwrap(), Record::default());
         while records.next(&mut record).unwrap() {
-            sorted.push((record.key.clone(), record.body.clone()));
+            got.push((record.key.clone(), record.body.clone()));
         }
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "the file has no name");
-        sorted
+        got
     }
 
     #[test]

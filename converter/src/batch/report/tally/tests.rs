@@ -110,7 +110,9 @@ fn own((word, count): (&str, u64)) -> (String, u64) {
 #[test]
 fn words_without_end_are_counted_together() {
     let mut words = BTreeMap::new();
-    (0..1000).for_each(|number| count(&mut words, &number.to_string()));
+    for number in 0..1000 {
+        count(&mut words, &number.to_string());
+    }
     assert_eq!(words.len(), WORDS + 1);
     assert_eq!(words[OTHER], 1000 - WORDS as u64);
     assert_eq!(words.values().sum::<u64>(), 1000);
@@ -148,7 +150,7 @@ proptest! {
             }).collect();
             let mut results = lines(&records);
             results.truncate(*cut_results);
-            let kept = results.iter().filter(|byte| **byte == b'\n').count();
+            let kept = results.split(|byte| *byte == b'\n').count() - 1;
             fs::write(run.1.results(shard), &results).unwrap();
             let mut plan = lines(&(0..*files).map(|n| planned(shard, n)).collect::<Vec<_>>());
             plan.truncate(*cut_plan);
