@@ -191,7 +191,11 @@ impl Bench {
         }
         let mut progress = |progress: convert::Progress| reading.at(progress.bytes_in);
         // One file that the converter chokes on must not cost the shard.
-        let result = catch_unwind(AssertUnwindSafe(|| write_part(file.source, target, &options, &mut progress)));
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            #[cfg(test)]
+            super::tests::may_panic(file.source);
+            write_part(file.source, target, &options, &mut progress)
+        }));
         let failed = |failure| (file.stamp, failure);
         let now = || fs::metadata(file.source).map_or(file.stamp, |metadata| Stamp::of(&metadata));
         match result {
