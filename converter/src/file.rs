@@ -90,7 +90,7 @@ pub fn convert_to_file(
 /// A FLAC file that is written, under its partial name: not synced, not checked, not named. Dropping it removes it.
 #[derive(Debug)]
 pub(crate) struct Written {
-    /// Without its head, so that many can wait.
+    /// What the conversion told. Where many files wait, its head may be taken away: what follows does without.
     pub summary: Summary,
     part: WholePart,
     source: PathBuf,
@@ -148,7 +148,7 @@ fn write(
     let mut part = PartFile::create(target)?;
     let conversion = Conversion::after(scan, &convert);
     let told = |error| told(error, source, target);
-    let (mut summary, expected) = match options.verify {
+    let (summary, expected) = match options.verify {
         Verify::No => (conversion.run(reader, &mut part, progress).map_err(told)?, None),
         Verify::Yes => {
             let mut out = Summing::new(&mut part);
@@ -158,7 +158,6 @@ fn write(
         }
     };
     let part = part.complete(&summary, times).map_err(|error| FileError::writing(target, error))?;
-    summary.head = Vec::new();
     let (source, target) = (source.to_path_buf(), target.to_path_buf());
     Ok(Written { summary, part, source, target, existing: options.existing, expected })
 }

@@ -23,6 +23,11 @@ pub fn dies_at() -> Option<(usize, Step)> {
     DIES_AT.take()
 }
 
+/// What a fault of ours looks like to the worker.
+pub fn may_panic(source: &Path) {
+    assert!(!source.ends_with("breaks.wav"), "on purpose");
+}
+
 #[derive(Debug, Parser)]
 enum Command {
     Plan(plan::Args),
@@ -182,6 +187,19 @@ fn whatever_step_a_worker_dies_at_every_source_goes_in_the_end_and_none_before_i
             assert!(tree.path("source/bad.wav").exists(), "a source without a FLAC stays");
         }
     }
+}
+
+#[test]
+fn a_file_that_breaks_the_converter_costs_no_other() {
+    let tree = Tree::new();
+    fs::write(tree.path("source/breaks.wav"), Tree::wav(9)).unwrap();
+    tree.plan();
+    let summary = tree.work(&[]).unwrap();
+    assert_eq!(summary.files.counts, Counts { converted: 4, skipped: 0, failed: 2 });
+    let (_, record) = &tree.last_records()["breaks.wav"];
+    assert_eq!(record.reason.as_deref(), Some("internal"));
+    assert!(record.message.as_deref().unwrap().contains("report it"), "{record:?}");
+    tree.assert_whole();
 }
 
 #[test]
