@@ -84,7 +84,9 @@ impl Night {
         let files = json!({ "total": SIZE.files, "converted": SIZE.files, "skipped": 0, "failed": 0 });
         assert_eq!(job["status"]["files"], files);
         assert!(condition_is(&job, "Complete", "True", "AllFilesConverted").is_some());
-        assert_eq!(job["status"]["shards"], json!({ "total": 5, "active": 0, "completed": 5, "failed": 0 }));
+        // How many pods broke off on the way is told besides.
+        let shards = ["total", "active", "completed", "failed"].map(|field| job["status"]["shards"][field].clone());
+        assert_eq!(shards, [json!(5), json!(0), json!(5), json!(0)]);
         self.is_all_there();
     }
 

@@ -52,7 +52,8 @@ const BAD: [(&str, &str, Spoil); 10] = [
         own(path, 0o000, Some((4711, 4712)));
     }),
     ("lost", "broken_symlink", |path| symlink("nowhere.wav", path).unwrap()),
-    ("outside", "symlink_outside_source", |path| symlink("/etc/passwd", path).unwrap()),
+    // From its reel past its series and the tapes, to the volume's root.
+    ("outside", "symlink_outside_source", |path| symlink("../../../outside.wav", path).unwrap()),
     ("pipe", "not_a_file", |path| mkfifo(path, Mode::from_bits_truncate(0o644)).unwrap()),
 ];
 
@@ -62,6 +63,7 @@ fn every_good_file_is_converted_and_every_bad_one_named() {
     let volume = Volume::with_claim(&namespace, "archive");
     let good = Archive::record(&volume, "tapes", SIZE);
     let folders: Vec<String> = good.names().map(|name| name.rsplit_once('/').unwrap().0.to_owned()).collect();
+    fs::write(volume.root().join("outside.wav"), with_format(|_| {})).unwrap();
     let mut bad = BTreeMap::new();
     for (kind, (word, reason, spoil)) in BAD.into_iter().enumerate() {
         for number in 0..EACH {
