@@ -5,7 +5,6 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-
 use super::history::History;
 use super::load::Load;
 use super::plan::Verdict;
