@@ -17,24 +17,20 @@ fn claim() -> Value {
     json!({ "persistentVolumeClaim": { "claimName": "tapes" } })
 }
 
-/// Manifests that contradict themselves, each with what the apiserver is to say.
-fn contradictions() -> Vec<(Value, &'static str)> {
+/// What is said of a volume whose name is the operator's own.
+const OWN_VOLUMES: &str = "podTemplate.volumes: the names spool, source, destination, stream-key, tokens and tls are the \
+    operator's own: choose another name";
+/// What is said of a time of none.
+const NO_TIME: &str = "a time is above 0: write a number with a unit, like 90s, 1h30m or 500ms";
+
+/// AudioConverters that contradict themselves, each with what the apiserver is to say.
+fn converters() -> Vec<(Value, &'static str)> {
     let acv = |spec: Value| converter::manifest("refused", &spec);
-    let one_volume = "a volume names exactly one of persistentVolumeClaim, csi, nfs and hostPath";
-    let own_volumes = "podTemplate.volumes: the names spool, source, destination, stream-key, tokens and tls are the operator's own: \
-        choose another name";
     let one_metric =
         "autoscaling follows exactly one of cpu, memory and streams: give one of them and leave the others out";
     let one_target = "autoscaling.streams takes exactly one of targetPerReplica and freeSlots: leave the other out";
     let too_many_streams = "autoscaling.streams.targetPerReplica is above limits.maxStreams (1000 if left out), which no \
         pod exceeds: lower the one or raise the other";
-    let no_time = "a time is above 0: write a number with a unit, like 90s, 1h30m or 500ms";
-    let source_path = "source.path is relative to the volume: leave out a leading / and ..";
-    let destination_path = "destination.path is relative to the volume: leave out a leading / and ..";
-    let policy_path = "sourcePolicy.path is relative to the source's volume: leave out a leading / and ..";
-    let foreign = "sourcePolicy DeleteAfterVerify needs encoding.metadata Foreign, so that the identical WAV file can be \
-        made again: set it, or choose Keep or MoveTo";
-    let with_policy = |policy: Value| job(&json!({ "source": { "volume": claim() }, "sourcePolicy": policy }));
     let volumes = |name: &str| json!({ "volumes": [{ "name": name, "emptyDir": {} }] });
     vec![
         (
@@ -86,15 +82,36 @@ fn contradictions() -> Vec<(Value, &'static str)> {
             ),
             "gateway sends plain HTTP, which tls switches off in the pods: end TLS at the Gateway's listener and leave tls out",
         ),
-        (acv(json!({ "limits": { "idleTimeout": "0s" } })), no_time),
-        (acv(json!({ "limits": { "maxStreamDuration": "0h" } })), no_time),
+        (acv(json!({ "limits": { "idleTimeout": "0s" } })), NO_TIME),
+        (acv(json!({ "limits": { "maxStreamDuration": "0h" } })), NO_TIME),
         (acv(json!({ "limits": { "maxStreamDuration": "1d" } })), "spec.limits.maxStreamDuration"),
         (acv(json!({ "disruptionBudget": { "minAvailable": "half" } })), "spec.disruptionBudget.minAvailable"),
         (acv(json!({ "ingress": { "host": "Flac.Example" } })), "spec.ingress.host"),
         (acv(json!({ "auth": { "allowedOrigins": ["studio.example"] } })), "spec.auth.allowedOrigins"),
         (acv(json!({ "gateway": { "parentRefs": [] } })), "spec.gateway.parentRefs"),
-        (acv(json!({ "podTemplate": volumes("spool") })), own_volumes),
-        (job(&json!({ "source": { "volume": claim() }, "podTemplate": volumes("source") })), own_volumes),
+        (acv(json!({ "podTemplate": volumes("spool") })), OWN_VOLUMES),
+        (acv(json!({ "replicas": -1 })), "spec.replicas"),
+        (acv(json!({ "encoding": { "compressionLevel": 9 } })), "spec.encoding.compressionLevel"),
+        (acv(json!({ "limits": { "maxUploadSize": "plenty" } })), "spec.limits.maxUploadSize"),
+        (acv(json!({ "service": { "port": 0 } })), "spec.service.port"),
+        (acv(json!({ "podTemplate": { "securityContext": { "runAsUser": 0 } } })), "runAsUser"),
+        (acv(json!({ "autoscaling": { "maxReplicas": 3 } })), one_metric),
+        (acv(json!({ "servcie": { "port": 80 } })), "servcie"),
+    ]
+}
+
+/// The same of ConversionJobs.
+fn jobs() -> Vec<(Value, &'static str)> {
+    let one_volume = "a volume names exactly one of persistentVolumeClaim, csi, nfs and hostPath";
+    let source_path = "source.path is relative to the volume: leave out a leading / and ..";
+    let destination_path = "destination.path is relative to the volume: leave out a leading / and ..";
+    let policy_path = "sourcePolicy.path is relative to the source's volume: leave out a leading / and ..";
+    let foreign = "sourcePolicy DeleteAfterVerify needs encoding.metadata Foreign, so that the identical WAV file can be \
+        made again: set it, or choose Keep or MoveTo";
+    let with_policy = |policy: Value| job(&json!({ "source": { "volume": claim() }, "sourcePolicy": policy }));
+    let volumes = json!({ "volumes": [{ "name": "source", "emptyDir": {} }] });
+    vec![
+        (job(&json!({ "source": { "volume": claim() }, "podTemplate": volumes })), OWN_VOLUMES),
         (
             job(&json!({ "source": { "volume": claim() }, "parallelism": 4, "shards": 2 })),
             "shards is below parallelism, so pods would have nothing to do: raise shards or lower parallelism",
@@ -134,7 +151,7 @@ fn contradictions() -> Vec<(Value, &'static str)> {
         (with_policy(json!({ "type": "MoveTo", "path": "/done" })), policy_path),
         (with_policy(json!({ "type": "MoveTo", "path": "a/../../b" })), policy_path),
         (with_policy(json!({ "path": "done" })), "spec.sourcePolicy.type"),
-        (job(&json!({ "source": { "volume": claim() }, "recordsTTL": "0s" })), no_time),
+        (job(&json!({ "source": { "volume": claim() }, "recordsTTL": "0s" })), NO_TIME),
         (job(&json!({ "source": { "volume": claim() }, "recordsTTL": "30d" })), "spec.recordsTTL"),
         (job(&json!({ "source": { "volume": claim() }, "activeDeadlineSeconds": 0 })), "spec.activeDeadlineSeconds"),
         (job(&json!({ "source": { "volume": claim() }, "maxFailedFiles": -1 })), "spec.maxFailedFiles"),
@@ -147,13 +164,6 @@ fn contradictions() -> Vec<(Value, &'static str)> {
             job(&json!({ "source": { "volume": claim() }, "destination": { "path": "out", "layout": "Round" } })),
             "spec.destination.layout",
         ),
-        (acv(json!({ "replicas": -1 })), "spec.replicas"),
-        (acv(json!({ "encoding": { "compressionLevel": 9 } })), "spec.encoding.compressionLevel"),
-        (acv(json!({ "limits": { "maxUploadSize": "plenty" } })), "spec.limits.maxUploadSize"),
-        (acv(json!({ "service": { "port": 0 } })), "spec.service.port"),
-        (acv(json!({ "podTemplate": { "securityContext": { "runAsUser": 0 } } })), "runAsUser"),
-        (acv(json!({ "autoscaling": { "maxReplicas": 3 } })), one_metric),
-        (acv(json!({ "servcie": { "port": 80 } })), "servcie"),
         (job(&json!({})), "spec.source"),
         (job(&json!({ "source": { "volume": claim() }, "overwrite": "Sometimes" })), "spec.overwrite"),
     ]
@@ -163,7 +173,7 @@ fn contradictions() -> Vec<(Value, &'static str)> {
 fn every_rule_is_enforced_with_its_sentence() {
     let namespace = Namespace::restricted("refusals");
     let mut told = String::new();
-    for (manifest, sentence) in contradictions() {
+    for (manifest, sentence) in converters().into_iter().chain(jobs()) {
         let said = namespace.try_apply(&manifest).refused();
         assert!(said.contains(sentence), "{manifest}\nwas refused with\n{said}\nand not with\n{sentence}");
         told.push_str(&said);
