@@ -1,8 +1,9 @@
 //! `activeDeadlineSeconds`: when a run's time is over, and what that means for the Job it has come to. Pure.
 //!
 //! The time of the run goes from its first Job on, and stands still while the run is suspended. The Job that runs then gets
-//! the rest as its own `activeDeadlineSeconds`, so that the Job controller ends it even while no operator is there. A Job's
-//! own clock begins anew when it is resumed (batch/v1 resets `status.startTime`), so the rest is counted from there again.
+//! the rest as its own `activeDeadlineSeconds`, so that the Job controller ends it even while no operator is there. A Job that
+//! is held has none; its own clock begins anew when it is let go (batch/v1 resets `status.startTime`), so the rest is counted
+//! from there again.
 //! The report has no deadline: it tells what was done until then.
 
 use crds::conditions::JobReason;

@@ -325,11 +325,14 @@ fn follow(stage: StageName, running: Running, observed: &Observed) -> Step {
     // The report tells what was done within the run's time, and comes after it.
     let deadline = if stage == StageName::Report { Deadline::None } else { observed.deadline };
     match (observed.suspend, hold) {
-        (true, Hold::None) => Step::Adjust(stage, Control { suspend: Some(true), deadline_seconds: has }),
+        (true, Hold::None) => Step::Adjust(stage, Control { suspend: Some(true), deadline_seconds: None }),
+        // The Job controller looks at the deadline of a Job that is let go before it begins its clock anew: one of a Job that
+        // was held for long would end it at once. Whoever holds it, it has none meanwhile.
+        (_, Hold::Foreign) if has.is_some() => Step::Adjust(stage, Control { suspend: None, deadline_seconds: None }),
         (true, Hold::Ours | Hold::Foreign) => Step::AwaitResume(Some(stage)),
-        // Its own clock begins anew.
         (false, Hold::Ours) => {
-            Step::Adjust(stage, Control { suspend: Some(false), deadline_seconds: deadline.seconds_from(observed.now) })
+            let deadline_seconds = deadline.seconds_from(started.unwrap_or(observed.now));
+            Step::Adjust(stage, Control { suspend: Some(false), deadline_seconds })
         }
         (false, Hold::Foreign) => Step::Follow(stage, trouble),
         (false, Hold::None) => match deadline.adjusted(has, started.unwrap_or(observed.now)) {

@@ -3,8 +3,6 @@
 //! The status is a summary: nothing in it decides about the next step but the two conditions that say the run has ended, and
 //! the clock of the run (when it began, and how long it was held), which stands nowhere else.
 
-use std::time::Duration;
-
 use crds::ConversionJobStatus;
 use crds::conditions::{JobCondition, JobReason};
 use crds::conversionjob::{ConversionJob, FileCounts, Stage};
@@ -12,12 +10,15 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::build::volumes::on_destination_volume;
 use super::observe::{RunFacts, Sight};
-use super::pace::{Rate, Size, rate};
-use super::progress::{self, number, ratio};
+use super::pace::Size;
+use super::progress::{self, ratio};
 use super::result::{Failure, ReportResult};
 use super::stage::{Control, Ending, Hold, StageName, Step, VolumesState};
 use super::validate::Invalid;
 use crate::conditions::{Holds, Wanted, find, is_true, merge};
+use times::{suspended_seconds, take_pace};
+
+mod times;
 
 /// What came of a look at a resource.
 #[derive(Debug)]
@@ -79,7 +80,7 @@ pub fn compute(job: &ConversionJob, outcome: &Outcome, now: &Time) -> Conversion
     };
     status.observed_generation = job.metadata.generation;
     status.suspended_seconds = suspended_seconds(&status, told.suspended.status, now);
-    take_pace(&mut status, told.stage, outcome, now);
+    take_pace(&mut status, told.stage, outcome.run(), now);
     status.stage = Some(told.stage);
     let Told { stage: _, accepted, volumes, complete, failed, suspended } = told;
     let wanted =
@@ -143,55 +144,6 @@ pub fn is_progress_alone(old: Option<&ConversionJobStatus>, new: &ConversionJobS
         }
     }
     same == *old
-}
-
-/// For how long the run has been held, where a hold ends with this status. The hold's begin is the condition's, which is
-/// written together with this number.
-fn suspended_seconds(status: &ConversionJobStatus, now_held: Holds, now: &Time) -> Option<i64> {
-    let before = status.suspended_seconds;
-    let held = find(&status.conditions, JobCondition::Suspended.as_str()).filter(|held| held.status == "True");
-    match (held, &status.start_time) {
-        // What was held before it began has no time of its own.
-        (Some(held), Some(start)) if now_held != Holds::True && held.last_transition_time >= *start => {
-            let seconds = now.0.duration_since(held.last_transition_time.0).as_secs().max(0);
-            Some(before.unwrap_or_default().saturating_add(seconds))
-        }
-        _ => before,
-    }
-}
-
-/// How fast it goes, and when it will be done, while files are converted; and how fast it went in all, in the end.
-fn take_pace(status: &mut ConversionJobStatus, stage: Stage, outcome: &Outcome, now: &Time) {
-    let run = outcome.run();
-    let known = match stage {
-        Stage::Convert => match run.and_then(|run| run.rate) {
-            Some(rate) => Some(rate),
-            // What was written stands until it is known anew, by an operator that has just come.
-            None if status.stage == Some(Stage::Convert) => return,
-            None => None,
-        },
-        Stage::Done | Stage::Failed => whole_rate(status),
-        Stage::Pending | Stage::Plan | Stage::Report | Stage::Suspended => None,
-    };
-    let left = || {
-        let run = run?;
-        Some(run.plan.as_ref()?.bytes.saturating_sub(run.progress?.bytes_done))
-    };
-    let eta = |rate: Rate| {
-        let time = rate.time_for(left()?)?;
-        now.0.checked_add(time).ok().map(Time)
-    };
-    status.estimated_completion_time = known.filter(|_| stage == Stage::Convert).and_then(eta);
-    status.throughput = known.map(|rate| rate.to_string());
-    status.bytes_per_second = known.map(|Rate(bytes)| number(bytes));
-}
-
-/// Bytes of converted sources a second, over all of a run that has ended, its holds not counted.
-fn whole_rate(status: &ConversionJobStatus) -> Option<Rate> {
-    let (start, end) = (status.start_time.as_ref()?, status.completion_time.as_ref()?);
-    let seconds = end.0.duration_since(start.0).as_secs().saturating_sub(status.suspended_seconds.unwrap_or_default());
-    let bytes = u64::try_from(status.bytes.as_ref()?.input).ok().filter(|bytes| *bytes > 0)?;
-    rate(bytes, Duration::from_secs(u64::try_from(seconds).ok()?))
 }
 
 /// The stage and the five conditions, as one look tells them.
@@ -265,15 +217,21 @@ fn not_suspended() -> Wanted {
 
 fn suspended(sight: &Sight, step: &Step) -> Wanted {
     let by_spec = |pods: i32| {
-        let stopping = if pods > 0 { format!("; {pods} pods are still stopping") } else { String::new() };
+        let stopping = match pods {
+            ..1 => String::new(),
+            1 => "; one pod is still stopping".to_owned(),
+            _ => format!("; {pods} pods are still stopping"),
+        };
         let words = format!("spec.suspend is true: set it to false, and the run goes on where it is{stopping}");
         condition(JobCondition::Suspended, Holds::True, JobReason::SuspendedBySpec, words)
     };
     match step {
         Step::AwaitResume(None) => by_spec(0),
         Step::AwaitResume(Some(_)) | Step::Adjust(_, Control { suspend: Some(true), .. }) => by_spec(sight.run.pods),
-        Step::Follow(_, Some(trouble)) if sight.run.hold == Hold::Foreign => {
-            condition(JobCondition::Suspended, Holds::True, JobReason::JobSuspended, trouble.message.clone())
+        Step::Follow(..) | Step::Adjust(_, Control { suspend: None, .. }) if sight.run.hold == Hold::Foreign => {
+            let words =
+                "Somebody has suspended the Job that the run has come to: it goes on once its spec.suspend is false";
+            condition(JobCondition::Suspended, Holds::True, JobReason::JobSuspended, words)
         }
         _ => not_suspended(),
     }
@@ -310,7 +268,7 @@ fn progress(sight: &Sight, step: &Step) -> (Stage, Wanted, Wanted) {
         Step::AwaitVolumes => waiting(Stage::Pending, "Waiting for the volumes: see the condition VolumesReady"),
         Step::AwaitSettings(_) => waiting(Stage::Pending, "Waiting: see the condition Accepted"),
         Step::AwaitResume(_) | Step::Adjust(_, Control { suspend: Some(true), .. }) => held(),
-        Step::Follow(..) if sight.run.hold == Hold::Foreign => held(),
+        Step::Follow(..) | Step::Adjust(..) if sight.run.hold == Hold::Foreign => held(),
         Step::Create(new, _) => running(new.stage()),
         Step::Rerun(name) | Step::AwaitDeletion(name) | Step::Follow(name, None) | Step::Adjust(name, _) => {
             running(*name)

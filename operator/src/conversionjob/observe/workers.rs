@@ -74,3 +74,6 @@ pub async fn news_of_broken(
     let failed: Vec<Pod> = look.pods(convert, "status.phase=Failed").await?;
     Ok(facts::last_broken_off(&failed))
 }
+
+#[cfg(test)]
+mod tests;

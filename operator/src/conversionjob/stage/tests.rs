@@ -189,8 +189,9 @@ fn a_jobs_deadline_is_what_is_left_of_the_runs() {
         // The Job controller has not begun to count.
         (Some(40), None, Hold::None, None),
         (None, None, Hold::None, Some(60)),
-        // It begins anew.
-        (Some(160), None, Hold::Ours, Some(60)),
+        // It is let go, and the Job controller may still count from its old begin.
+        (None, Some(900), Hold::Ours, Some(160)),
+        (None, None, Hold::Ours, Some(60)),
     ] {
         for (stage, newest) in
             each_stage(&Running { hold, deadline_seconds: has, started: started.map(at), trouble: None })
@@ -208,6 +209,15 @@ fn a_jobs_deadline_is_what_is_left_of_the_runs() {
         }
     }
     let has = Running { deadline_seconds: Some(160), ..running(None) };
+    // Who holds a Job holds its clock.
+    for (suspend, hold, expected) in
+        [(true, Hold::None, Some(true)), (true, Hold::Foreign, None), (false, Hold::Foreign, None)]
+    {
+        let job = Running { hold, deadline_seconds: Some(160), ..running(None) };
+        let observed = Observed { suspend, deadline, ..observed(convert(ConvertJob::Running(job))) };
+        let none = Step::Adjust(StageName::Convert, Control { suspend: expected, deadline_seconds: None });
+        assert_eq!(plan_stage(&observed), none, "{suspend} {hold:?}");
+    }
     let taken_away = plan_stage(&observed(convert(ConvertJob::Running(has))));
     let expected = Step::Adjust(StageName::Convert, Control { suspend: None, deadline_seconds: None });
     assert_eq!(taken_away, expected);

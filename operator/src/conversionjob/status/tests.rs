@@ -4,6 +4,7 @@ use super::*;
 use crate::conditions::find;
 use crate::conversionjob::deadline::Deadline;
 use crate::conversionjob::fixtures::{ALLOWED, job, settings, validated};
+use crate::conversionjob::pace::Rate;
 use crate::conversionjob::progress::{FilesRead, Progress};
 use crate::conversionjob::result::PlanResult;
 use crate::conversionjob::settings::SettingsState;
@@ -204,13 +205,21 @@ fn a_hold_is_told_by_its_condition_and_its_stage() {
     let trouble = Some(Trouble { reason: JobReason::Waiting, message: "Job x is suspended".to_owned() });
     let hold = Control { suspend: Some(true), deadline_seconds: None };
     let go_on = Control { suspend: Some(false), deadline_seconds: None };
+    let clockless = Control { suspend: None, deadline_seconds: None };
     let (spec, other) = (Some(("True", "SuspendedBySpec")), Some(("True", "JobSuspended")));
     for (step, hold, pods, expected, words) in [
         (Step::AwaitResume(None), Hold::None, 0, spec, "set it to false, and the run goes on where it is"),
         (Step::AwaitResume(Some(StageName::Plan)), Hold::Ours, 0, spec, "set it to false"),
         (Step::AwaitResume(Some(StageName::Convert)), Hold::Ours, 3, spec, "3 pods are still stopping"),
         (Step::Adjust(StageName::Convert, hold), Hold::None, 2, spec, "2 pods are still stopping"),
-        (Step::Follow(StageName::Convert, trouble.clone()), Hold::Foreign, 0, other, "Job x is suspended"),
+        (
+            Step::Follow(StageName::Convert, trouble.clone()),
+            Hold::Foreign,
+            0,
+            other,
+            "goes on once its spec.suspend is false",
+        ),
+        (Step::Adjust(StageName::Convert, clockless), Hold::Foreign, 0, other, "Somebody has suspended"),
         (Step::Adjust(StageName::Convert, go_on), Hold::Ours, 0, None, "not suspended"),
         (Step::Follow(StageName::Convert, trouble), Hold::None, 0, None, "not suspended"),
     ] {
