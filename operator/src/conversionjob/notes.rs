@@ -64,13 +64,12 @@ fn shard_notes(old: Option<&ConversionJobStatus>, new: &ConversionJobStatus, run
     let mut notes = Vec::new();
     if broke_off > broke_off_before {
         let last = run.broke_off.as_ref().map(|last| format!(", the last of {last}")).unwrap_or_default();
-        let words = format!(
-            "{broke_off} pods have broken off so far{last}; a shard goes on with another pod where its records end"
-        );
+        let pods = if broke_off == 1 { "1 pod has".to_owned() } else { format!("{broke_off} pods have") };
+        let words = format!("{pods} broken off so far{last}; a shard goes on with another pod where its records end");
         notes.push(Note::warning("ShardBrokeOff", OBSERVE, words));
     }
     if let (true, Some((shards, tries))) = (failed > failed_before, &run.failed_shards) {
-        let words = format!("Shards {} are given up after {tries} tries each", shorten(shards, 200));
+        let words = format!("Given up after {tries} tries each: shards {}", shorten(shards, 200));
         notes.push(Note::warning("ShardFailed", OBSERVE, words));
     }
     notes

@@ -148,7 +148,7 @@ fn shards_that_break_off_and_shards_that_are_given_up_are_told() {
     let told = notes(Some(&with(Some(3), 0)), &with(Some(4), 1), Some(&run));
     let reasons: Vec<_> = told.iter().map(|note| note.reason.as_str()).collect();
     assert_eq!(reasons, ["ShardBrokeOff", "ShardFailed"]);
-    assert_eq!(told[1].message, "Shards 1 are given up after 4 tries each");
+    assert_eq!(told[1].message, "Given up after 4 tries each: shards 1");
     assert!(notes(Some(&with(Some(4), 1)), &with(Some(4), 1), Some(&run)).is_empty());
 }
 
