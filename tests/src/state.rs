@@ -9,8 +9,15 @@ use serde_json::{Map, Value, json};
 /// The group of the resources whose status is the operator's to write.
 const OUR_GROUP: &str = "flacship.dev/";
 /// Fields of a status that are about when and how fast.
-const TIMES: [&str; 6] =
-    ["lastTransitionTime", "lastScaleTime", "startTime", "completionTime", "estimatedCompletionTime", "throughput"];
+const TIMES: [&str; 7] = [
+    "lastTransitionTime",
+    "lastScaleTime",
+    "startTime",
+    "completionTime",
+    "estimatedCompletionTime",
+    "throughput",
+    "bytesPerSecond",
+];
 /// Annotations that others write.
 const FOREIGN_ANNOTATIONS: [&str; 2] =
     ["deployment.kubernetes.io/revision", "kubectl.kubernetes.io/last-applied-configuration"];

@@ -62,7 +62,8 @@ fn shard_notes(old: Option<&ConversionJobStatus>, new: &ConversionJobStatus, run
     };
     let ((broke_off_before, failed_before), (broke_off, failed)) = (of(old), of(Some(new)));
     let mut notes = Vec::new();
-    if broke_off > broke_off_before {
+    // Once the report is made, no other pod follows.
+    if broke_off > broke_off_before && new.stage != Some(Stage::Report) {
         let last = run.broke_off.as_ref().map(|last| format!(", the last of {last}")).unwrap_or_default();
         let pods = if broke_off == 1 { "1 pod has".to_owned() } else { format!("{broke_off} pods have") };
         let words = format!("{pods} broken off so far{last}; a shard goes on with another pod where its records end");

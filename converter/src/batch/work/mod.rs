@@ -187,8 +187,8 @@ fn not_too_many(failed: &FailedCount, store: &Store) -> Result<(), Error> {
         Some(failed) => Err(Error::config(
             ConfigReason::TooManyFailedFiles,
             format!(
-                "{failed} files have failed, more than --max-failed-files lets: look at their reasons in {}, and run \
-                 again with a new records folder once they are mended",
+                "{failed} files have failed, more than --max-failed-files (in a ConversionJob: maxFailedFiles) lets: look at \
+                 their reasons in {}, and make another run with records of its own once they are mended",
                 store.results_folder().display()
             ),
         )),

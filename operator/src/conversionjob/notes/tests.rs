@@ -150,6 +150,8 @@ fn shards_that_break_off_and_shards_that_are_given_up_are_told() {
     assert_eq!(reasons, ["ShardBrokeOff", "ShardFailed"]);
     assert_eq!(told[1].message, "Given up after 4 tries each: shards 1");
     assert!(notes(Some(&with(Some(4), 1)), &with(Some(4), 1), Some(&run)).is_empty());
+    let over = ConversionJobStatus { stage: Some(Stage::Report), ..with(Some(5), 1) };
+    assert!(notes(Some(&with(Some(4), 1)), &over, Some(&run)).is_empty(), "nothing goes on with another pod");
 }
 
 #[test]
