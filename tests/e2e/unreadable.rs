@@ -21,9 +21,14 @@ impl Lenient {
             for field in ["resourceVersion", "uid", "creationTimestamp", "managedFields"] {
                 crd["metadata"].as_object_mut().map(|metadata| metadata.remove(field));
             }
+            let mut anything = vec![json!({ "op": "replace", "path": "/spec/versions/0/schema/openAPIV3Schema",
+                "value": { "type": "object", "x-kubernetes-preserve-unknown-fields": true } })];
+            // A schema that knows no fields has none to select by.
+            if crd["spec"]["versions"][0]["selectableFields"].is_array() {
+                anything.push(json!({ "op": "remove", "path": "/spec/versions/0/selectableFields" }));
+            }
+            let anything = json!(anything);
             lenient.before.push(crd);
-            let anything = json!([{ "op": "replace", "path": "/spec/versions/0/schema/openAPIV3Schema",
-                "value": { "type": "object", "x-kubernetes-preserve-unknown-fields": true } }]);
             kubectl::run_words(&["patch", "crd", &name, "--type=json", "-p", &anything.to_string()], None).unwrap();
         }
         lenient
