@@ -60,7 +60,8 @@ fn frames(shape: Shape, stereo: bool, bodies: &[&[u8]]) -> Vec<u8> {
 fn damaged(shape: Shape, level: u8, sounds: &Sounds, damage: &[(u16, u8)], cut: Option<u16>, reseal: bool) -> Vec<u8> {
     let samples = sounds.samples(shape.channels, shape.bits_per_sample, 3_000);
     let level = Level::new(level % 9).unwrap_or_default();
-    let options = StreamOptions { level, engine: Engine::default(), threads: NonZeroUsize::MIN, spare: None, verify: Verify::No };
+    let options =
+        StreamOptions { level, engine: Engine::default(), threads: NonZeroUsize::MIN, spare: None, verify: Verify::No };
     let mut stream = StreamEncoder::new(shape, &options).expect("every shape is encoded");
     let mut flac = head(StreamInfo::of_unknown_length(shape));
     let mut ends = vec![flac.len()];
