@@ -18,6 +18,7 @@ mod md5;
 pub mod metadata;
 mod pipeline;
 mod shape;
+mod spare;
 mod stream;
 mod verify;
 
@@ -30,8 +31,8 @@ pub use metadata::{
     MAX_CUE_TRACKS, Picture, PictureError, SMALLEST_HEAD, STREAM_INFO_AT, SeekPoint, SeekTable, StreamInfo, build_head,
     check_field_name, mask_tag, mask_to_tell, points_for, seek_table_bytes,
 };
-pub use pipeline::SpareCores;
 pub use shape::Shape;
+pub use spare::SpareCores;
 pub use stream::{Figures, StreamEncoder, StreamError, StreamOptions};
 pub use verify::{Decoded, Verify, decode};
 

@@ -17,49 +17,12 @@ use std::any::Any;
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicIsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
 use super::encoder::{Block, EncodeError, FrameEncoder};
 use super::md5::Md5;
-
-/// Cores that nobody uses, for whoever has blocks that wait: several streams at once share them. One that does not share
-/// starts as many threads as it may.
-#[derive(Debug, Clone)]
-pub struct SpareCores(Arc<AtomicIsize>);
-
-impl SpareCores {
-    /// So many to begin with.
-    pub fn new(cores: usize) -> Self {
-        Self(Arc::new(AtomicIsize::new(isize::try_from(cores).unwrap_or(isize::MAX))))
-    }
-
-    /// A core that is used no more.
-    pub fn give(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// A core that is used from now on, whether there is one or not: whoever took one gives it back when it can.
-    pub fn take(&self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    /// Takes a core if there is one.
-    pub fn try_take(&self) -> bool {
-        let one_less = |cores: isize| (cores > 0).then(|| cores - 1);
-        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok()
-    }
-}
-
-impl PartialEq for SpareCores {
-    /// Whether they are the very same.
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-}
-
-impl Eq for SpareCores {}
+use super::spare::SpareCores;
 
 /// Makes one more encoder, each the same as the others.
 pub(super) type MakeEncoder = Box<dyn Fn() -> Result<Box<dyn FrameEncoder>, EncodeError> + Send>;

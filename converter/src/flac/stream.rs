@@ -12,8 +12,9 @@ use super::kernels::Kernels;
 use super::level::Level;
 use super::md5::{Digested, Md5};
 use super::metadata::{MAX_SAMPLES, SeekTable, StreamInfo};
-use super::pipeline::{MakeEncoder, Pipeline, Slot, SpareCores};
+use super::pipeline::{MakeEncoder, Pipeline, Slot};
 use super::shape::Shape;
+use super::spare::SpareCores;
 use super::verify::{Verify, VerifyingEncoder};
 
 /// How a stream is encoded.
