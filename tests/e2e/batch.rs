@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::harness::Namespace;
+use crate::harness::archive::files_below;
 use crate::harness::object::{columns, condition, condition_is};
 use crate::harness::volume::{Volume, own};
 use e2e::audio::{Audio, Shape};
@@ -68,14 +69,6 @@ fn identity(path: &Path) -> (u64, u32, u32, u32, i64, i64, u64) {
     (meta.ino(), meta.uid(), meta.gid(), meta.mode(), meta.mtime(), meta.mtime_nsec(), meta.len())
 }
 
-/// Every file below a folder that is not hidden.
-fn files(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() { files(&path, found) } else { found.push(path) }
-    }
-}
-
 #[test]
 fn an_archive_of_another_user_is_converted_once() {
     let namespace = Namespace::restricted("archive");
@@ -83,9 +76,8 @@ fn an_archive_of_another_user_is_converted_once() {
     volume.folder("", 0o770, OWNER);
     let sounds = archive(&volume);
     let tapes = volume.root().join("tapes");
-    let mut sources = Vec::new();
-    files(&tapes, &mut sources);
-    let sources: BTreeMap<PathBuf, _> = sources.into_iter().map(|path| (path.clone(), identity(&path))).collect();
+    let sources: BTreeMap<PathBuf, _> =
+        files_below(&tapes).into_iter().map(|path| (path.clone(), identity(&path))).collect();
     assert_eq!(sources.len(), 42);
 
     namespace.apply(&job("first", &volume));
@@ -136,8 +128,7 @@ fn an_archive_of_another_user_is_converted_once() {
     assert!(flac.unwrap().success());
     assert!(fs::read(&restored).unwrap() == fs::read(tapes.join(path)).unwrap(), "{path} is restored");
     assert_eq!(status["bytes"]["output"], output);
-    let mut now = Vec::new();
-    files(&tapes, &mut now);
+    let now = files_below(&tapes);
     assert_eq!(now.len(), 42 + 38, "nothing but the FLAC files came: {now:?}");
 
     let report = volume.root().join(status["report"].as_str().unwrap().trim_start_matches('/'));

@@ -5,12 +5,10 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Namespace, converter, root};
+use crate::harness::{Namespace, converter, job, root};
 
 fn job(spec: &Value) -> Value {
-    json!({
-        "apiVersion": "flacship.dev/v1alpha1", "kind": "ConversionJob", "metadata": { "name": "refused" }, "spec": spec,
-    })
+    job::manifest("refused", spec)
 }
 
 fn claim() -> Value {

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::harness::control_plane;
 use crate::harness::identity::shipped_roles;
+use crate::harness::json_lines;
 use crate::harness::operator::NAMESPACE;
 use e2e::proxy::Request;
 use e2e::proxy::rights::{self, Rights};
@@ -23,9 +24,7 @@ fn events() -> Vec<Value> {
     let user = format!("system:serviceaccount:{NAMESPACE}:");
     let mut events = Vec::new();
     let text = fs::read_to_string(control_plane::audit_log()).expect("read the audit log: `make up` has it kept");
-    // The last line may be being written.
-    for line in text.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
-        let event: Value = serde_json::from_str(line).expect("the audit log has an event a line");
+    for event in json_lines(&text) {
         let ours = event["user"]["username"].as_str().is_some_and(|name| name.starts_with(&user));
         if ours && event["requestReceivedTimestamp"].as_str().is_some_and(|time| time >= began.as_str()) {
             events.push(event);

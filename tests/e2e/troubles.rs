@@ -7,14 +7,8 @@ use serde_json::{Value, json};
 use crate::harness::object::{condition, condition_is, is_observed};
 use crate::harness::volume::{Volume, own};
 use crate::harness::wait::STEP;
-use crate::harness::{Namespace, converter};
+use crate::harness::{Namespace, converter, job};
 use e2e::audio::{Audio, Shape};
-
-fn job(name: &str, spec: &Value) -> Value {
-    json!({
-        "apiVersion": "flacship.dev/v1alpha1", "kind": "ConversionJob", "metadata": { "name": name }, "spec": spec,
-    })
-}
 
 #[test]
 fn an_image_that_cannot_be_pulled_is_told() {
@@ -97,7 +91,7 @@ fn a_job_waits_for_its_claim() {
     let audio = Audio::music(Shape::VOICE, 1.0, 1);
     fs::write(volume.root().join("a.wav"), audio.wav().unwrap()).unwrap();
 
-    namespace.apply(&job("early", &json!({ "source": { "volume": volume.source() } })));
+    namespace.apply(&job::manifest("early", &json!({ "source": { "volume": volume.source() } })));
     let missing = namespace.until("says that the claim is missing", "cvj/early", STEP, |now| {
         condition_is(now, "VolumesReady", "False", "ClaimNotFound")
     });
@@ -142,7 +136,7 @@ fn a_job_that_cannot_be_done_fails_with_a_reason() {
         ),
     ];
     for (name, spec, ..) in &cases {
-        namespace.apply(&job(name, spec));
+        namespace.apply(&job::manifest(name, spec));
     }
     for (name, _, reason, word) in &cases {
         let failed = namespace.until("has failed", &format!("cvj/{name}"), STEP, |now| {
@@ -159,7 +153,7 @@ fn a_job_that_cannot_be_done_fails_with_a_reason() {
 fn a_volume_that_pod_security_forbids_is_told() {
     let namespace = Namespace::restricted("pod-security");
     let spec = json!({ "source": { "volume": { "hostPath": { "path": "/srv" } } } });
-    namespace.apply(&job("prying", &spec));
+    namespace.apply(&job::manifest("prying", &spec));
     let refused = namespace.until("says what Pod Security forbids", "cvj/prying", STEP, |now| {
         condition_is(now, "VolumesReady", "False", "PodSecurity")
     });

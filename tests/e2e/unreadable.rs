@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::harness::object::{condition, condition_is};
 use crate::harness::wait::{self, STEP};
-use crate::harness::{Namespace, converter, kubectl};
+use crate::harness::{Namespace, converter, job, kubectl};
 
 /// The kinds' CustomResourceDefinitions admit anything, until this is dropped.
 struct Lenient {
@@ -47,17 +47,13 @@ fn odd() -> Value {
     json!({ "replicas": 0, "service": { "port": "high" } })
 }
 
-fn job(spec: &Value) -> Value {
-    json!({ "apiVersion": "flacship.dev/v1alpha1", "kind": "ConversionJob", "metadata": { "name": "odd" }, "spec": spec })
-}
-
 #[test]
 fn a_resource_that_cannot_be_read_says_so_and_stops_no_other() {
     let namespace = Namespace::restricted("unreadable");
     {
         let _lenient = Lenient::begin();
         // The apiserver takes up a schema a moment after it was told it.
-        for manifest in [converter::manifest("odd", &odd()), job(&json!({ "source": 7 }))] {
+        for manifest in [converter::manifest("odd", &odd()), job::manifest("odd", &json!({ "source": 7 }))] {
             wait::until("is stored", STEP, || {
                 let said = kubectl::run_quietly(
                     &["-n", namespace.name(), "create", "--validate=false", "-f", "-"],

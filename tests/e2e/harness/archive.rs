@@ -121,9 +121,7 @@ pub fn records(volume: &Volume) -> Vec<Value> {
     for run in entries(&volume.root().join(".flacship")) {
         for shard in entries(&run.join("results")) {
             let text = fs::read_to_string(&shard).unwrap_or_default();
-            // The last line may be being written.
-            let whole = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
-            all.extend(whole.map(|line| serde_json::from_str::<Value>(line).expect("a record is JSON")));
+            all.extend(super::json_lines(&text));
         }
     }
     all

@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 
 use k8s_openapi::jiff::Timestamp;
 use nix::sys::signal::Signal;
-use serde_json::Value;
 
 use e2e::cluster::Layout;
 use e2e::cluster::process::{self, Record};
@@ -36,9 +35,8 @@ pub fn audit_log() -> PathBuf {
 pub fn status_writes(namespace: &str, plural: &str, name: &str) -> Vec<Timestamp> {
     let path = format!("/namespaces/{namespace}/{plural}/{name}/status?");
     let text = fs::read_to_string(audit_log()).expect("read the audit log");
-    // The last line may be being written.
-    let lines = text.split_inclusive('\n').filter(|line| line.ends_with('\n') && line.contains(&path));
-    let events = lines.map(|line| serde_json::from_str::<Value>(line).expect("the audit log has an event a line"));
+    let events =
+        super::json_lines(&text).filter(|event| event["requestURI"].as_str().is_some_and(|uri| uri.contains(&path)));
     let written = events.filter(|event| event["verb"] == "patch" && event["responseStatus"]["code"] == 200);
     let times = written.filter_map(|event| event["requestReceivedTimestamp"].as_str()?.parse().ok());
     times.collect()

@@ -11,6 +11,7 @@ pub mod converter;
 pub mod foreign;
 
 pub mod identity;
+pub mod job;
 pub mod kubectl;
 pub mod live;
 pub mod namespace;
@@ -37,4 +38,10 @@ pub fn shipped(program: &str) -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
     let target = target.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"));
     target.join("dist").join(program).join(program)
+}
+
+/// The JSON lines of a file that somebody may be writing: the last counts only once it has its end.
+pub fn json_lines(text: &str) -> impl Iterator<Item = serde_json::Value> {
+    let whole = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+    whole.map(|line| serde_json::from_str(line).expect("a line is JSON"))
 }

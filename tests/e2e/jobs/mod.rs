@@ -13,17 +13,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::harness::Namespace;
+use crate::harness::job::manifest;
 use crate::harness::object::condition;
 
 /// How long a job may take on a busy machine.
 const JOB: Duration = Duration::from_mins(5);
-
-/// A ConversionJob manifest.
-fn manifest(name: &str, spec: &Value) -> Value {
-    json!({
-        "apiVersion": "flacship.dev/v1alpha1", "kind": "ConversionJob", "metadata": { "name": name }, "spec": spec,
-    })
-}
 
 /// A podTemplate whose pods take their time, so that a run can be met in the middle without files by the gigabyte.
 fn slow_pods() -> Value {
