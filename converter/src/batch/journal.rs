@@ -2,10 +2,11 @@
 //!
 //! Any prefix of a record file is a valid state, since a worker can die at any byte. A last line without its newline
 //! is torn: readers ignore it and a writer cuts it off before it appends. A whole line that is no record (another
-//! version's, or a damaged volume) is passed over with a warning; its file then counts as not done.
+//! version's, or a damaged volume) is passed over with a warning; its file then counts as not done. So is a line that is
+//! longer than any record, of which no more than that is held in memory.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, BufReader, Read as _, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{FallocateFlags, fallocate};
@@ -28,7 +29,7 @@ pub fn record<T: DeserializeOwned>(path: &Path, at: u64) -> io::Result<T> {
     let mut reader = BufReader::new(File::open(path)?);
     reader.seek(SeekFrom::Start(at))?;
     let mut line = Vec::new();
-    reader.read_until(b'\n', &mut line)?;
+    read_line(&mut reader, &mut line)?;
     Ok(serde_json::from_slice(&line)?)
 }
 
@@ -41,9 +42,8 @@ fn read_lines<T: DeserializeOwned>(
     let mut whole = 0;
     let mut line = Vec::new();
     loop {
-        line.clear();
-        let read = reader.read_until(b'\n', &mut line)?;
-        if line.last() != Some(&b'\n') {
+        let read = read_line(&mut reader, &mut line)?;
+        if !read.is_whole {
             return Ok(whole);
         }
         match serde_json::from_slice(&line) {
@@ -52,7 +52,36 @@ fn read_lines<T: DeserializeOwned>(
                 tracing::warn!(file = %path.display(), offset = whole, %error, "a line is no record, passed over");
             }
         }
-        whole += read as u64;
+        whole += read.bytes;
+    }
+}
+
+/// Bytes that no line of a plan or of records has: the longest is made of a few paths and a sentence.
+const LONGEST: usize = 1 << 20;
+
+/// What was read of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LineRead {
+    /// How many bytes it was, its newline included; none at the end of the file.
+    pub bytes: u64,
+    /// Whether it has its newline.
+    pub is_whole: bool,
+}
+
+/// Reads the next line into `line`. Of one that is longer than any record only so much is held, which does not parse.
+pub fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<LineRead> {
+    line.clear();
+    let mut bytes = 0;
+    let mut rest = Vec::new();
+    loop {
+        let part = if bytes == 0 { &mut *line } else { &mut rest };
+        part.clear();
+        let read = reader.by_ref().take(LONGEST as u64).read_until(b'\n', part)?;
+        bytes += read as u64;
+        let is_whole = part.last() == Some(&b'\n');
+        if is_whole || read < LONGEST {
+            return Ok(LineRead { bytes, is_whole });
+        }
     }
 }
 
@@ -183,6 +212,27 @@ mod tests {
             journal.append(&records[kept..]).unwrap();
             drop(journal);
             assert_eq!(fs::read(&path).unwrap(), whole, "resumed at {length}");
+        }
+    }
+
+    #[test]
+    fn a_line_longer_than_any_record_is_passed_over_in_bounded_memory() {
+        let record = json!({"a": 1}).to_string();
+        for filling in [LONGEST - 1, LONGEST, 3 * LONGEST + 1] {
+            // Its end alone would be a record.
+            let garbage = format!("{}{record}", "x".repeat(filling));
+            let read = |text: &str| {
+                let mut seen: Vec<(Value, u64)> = Vec::new();
+                let whole = read_lines(text.as_bytes(), Path::new("r"), |record, at| seen.push((record, at))).unwrap();
+                (seen, usize::try_from(whole).unwrap())
+            };
+            let whole = format!("{garbage}\n{record}\n");
+            let second = (json!({"a": 1}), garbage.len() as u64 + 1);
+            assert_eq!(read(&whole), (vec![second], whole.len()));
+            assert_eq!(read(&garbage), (vec![], 0), "without an end it is torn");
+            let mut line = Vec::new();
+            read_line(&mut garbage.as_bytes(), &mut line).unwrap();
+            assert_eq!(line.len(), garbage.len().min(LONGEST));
         }
     }
 

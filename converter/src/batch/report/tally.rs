@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufReader};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -215,9 +215,8 @@ impl Tally {
         };
         let mut line = Vec::new();
         for (n, record) in last.iter().enumerate() {
-            line.clear();
             if let Some(lines) = &mut lines {
-                lines.read_until(b'\n', &mut line)?;
+                journal::read_line(lines, &mut line)?;
             }
             if *record == 0 {
                 self.fail(&unrecorded(&line, plan, shard, n))?;

@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,6 +15,7 @@ use crate::convert::SpareCores;
 use crate::interrupt::Stopped;
 
 use super::super::error::Error;
+use super::super::journal::{self, LineRead};
 use super::super::records::{Done, Planned};
 use super::patience::Patience;
 
@@ -87,9 +88,8 @@ struct Lines {
 impl Lines {
     fn next(&mut self) -> Result<Option<(u64, Box<Planned>)>, Error> {
         let mut line = Vec::new();
-        let read = self.reader.read_until(b'\n', &mut line);
-        let planned = match read {
-            Ok(0) => return Ok(None),
+        let planned = match journal::read_line(&mut self.reader, &mut line) {
+            Ok(LineRead { bytes: 0, .. }) => return Ok(None),
             Ok(_) => serde_json::from_slice(&line).map_err(io::Error::from),
             Err(error) => Err(error),
         };
