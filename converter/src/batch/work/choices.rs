@@ -11,6 +11,7 @@ use crate::file::{Existing, FileOptions, Times, Verify};
 use crate::flac::BLOCK_SIZE;
 
 use super::super::decide::Overwrite;
+use super::memory::{self, Crew};
 use super::policy::SourcePolicy;
 
 /// How files are converted, and what becomes of their sources.
@@ -47,14 +48,19 @@ pub struct Choices {
     #[arg(long, value_name = "refuse|16|24", default_value_t)]
     pub float: Float,
 
-    /// Threads that encode, of all files together; 0 is one for each core
+    /// Threads that encode, of all files together; 0 is one for each core, or as many as --max-memory is for
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub threads: u16,
 
-    /// Files that are converted at the same time; 0 is one for each of the threads. While fewer are left, several threads
-    /// encode one
+    /// Files that are converted at the same time; 0 is one for each of the threads, or as many as --max-memory is for. While
+    /// fewer are left, several threads encode one
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub files_at_once: u16,
+
+    /// Memory that the number of threads and files is chosen for, where they are not given; without it, most of what the
+    /// control group (the container) may use, if that is bounded
+    #[arg(long, value_name = "SIZE")]
+    pub max_memory: Option<ByteSize>,
 
     /// Decode each FLAC and compare it with its source before it gets its name
     #[arg(long, value_name = "true|false", action = clap::ArgAction::Set, default_value_t = true)]
@@ -83,15 +89,15 @@ pub struct Choices {
 }
 
 impl Choices {
-    /// Threads that encode.
-    pub fn cores(&self) -> NonZeroUsize {
+    /// Threads, and files at the same time.
+    pub fn crew(&self) -> Crew {
         let all = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        NonZeroUsize::new(self.threads.into()).unwrap_or_else(all)
-    }
-
-    /// Files at the same time.
-    pub fn at_once(&self) -> NonZeroUsize {
-        NonZeroUsize::new(self.files_at_once.into()).unwrap_or_else(|| self.cores())
+        let (threads, files) = (NonZeroUsize::new(self.threads.into()), NonZeroUsize::new(self.files_at_once.into()));
+        let most = threads.unwrap_or_else(all);
+        let asked = Crew { threads: most, files: files.unwrap_or(most) };
+        let memory = self.max_memory.map(|size| size.0).or_else(memory::allowed);
+        let fits = memory.map_or(asked, |memory| asked.within(memory, self.block_size, self.max_metadata.0));
+        Crew { threads: threads.unwrap_or(fits.threads), files: files.unwrap_or(fits.files) }
     }
 
     /// How one file is converted, by one thread.

@@ -15,6 +15,7 @@ mod durable;
 mod gather;
 mod group;
 mod limits;
+mod memory;
 mod patience;
 mod pending;
 mod policy;
@@ -115,9 +116,10 @@ pub fn run_until(args: &Args, console: &Console, interrupt: &Interrupt) -> Resul
     let sources = Sources::new(policy, (&root, &destination), &plan.order, (rules, keep))?;
 
     open_as_many_files_as_may_be();
-    let cores = choices.cores();
+    let crew = choices.crew();
+    let cores = crew.threads;
     // No more threads than files: the others would only wait.
-    let at_once = choices.at_once().min(NonZeroUsize::new(shard.files()).unwrap_or(NonZeroUsize::MIN));
+    let at_once = crew.files.min(NonZeroUsize::new(shard.files()).unwrap_or(NonZeroUsize::MIN));
     let spare = SpareCores::new(cores.get().saturating_sub(at_once.get()));
     let disk = durable::Disk::of(&destination).map_err(Error::io("opening", &destination))?;
     let bench = Bench {
