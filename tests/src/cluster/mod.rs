@@ -43,10 +43,11 @@ pub const KUBERNETES_VERSION: &str = "v1.35.4";
 pub const NODE_NAME: &str = "flacship";
 /// The node's address, on a bridge of its own in the namespace.
 pub const NODE_IP: &str = "10.243.0.1";
-/// Addresses of pods.
-pub const POD_CIDR: &str = "10.244.0.0/24";
+/// Addresses of pods. Far more than there are pods at a time, as none should come twice: the bridge plugin does not announce
+/// a new pod, and another one that still knows the last pod of that address by its MAC talks to nobody for some seconds.
+pub const POD_CIDR: &str = "10.244.0.0/16";
 /// The bridge that the pods hang on: the first address of [`POD_CIDR`].
-pub const POD_GATEWAY: &str = "10.244.0.1/24";
+pub const POD_GATEWAY: &str = "10.244.0.1/16";
 /// Addresses of Services.
 pub const SERVICE_CIDR: &str = "10.96.0.0/16";
 /// The API server's own Service: first address of [`SERVICE_CIDR`].
