@@ -137,7 +137,7 @@ fn driven(args: &Args, count: usize) -> Result<Driven> {
         operator.stop()?;
         let log = Log::read(&plane.audit_log())?;
         Ok(Driven {
-            cost: Cost { took: log.time_to_make(count)?, processor_time },
+            cost: Cost { took: log.time_to_make(count, &settled)?, processor_time },
             creation: log.writes_of_operator(None, &settled),
             creation_reads: log.reads_of_operator(None, &settled),
             at_rest: log.writes_of_operator(Some(&settled), &rested),
@@ -159,7 +159,7 @@ fn replayed(args: &Args, count: usize, recording: &Recording) -> Result<Cost> {
         runtime.block_on(replay::run(plane, count, args.concurrency, recording))?;
         runtime.block_on(plane.check_children(count))?;
         let processor_time = plane.processor_time()?.saturating_sub(before);
-        Ok(Cost { took: Log::read(&plane.audit_log())?.time_to_make(count)?, processor_time })
+        Ok(Cost { took: Log::read(&plane.audit_log())?.time_to_make(count, &Log::now())?, processor_time })
     })
 }
 
