@@ -1,120 +1,12 @@
 //! What a converter may be given beside its pods: each child comes when the spec asks for it, is healed, and goes when the
-//! spec no longer asks. A pause leaves all of them alone.
-
-use std::time::Duration;
+//! spec no longer asks; those of other people's kinds are among `alone::kinds`. A pause leaves all of them alone.
 
 use serde_json::{Value, json};
 
-use crate::harness::foreign::Installed;
-use crate::harness::object::{condition, condition_is, is_observed, owner_uids, uid, version, wanted};
-use crate::harness::recorder::Recorder;
+use crate::harness::object::{condition, condition_is, is_observed, uid};
 use crate::harness::secure::Certificate;
 use crate::harness::wait::{self, STEP};
 use crate::harness::{Namespace, converter};
-use e2e::cluster::foreign::Foreign;
-
-/// The children of [`ensemble`] that not every converter has.
-const MORE: [&str; 6] = [
-    "pdb/ensemble",
-    "networkpolicy/ensemble",
-    "ingress/ensemble",
-    "httproutes.gateway.networking.k8s.io/ensemble",
-    "service/ensemble-metrics",
-    "servicemonitors.monitoring.coreos.com/ensemble",
-];
-/// How long nothing may be written while nothing changes. Any length will do.
-const REST: Duration = Duration::from_secs(10);
-
-/// A converter with every child that the API knows.
-fn ensemble(namespace: &Namespace) {
-    let spec = json!({
-        "replicas": 1,
-        "disruptionBudget": {},
-        "networkPolicy": { "metricsFrom": [{ "namespaceSelector": { "matchLabels": { "team": "watch" } } }] },
-        "ingress": { "host": "ensemble.example", "className": "none-here" },
-        "gateway": { "parentRefs": [{ "name": "edge" }], "hostnames": ["ensemble.example"] },
-        "serviceMonitor": { "interval": "30s", "labels": { "release": "prometheus" } },
-    });
-    converter::ready(namespace, "ensemble", &spec);
-    for child in MORE {
-        namespace.until("exists", child, STEP, |_| Some(()));
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn all_children_are_kept_as_they_are_and_go_when_they_are_not_asked_for() {
-    let _kinds = Foreign::ALL.map(Installed::new);
-    let namespace = Namespace::restricted("all-children");
-    ensemble(&namespace);
-    let owner = uid(&namespace.get("acv/ensemble"));
-    for child in MORE {
-        assert_eq!(owner_uids(&namespace.get(child)), [owner.as_str()], "{child}");
-    }
-
-    let edits: [(&str, Value); 6] = [
-        ("pdb/ensemble", json!({ "spec": { "maxUnavailable": 3 } })),
-        (
-            "networkpolicy/ensemble",
-            json!({ "spec": { "ingress": [{ "from": [{ "podSelector": {} }], "ports": [{ "port": 8080 }] }] } }),
-        ),
-        ("ingress/ensemble", json!({ "spec": { "rules": [{ "host": "other.example" }] } })),
-        ("httproutes.gateway.networking.k8s.io/ensemble", json!({ "spec": { "hostnames": ["other.example"] } })),
-        ("service/ensemble-metrics", json!({ "spec": { "publishNotReadyAddresses": false } })),
-        ("servicemonitors.monitoring.coreos.com/ensemble", json!({ "spec": { "endpoints": [{ "port": "http" }] } })),
-    ];
-    for (child, edit) in edits {
-        let before = namespace.get(child);
-        namespace.patch(child, &edit);
-        let healed =
-            namespace.until("is as it was", child, STEP, |now| (wanted(now) == wanted(&before)).then(|| now.clone()));
-        assert_eq!(uid(&healed), uid(&before), "{child} was not made anew");
-        namespace.kubectl(&format!("delete {child}"));
-        let again =
-            namespace.until("is made again", child, STEP, |now| (uid(now) != uid(&before)).then(|| now.clone()));
-        assert_eq!(wanted(&again), wanted(&before), "{child}");
-    }
-    at_rest(&namespace).await;
-
-    namespace.patch(
-        "acv/ensemble",
-        &json!({ "spec": { "disruptionBudget": { "enabled": false }, "networkPolicy": null, "ingress": null,
-            "gateway": null, "serviceMonitor": null } }),
-    );
-    for child in MORE {
-        namespace.wait_for(child, "delete", STEP);
-    }
-    let left = namespace.until("is ready of this spec", "acv/ensemble", STEP, |now| {
-        (is_observed(now) && condition(now, "Ready")?.status == "True").then(|| now.clone())
-    });
-    assert_eq!(condition(&left, "Degraded").unwrap().reason, "AsExpected");
-}
-
-/// Nothing is written to a child while only what does not concern it changes.
-async fn at_rest(namespace: &Namespace) {
-    namespace.until("has come to rest", "acv/ensemble", STEP, |now| {
-        (is_observed(now) && condition(now, "Progressing")?.status == "False").then_some(())
-    });
-    let client = kube::Client::try_default().await.unwrap();
-    let kinds = [
-        ("networking.k8s.io/v1/NetworkPolicy", "networkpolicy/ensemble"),
-        ("networking.k8s.io/v1/Ingress", "ingress/ensemble"),
-        ("gateway.networking.k8s.io/v1/HTTPRoute", "httproutes.gateway.networking.k8s.io/ensemble"),
-        ("monitoring.coreos.com/v1/ServiceMonitor", "servicemonitors.monitoring.coreos.com/ensemble"),
-        ("/v1/Service", "service/ensemble-metrics"),
-    ];
-    let mut records = Vec::new();
-    for (kind, object) in kinds {
-        records.push((object, Recorder::start(&client, namespace.name(), kind).await));
-    }
-    // It wakes the operator and asks for nothing.
-    namespace.kubectl("annotate acv/ensemble example.com/looked-at=yes");
-    tokio::time::sleep(REST).await;
-    for (object, record) in &mut records {
-        namespace.kubectl(&format!("label {object} rest=over"));
-        let changes = record.up_to(&version(&namespace.get(object))).await;
-        assert_eq!(changes.len(), 1, "something was written before {object} was labelled: {changes:#?}");
-    }
-}
 
 #[test]
 fn a_budget_and_a_pace_follow_the_spec() {

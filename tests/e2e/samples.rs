@@ -4,28 +4,22 @@ use std::fs;
 
 use serde_json::json;
 
-use crate::harness::converter;
-use crate::harness::foreign::Installed;
-use crate::harness::object::{columns, condition_is, is_observed};
+use crate::harness::object::{columns, condition_is};
 use crate::harness::secure::Certificate;
 use crate::harness::volume::Volume;
 use crate::harness::wait::STEP;
-use crate::harness::{Namespace, kubectl, operator, root};
+use crate::harness::{Namespace, converter, kubectl, operator, root};
 use e2e::audio::{Audio, Shape};
-use e2e::cluster::foreign::Foreign;
-
-fn sample(name: &str) -> String {
-    root().join("config/samples").join(name).display().to_string()
-}
 
 #[test]
-fn every_sample_has_a_test_here() {
+fn every_sample_has_a_test() {
     let mut names: Vec<String> = fs::read_dir(root().join("config/samples"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .filter(|name| name != "kustomization.yaml")
         .collect();
     names.sort();
+    // All of them here, but the Gateway: `alone::kinds` has it.
     assert_eq!(
         names,
         [
@@ -43,10 +37,11 @@ fn every_sample_has_a_test_here() {
 #[test]
 fn the_converter_sample_becomes_ready() {
     // In the namespace where `make up` put it: its node port is the page's, and a cluster has each port once.
-    kubectl::run(&format!("-n default apply -f {}", sample("audioconverter.yaml")), None).unwrap();
+    kubectl::run(&format!("-n default apply -f {}", converter::sample("audioconverter.yaml")), None).unwrap();
     kubectl::run("-n default wait --for=condition=Ready acv/sample --timeout=120s", None).unwrap();
     kubectl::run("-n default wait --for=jsonpath={.status.readyReplicas}=1 acv/sample --timeout=120s", None).unwrap();
-    let again = kubectl::run(&format!("-n default apply -f {}", sample("audioconverter.yaml")), None).unwrap();
+    let again =
+        kubectl::run(&format!("-n default apply -f {}", converter::sample("audioconverter.yaml")), None).unwrap();
     assert!(again.contains("unchanged"), "{again}");
 
     let table = kubectl::run("-n default get acv sample", None).unwrap();
@@ -60,56 +55,38 @@ fn the_converter_sample_becomes_ready() {
 #[test]
 fn the_streams_sample_becomes_ready() {
     let namespace = Namespace::restricted("sample-streams");
-    namespace.kubectl(&format!("apply -f {}", sample("audioconverter-streams.yaml")));
+    namespace.kubectl(&format!("apply -f {}", converter::sample("audioconverter-streams.yaml")));
     namespace.wait_for("acv/live", "condition=Ready", STEP);
     assert!(namespace.find("hpa/live").is_none(), "the operator follows the streams itself");
     namespace.until("exists", "pdb/live", STEP, |_| Some(()));
-    is_well(&namespace, "live");
+    converter::until_well(&namespace, "live");
 }
 
 #[test]
 fn the_hpa_sample_becomes_ready() {
     let namespace = Namespace::restricted("sample-hpa");
-    namespace.kubectl(&format!("apply -f {}", sample("audioconverter-hpa.yaml")));
+    namespace.kubectl(&format!("apply -f {}", converter::sample("audioconverter-hpa.yaml")));
     namespace.wait_for("acv/uploads", "condition=Ready", STEP);
     namespace.wait_for("acv/uploads", "condition=ScalingActive", STEP);
     namespace.until("has the spec's pace", "hpa/uploads", STEP, |now| {
         (now["spec"]["behavior"]["scaleDown"]["stabilizationWindowSeconds"] == 600).then_some(())
     });
-    is_well(&namespace, "uploads");
+    converter::until_well(&namespace, "uploads");
 }
 
 #[test]
 fn the_ingress_sample_waits_for_its_certificate_only() {
     let namespace = Namespace::restricted("sample-ingress");
-    namespace.kubectl(&format!("apply -f {}", sample("audioconverter-ingress.yaml")));
+    namespace.kubectl(&format!("apply -f {}", converter::sample("audioconverter-ingress.yaml")));
     namespace.wait_for("acv/studio", "condition=Ready", STEP);
     let missing = namespace
         .until("names the Secret", "acv/studio", STEP, |now| condition_is(now, "Degraded", "True", "SecretNotFound"));
     assert!(missing.message.contains("studio-tls"), "{}", missing.message);
     namespace.apply(&Certificate::of("flac.example.com").secret("studio-tls"));
-    is_well(&namespace, "studio");
+    converter::until_well(&namespace, "studio");
     assert_eq!(namespace.get("acv/studio")["status"]["endpoint"], "https://flac.example.com");
     assert_eq!(namespace.get("ingress/studio")["spec"]["tls"][0]["secretName"], "studio-tls");
     namespace.get("networkpolicy/studio");
-}
-
-#[test]
-fn the_gateway_sample_has_its_route_and_its_monitor() {
-    let _kinds = Foreign::ALL.map(Installed::new);
-    let namespace = Namespace::restricted("sample-gateway");
-    namespace.kubectl(&format!("apply -f {}", sample("audioconverter-gateway.yaml")));
-    namespace.wait_for("acv/broadcast", "condition=Ready", STEP);
-    is_well(&namespace, "broadcast");
-    namespace.get("httproutes.gateway.networking.k8s.io/broadcast");
-    namespace.get("servicemonitors.monitoring.coreos.com/broadcast");
-    assert_eq!(namespace.get("acv/broadcast")["status"]["endpoint"], "https://flac.example.com");
-}
-
-fn is_well(namespace: &Namespace, name: &str) {
-    namespace.until("is well", &format!("acv/{name}"), STEP, |now| {
-        condition_is(now, "Degraded", "False", "AsExpected").filter(|_| is_observed(now))
-    });
 }
 
 #[test]
@@ -152,7 +129,7 @@ fn the_job_sample_converts_what_its_claim_holds() {
         fs::write(volume.root().join("wav").join(name), audio.wav().unwrap()).unwrap();
     }
 
-    namespace.kubectl(&format!("apply -f {}", sample("conversionjob.yaml")));
+    namespace.kubectl(&format!("apply -f {}", converter::sample("conversionjob.yaml")));
     namespace.wait_for("cvj/sample", "condition=Complete", STEP);
 
     let table = namespace.kubectl("get cvj");
@@ -177,7 +154,7 @@ fn the_archive_sample_moves_what_it_has_converted() {
         fs::write(tapes.root().join("incoming").join(name), audio.wav().unwrap()).unwrap();
     }
 
-    namespace.kubectl(&format!("apply -f {}", sample("conversionjob-archive.yaml")));
+    namespace.kubectl(&format!("apply -f {}", converter::sample("conversionjob-archive.yaml")));
     namespace.wait_for("cvj/archive", "condition=Complete", STEP);
 
     for name in ["one", "live/two"] {

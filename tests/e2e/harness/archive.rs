@@ -76,6 +76,15 @@ impl Archive {
             .collect();
         assert!(odd.is_empty(), "nobody asked for {odd:?}");
     }
+
+    /// [`Self::is_converted_at`] `root`, and each recording once by the records of all runs on the volume.
+    pub fn is_converted_once_at(&self, root: &Path, volume: &Volume) {
+        self.is_converted_at(root);
+        let conversions = conversions(&records(volume));
+        let twice: Vec<_> = conversions.iter().filter(|(_, times)| **times != 1).collect();
+        assert!(twice.is_empty(), "converted more than once: {twice:?}");
+        assert_eq!(conversions.len(), self.len());
+    }
 }
 
 /// The recordings of an archive of this size: the same each time, so they are made once.
@@ -128,7 +137,7 @@ pub fn records(volume: &Volume) -> Vec<Value> {
 }
 
 /// How often the records say that a file was converted, by its path.
-pub fn conversions(records: &[Value]) -> BTreeMap<String, usize> {
+fn conversions(records: &[Value]) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     // A source that goes is told by a further record of the same conversion.
     for record in records.iter().filter(|record| record["outcome"] == "converted" && record["source"].is_null()) {

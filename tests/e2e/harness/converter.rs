@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::object::{condition_is, is_observed};
 use super::wait::{self, STEP};
 use super::{Namespace, kubectl};
 
@@ -65,4 +66,23 @@ pub fn node() -> Node {
         name: node["metadata"]["name"].as_str().expect("a name").to_owned(),
         address: address["address"].as_str().expect("an address").to_owned(),
     }
+}
+
+/// Waits until nothing of the present spec is amiss.
+pub fn until_well(namespace: &Namespace, name: &str) {
+    namespace.until("is well", &format!("acv/{name}"), STEP, |now| {
+        condition_is(now, "Degraded", "False", "AsExpected").filter(|_| is_observed(now))
+    });
+}
+
+/// Waits until the status says this endpoint of the present spec.
+pub fn until_at(namespace: &Namespace, name: &str, endpoint: &str) {
+    namespace.until(&format!("is reached at {endpoint}"), &format!("acv/{name}"), STEP, |now| {
+        (is_observed(now) && now["status"]["endpoint"] == endpoint).then_some(())
+    });
+}
+
+/// A file of `config/samples`.
+pub fn sample(name: &str) -> String {
+    super::root().join("config/samples").join(name).display().to_string()
 }

@@ -12,10 +12,16 @@ pub struct Frozen(Pid);
 impl Frozen {
     /// Stops it. The pod is named by its uid.
     pub fn begin(uid: &str) -> Self {
-        let found = converters(uid);
-        let [pid] = found[..] else { panic!("the processes of pod {uid}: {found:?}") };
-        kill(pid, Signal::SIGSTOP).expect("stop the converter");
-        Self(pid)
+        Self::try_begin(uid).unwrap_or_else(|| panic!("pod {uid} has no process"))
+    }
+
+    /// The same, if it runs.
+    pub fn try_begin(uid: &str) -> Option<Self> {
+        match converters(uid)[..] {
+            [] => None,
+            [pid] => sent(pid, Signal::SIGSTOP).then_some(Self(pid)),
+            ref many => panic!("the processes of pod {uid}: {many:?}"),
+        }
     }
 }
 
@@ -28,11 +34,16 @@ impl Drop for Frozen {
 
 /// Kills the converter of a pod, named by its uid, by SIGKILL; says whether it still ran.
 pub fn kill_converter(uid: &str) -> bool {
-    converters(uid).into_iter().any(|pid| match kill(pid, Signal::SIGKILL) {
+    converters(uid).into_iter().any(|pid| sent(pid, Signal::SIGKILL))
+}
+
+/// Whether the process was there to get the signal.
+fn sent(pid: Pid, signal: Signal) -> bool {
+    match kill(pid, signal) {
         Ok(()) => true,
         Err(Errno::ESRCH) => false,
-        Err(error) => panic!("kill the converter of pod {uid}: {error}"),
-    })
+        Err(error) => panic!("send {signal} to {pid}: {error}"),
+    }
 }
 
 /// The converters of a pod: its processes have its uid in their cgroup.

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{completed, failed, manifest, slow_pods};
 use crate::harness::archive::{Archive, Size, files_below};
+use crate::harness::job::{completed, failed, manifest, slow_pods};
 use crate::harness::object::{condition, condition_is};
 use crate::harness::volume::Volume;
 use crate::harness::wait::STEP;
@@ -142,13 +142,15 @@ fn a_run_that_has_ended_goes_away_in_its_time_and_its_records_stay() {
     let archive = Archive::record(&volume, "tapes", SHORT);
     let source = json!({ "volume": volume.source(), "path": "tapes" });
     let ttl = json!({ "succeeded": 0, "failed": 86400 });
-    namespace.apply(&manifest("brief", &json!({ "source": source, "ttlSecondsAfterFinished": ttl })));
+    let brief = json!({ "source": source, "ttlSecondsAfterFinished": ttl, "recordsTTL": "1s" });
+    namespace.apply(&manifest("brief", &brief));
     namespace.wait_for("cvj/brief", "delete", Duration::from_mins(3));
     namespace.until_gone("jobs");
     archive.is_converted_at(archive.root());
     let runs: Vec<_> = fs::read_dir(volume.root().join(".flacship")).unwrap().flatten().collect();
     assert_eq!(runs.len(), 1);
-    assert!(runs[0].path().join("report.json").is_file(), "records outlive the resource");
+    let records = runs[0].path();
+    assert!(records.join("report.json").is_file(), "records outlive the resource");
 
     // One that failed is kept for longer.
     let lost = json!({ "volume": volume.source(), "path": "no/such/folder" });
@@ -161,4 +163,5 @@ fn a_run_that_has_ended_goes_away_in_its_time_and_its_records_stay() {
     let report = namespace.get("cvj/again")["status"]["report"].as_str().unwrap().to_owned();
     let report: serde_json::Value = serde_json::from_slice(&fs::read(volume.root().join(report)).unwrap()).unwrap();
     assert!(report["expires_at"].is_string(), "{report:#}");
+    assert!(!records.exists(), "records whose time is over go with the next run");
 }

@@ -6,8 +6,8 @@ use std::fs;
 use k8s_openapi::jiff::Timestamp;
 use serde_json::json;
 
-use super::{completed, manifest};
 use crate::harness::Namespace;
+use crate::harness::job::{completed, manifest};
 use crate::harness::volume::Volume;
 use crate::harness::wait::STEP;
 use e2e::audio::{Audio, Shape};

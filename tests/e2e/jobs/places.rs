@@ -2,14 +2,15 @@
 //! modes of claims.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 
 use serde_json::{Value, json};
 
-use super::{completed, manifest};
 use crate::harness::Namespace;
 use crate::harness::archive::{Archive, Size, files_below};
+use crate::harness::job::{completed, failed, manifest};
 use crate::harness::object::condition;
-use crate::harness::volume::Volume;
+use crate::harness::volume::{Volume, own};
 use crate::harness::wait::STEP;
 
 const SIZE: Size = Size { folders: 3, files: 24, seconds: 1.0 };
@@ -111,4 +112,33 @@ fn a_claim_that_waits_for_its_first_pod_gets_its_volume() {
     let job = completed(&namespace, "first");
     assert_eq!(job["status"]["files"]["converted"], 24);
     assert_eq!(namespace.get("pvc/tapes")["status"]["phase"], "Bound");
+}
+
+#[test]
+fn files_of_somebody_else_are_reached_by_the_volumes_group() {
+    const OWNER: Option<(u32, u32)> = Some((4711, 4712));
+    let namespace = Namespace::restricted("group");
+    let volume = Volume::with_claim(&namespace, "tapes");
+    let archive = Archive::record(&volume, "tapes", SIZE);
+    let mut entries = vec![volume.root().to_owned()];
+    while let Some(entry) = entries.pop() {
+        let is_folder = entry.is_dir();
+        if is_folder {
+            entries.extend(fs::read_dir(&entry).unwrap().map(|below| below.unwrap().path()));
+        }
+        own(&entry, if is_folder { 0o700 } else { 0o600 }, OWNER);
+    }
+    let spec = |template: Value| {
+        let source = json!({ "volume": volume.source(), "path": "tapes" });
+        json!({ "source": source, "destination": { "path": "flac" }, "podTemplate": template })
+    };
+    namespace.apply(&manifest("stranger", &spec(json!({}))));
+    failed(&namespace, "stranger", "SourceNotReadable");
+    // The kubelet gives a local volume's files to the group that the pods ask for.
+    namespace.apply(&manifest("member", &spec(json!({ "securityContext": { "fsGroup": 4713 } }))));
+    let job = completed(&namespace, "member");
+    assert_eq!(job["status"]["files"]["converted"], 24);
+    archive.is_converted_at(&volume.root().join("flac"));
+    let source = fs::metadata(archive.root().join(archive.names().next().unwrap())).unwrap();
+    assert_eq!((source.uid(), source.gid()), (4711, 4713));
 }

@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{completed, ended, manifest, slow_pods};
-use crate::faults::Rounds;
+use crate::alone::faults::Rounds;
+use crate::harness::Namespace;
 use crate::harness::archive::{self, Archive, Size};
+use crate::harness::job::{completed, ended, manifest, slow_pods, workers};
 use crate::harness::object::condition_is;
 use crate::harness::pod_process::kill_converter;
 use crate::harness::volume::Volume;
 use crate::harness::wait::{self, STEP};
-use crate::harness::{Namespace, control_plane, operator};
 
 /// How many rounds are run when all are.
 const ALL: usize = 10;
@@ -63,13 +63,6 @@ impl Night {
         }
     }
 
-    /// The uids of the pods that convert now.
-    fn workers(&self) -> Vec<String> {
-        let pods = self.namespace.list_chosen("pods", "app.kubernetes.io/component=convert");
-        let runs = |pod: &&Value| pod["status"]["phase"] == "Running";
-        pods.iter().filter(runs).filter_map(|pod| pod["metadata"]["uid"].as_str().map(str::to_owned)).collect()
-    }
-
     fn is_under_way(&self) {
         let job = self.namespace.get("job/night-convert");
         assert_eq!(
@@ -91,11 +84,7 @@ impl Night {
     }
 
     fn is_all_there(&self) {
-        self.archive.is_converted_at(&self.volume.root().join("flac"));
-        let conversions = archive::conversions(&archive::records(&self.volume));
-        let twice: Vec<_> = conversions.iter().filter(|(_, times)| **times != 1).collect();
-        assert!(twice.is_empty(), "converted more than once: {twice:?}");
-        assert_eq!(conversions.len(), SIZE.files);
+        self.archive.is_converted_once_at(&self.volume.root().join("flac"), &self.volume);
     }
 }
 
@@ -114,44 +103,24 @@ fn rounds(subject: &str, happen: impl Fn(&Night, &mut fastrand::Rng)) {
 #[test]
 fn a_worker_is_killed() {
     rounds("worker", |night, random| {
-        let workers = night.workers();
-        let hit = random.choice(&workers).is_some_and(|worker| kill_converter(worker));
-        println!("killed: {hit}");
+        wait::until("a worker is killed", STEP, || {
+            let workers = workers(&night.namespace, 1);
+            let worker = random.choice(&workers).expect("one at least");
+            // It may have ended meanwhile.
+            if kill_converter(&worker.uid) { Ok(()) } else { Err(format!("{worker:?}")) }
+        });
     });
 }
 
 #[test]
 fn all_workers_are_killed_and_their_pods_deleted() {
     rounds("workers", |night, _| {
-        for worker in night.workers() {
-            kill_converter(&worker);
-        }
+        let hit = workers(&night.namespace, 1).iter().filter(|worker| kill_converter(&worker.uid)).count();
+        println!("{hit} killed");
         night.is_under_way();
         // And once more by other means: what evicts or drains deletes pods.
         night.until_recorded(archive::records(&night.volume).len() + 1);
         night.namespace.kubectl("delete pods -l app.kubernetes.io/component=convert --now --wait=false");
-    });
-}
-
-#[test]
-fn the_operator_is_killed() {
-    rounds("operator", |night, _| {
-        for pod in operator::pods() {
-            crate::harness::kubectl::run(
-                &format!("-n {} delete pod {pod} --now --wait=true", operator::NAMESPACE),
-                None,
-            )
-            .unwrap();
-        }
-        night.is_under_way();
-    });
-}
-
-#[test]
-fn the_kubelet_and_containerd_are_restarted() {
-    rounds("node", |_, _| {
-        control_plane::restart("kubelet");
-        control_plane::restart("containerd");
     });
 }
 
@@ -199,5 +168,30 @@ fn the_disk_is_full() {
         let files = &job["status"]["files"];
         assert_eq!((&files["total"], &files["failed"]), (&json!(SIZE.files), &json!(0)), "{files}");
         night.is_all_there();
+    }
+}
+
+/// What happens to more than one's own run.
+mod alone {
+    use super::rounds;
+    use crate::harness::{control_plane, kubectl, operator};
+
+    #[test]
+    fn the_operator_is_killed() {
+        rounds("operator", |night, _| {
+            for pod in operator::pods() {
+                let line = format!("-n {} delete pod {pod} --now --wait=true", operator::NAMESPACE);
+                kubectl::run(&line, None).unwrap();
+            }
+            night.is_under_way();
+        });
+    }
+
+    #[test]
+    fn the_kubelet_and_containerd_are_restarted() {
+        rounds("node", |_, _| {
+            control_plane::restart("kubelet");
+            control_plane::restart("containerd");
+        });
     }
 }
