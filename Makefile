@@ -19,6 +19,8 @@ KUBECTL = $(or $(shell command -v kubectl),$(LOCAL_STATE)bin/kubectl)
 STEP := hack/step
 CLUSTER := cargo run --quiet --package e2e --bin cluster --
 LOCAL_KUBECTL := $(CLUSTER) exec -- kubectl
+# For cargo: what `cargo run` puts into the environment would have it build ring and all above it anew.
+IN_CLUSTER := $(TARGET_DIR)/debug/cluster exec --
 # The local cluster's folder, where its kubeconfig lies, and in it the volume for the sample ConversionJob.
 LOCAL_STATE = $(dir $(lastword $(subst =, ,$(shell $(CLUSTER) kubeconfig))))
 LOCAL_VOLUME = $(LOCAL_STATE)volumes/recordings
@@ -75,22 +77,28 @@ e2e: deps-e2e up ## Run the end-to-end tests on the local cluster; screenshots a
 	@rm -rf artifacts && mkdir -p artifacts
 	@status=0; \
 	began=$$(date --utc +%Y-%m-%dT%H:%M:%S); \
-	$(STEP) "make e2e" $(E2E_RUN) --test-threads=1 --skip=rights:: 2>&1 | tee $(TARGET_DIR)/e2e.log || status=1; \
+	$(STEP) "make e2e, tests that share the cluster" \
+	    $(E2E_RUN) --test-threads=$(E2E_THREADS) --skip=alone:: --skip=rights:: 2>&1 | tee $(TARGET_DIR)/e2e.log || status=1; \
+	$(STEP) "make e2e, tests that need it for themselves" \
+	    $(E2E_RUN) --test-threads=1 alone:: 2>&1 | tee --append $(TARGET_DIR)/e2e.log || status=1; \
 	FLACSHIP_E2E_BEGAN=$$began $(STEP) "compare config/rbac with what the operator called" \
 	    $(E2E_RUN) rights:: 2>&1 | tee --append $(TARGET_DIR)/e2e.log || status=1; \
 	hack/count-tests "make e2e" $(TARGET_DIR)/e2e.log || status=1; \
 	exit $$status
+# They wait for the cluster most of the time; more at once than this, and they wait for each other's processor time.
+E2E_THREADS := 3
 E2E_TEST := cargo test --package e2e --features cluster --test e2e
-E2E_RUN = $(CLUSTER) exec -- $(E2E_TEST) --offline --
+E2E_RUN = $(IN_CLUSTER) $(E2E_TEST) --offline --
 
 .PHONY: faults
-faults: deps-e2e up ## Run the operator through each fault at each of its writes: make faults [ROUNDS=5] [SEED=…]
+faults: deps-e2e up ## Run the operator through each fault at each of its writes, and nights of a job: make faults [ROUNDS=5] [SEED=…] [OF=nights::]
 	@$(STEP) "build the end-to-end tests" $(E2E_TEST) --no-run
 	@rm -rf artifacts && mkdir -p artifacts
 	@FLACSHIP_FAULT_ROUNDS="$(ROUNDS)" FLACSHIP_FAULT_SEED="$(SEED)" \
-	    $(STEP) "make faults" $(E2E_RUN) --test-threads=1 --nocapture faults:: leader:: 2>&1 | tee $(TARGET_DIR)/faults.log; \
+	    $(STEP) "make faults" $(E2E_RUN) --test-threads=1 --nocapture $(OF) 2>&1 | tee $(TARGET_DIR)/faults.log; \
 	hack/count-tests "make faults" $(TARGET_DIR)/faults.log
 ROUNDS := all
+OF := faults:: leader:: nights::
 
 .PHONY: upgrade
 upgrade: deps-e2e up ## Go from the operator of an earlier commit to this one with streams running: make upgrade [FROM=commit]
@@ -98,7 +106,7 @@ upgrade: deps-e2e up ## Go from the operator of an earlier commit to this one wi
 	@$(STEP) "build the end-to-end tests" $(UPGRADE_TEST) --no-run
 	@mkdir -p artifacts
 	@FLACSHIP_UPGRADE_FROM="$(abspath $(TARGET_DIR))/upgrade" $(STEP) "make upgrade" \
-	    $(CLUSTER) exec -- $(UPGRADE_TEST) --offline -- upgrade::
+	    $(IN_CLUSTER) $(UPGRADE_TEST) --offline -- upgrade::
 UPGRADE_TEST := cargo test --package e2e --features upgrade --test e2e
 # The last one before AudioConverters had all that the design asks for.
 FROM := 1c51685
@@ -107,7 +115,7 @@ FROM := 1c51685
 bench-job: deps-e2e up ## Measure what the three stages of a ConversionJob cost on the local cluster, and its bar
 	@$(STEP) "build the measurement" $(OVERHEAD_TEST) --no-run
 	@mkdir -p artifacts
-	@$(STEP) "make bench-job" $(CLUSTER) exec -- $(OVERHEAD_TEST) --offline -- --nocapture jobs::overhead::
+	@$(STEP) "make bench-job" $(IN_CLUSTER) $(OVERHEAD_TEST) --offline -- --nocapture jobs::overhead::
 OVERHEAD_TEST := cargo test --package e2e --features overhead --test e2e
 
 .PHONY: fuzz
@@ -139,12 +147,11 @@ bench-batch: deps-bench ## Measure batch runs against find, xargs and flac, and 
 	    --folder $(TARGET_DIR)/bench $(BENCH_ARGS)
 
 .PHONY: scale
-scale: deps-cluster ## Measure the operator over thousands of resources, and its bars: make scale [SCALE_ARGS="--count 1000"]
-	@$(STEP) "build the release operator and the scale run" cargo build --quiet --release --locked --package operator --package e2e \
-	    --bin operator --bin cluster --bin scale --features e2e/scale
-	@trap '$(TARGET_DIR)/release/cluster --name scale down >/dev/null' EXIT; \
-	$(STEP) "make scale" $(TARGET_DIR)/release/scale --operator $(TARGET_DIR)/release/operator \
-	    --cluster $(TARGET_DIR)/release/cluster --folder $(TARGET_DIR)/scale $(SCALE_ARGS)
+scale: deps-cluster binaries ## Measure the operator over thousands of resources, and its bars: make scale [SCALE_ARGS="--count 1000"]
+	@$(STEP) "build the scale run" $(STATIC_BUILD) --package e2e --bin cluster --bin scale --features e2e/scale
+	@trap '$(STATIC)/cluster --name scale down >/dev/null' EXIT; \
+	$(STEP) "make scale" $(STATIC)/scale --operator $(DIST)/operator/operator \
+	    --cluster $(STATIC)/cluster --folder $(TARGET_DIR)/scale $(SCALE_ARGS)
 
 .PHONY: lint
 lint: ## Check format, lints and that the generated files are those that `make generate` writes
@@ -180,14 +187,15 @@ check-generated:
 
 .PHONY: binaries
 binaries: ## Build the release binaries, static, as each image's root file system in target/dist
-	@# With an explicit target the flags reach our programs only, not build scripts and macros.
-	@RUSTFLAGS="-C target-feature=+crt-static" $(STEP) "build the release binaries" \
-	    cargo build --quiet --release --locked --target $(HOST) --package operator --package converter
+	@$(STEP) "build the release binaries" $(STATIC_BUILD) --package operator --package converter
 	@for program in operator converter; do \
-	    install -D --mode=755 $(TARGET_DIR)/$(HOST)/release/$$program $(DIST)/$$program/$$program; \
+	    install -D --mode=755 $(STATIC)/$$program $(DIST)/$$program/$$program; \
 	done
 	@# The converter spools where no other folder is given.
 	@install -d --mode=1777 $(DIST)/converter/tmp
+# With an explicit target the flags reach our programs only, not build scripts and macros.
+STATIC_BUILD = env RUSTFLAGS="-C target-feature=+crt-static" cargo build --quiet --release --locked --target $(HOST)
+STATIC = $(TARGET_DIR)/$(HOST)/release
 
 .PHONY: images
 images: binaries ## Make both container images in target/images, and load them if the local cluster runs
