@@ -227,7 +227,7 @@ local-news:
 # Debian's packages, by what needs them.
 .PHONY: deps-test deps-bench deps-cluster deps-e2e
 deps-test:
-	@hack/deps curl flac ffmpeg chromium chromium-driver python3-venv
+	@hack/deps curl flac ffmpeg chromium chromium-driver python3-venv strace
 	@hack/python-tool $(TARGET_DIR)/tools/schemathesis schemathesis==4.32.5
 deps-bench:
 	@hack/deps flac ffmpeg valgrind cmake fluidsynth

@@ -9,8 +9,9 @@ mod name;
 mod part;
 mod room;
 
-use std::fs::{File, FileTimes, Metadata};
+use std::fs::{self, File, FileTimes, Metadata};
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 pub(crate) use compare::{Difference, same_bytes, same_samples};
@@ -20,7 +21,7 @@ pub(crate) use name::rename_to_new;
 use crate::convert::{Conversion, ConvertError, HeadPlace, Options, Progress, Scan, Summary, Warning};
 pub use crate::flac::Verify;
 use part::WholePart;
-pub(crate) use part::{PartFile, sweep_part};
+pub(crate) use part::{PartFile, is_being_written, sweep_part};
 
 use check::{Expected, Summing, verify};
 
@@ -55,6 +56,27 @@ pub enum Existing {
     Refuse,
     /// It is replaced in one step once the new file is whole.
     Replace,
+    /// It is replaced as long as it is the file that was seen there; another's stays.
+    ReplaceSeen(Seen),
+}
+
+/// A file as it was seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// Bytes.
+    pub size: u64,
+    /// Time of its last change in nanoseconds since 1970.
+    pub mtime_ns: i64,
+}
+
+impl Seen {
+    /// A file that has this metadata.
+    pub fn of(metadata: &Metadata) -> Self {
+        Self {
+            size: metadata.size(),
+            mtime_ns: metadata.mtime().saturating_mul(1_000_000_000).saturating_add(metadata.mtime_nsec()),
+        }
+    }
 }
 
 /// Converts the file `source` into the FLAC file `target`, in an existing folder.
@@ -146,6 +168,8 @@ fn write(
 ) -> Result<Written, FileError> {
     let convert = Options { head: HeadPlace::Rewritable, verify: options.verify, ..options.convert.clone() };
     let mut part = PartFile::create(target)?;
+    // Whoever had the partial file may have given it its name just now.
+    check_target(source, target, options.existing)?;
     let conversion = Conversion::after(scan, &convert);
     let told = |error| told(error, source, target);
     let (summary, expected) = match options.verify {
@@ -171,6 +195,11 @@ impl Written {
     /// Where it is to be.
     pub fn target(&self) -> &Path {
         &self.target
+    }
+
+    /// Whether it takes the place of another file.
+    pub fn replaces(&self) -> bool {
+        self.existing != Existing::Refuse
     }
 
     /// An error of the target's file system, as that of this file.
@@ -224,9 +253,17 @@ pub(crate) fn check_target(source: &Path, target: &Path, existing: Existing) -> 
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(FileError::writing(target, error)),
         Ok(_) if is_same_file(source, target) => Err(FileError::SameFile { path: target.to_path_buf() }),
-        Ok(_) if existing == Existing::Refuse => Err(FileError::TargetExists { path: target.to_path_buf() }),
+        Ok(_) if !is_replaceable(target, existing) => Err(FileError::TargetExists { path: target.to_path_buf() }),
         Ok(meta) if meta.is_dir() => Err(FileError::writing(target, io::ErrorKind::IsADirectory.into())),
         Ok(_) => Ok(()),
+    }
+}
+
+fn is_replaceable(target: &Path, existing: Existing) -> bool {
+    match existing {
+        Existing::Refuse => false,
+        Existing::Replace => true,
+        Existing::ReplaceSeen(seen) => fs::metadata(target).is_ok_and(|there| Seen::of(&there) == seen),
     }
 }
 
@@ -234,5 +271,25 @@ fn is_same_file(source: &Path, target: &Path) -> bool {
     match (source.canonicalize(), target.canonicalize()) {
         (Ok(source), Ok(target)) => source == target,
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_that_was_seen_is_replaced_and_another_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let (source, target) = (folder.path().join("a.wav"), folder.path().join("a.flac"));
+        fs::write(&target, b"old").unwrap();
+        let seen = Existing::ReplaceSeen(Seen::of(&fs::metadata(&target).unwrap()));
+        check_target(&source, &target, seen).unwrap();
+        fs::write(&target, b"another's").unwrap();
+        let error = check_target(&source, &target, seen).unwrap_err();
+        assert!(matches!(error, FileError::TargetExists { .. }), "{error}");
+        check_target(&source, &target, Existing::Replace).unwrap();
+        fs::remove_file(&target).unwrap();
+        check_target(&source, &target, seen).unwrap();
     }
 }

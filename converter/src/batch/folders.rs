@@ -15,14 +15,19 @@ pub struct Folders {
     destination: PathBuf,
     /// The folder asked for last, which is mostly the one asked for next.
     last: Option<PathBuf>,
-    /// Those in which folders were made whose names may be lost still.
+    /// Those with folders in them whose names may be lost still.
     unsynced: BTreeSet<PathBuf>,
+    /// Those that were in `unsynced` lately.
+    seen: BTreeSet<PathBuf>,
 }
+
+/// How many folders are remembered: one that is forgotten is synced once more.
+const SEEN: usize = 4096;
 
 impl Folders {
     /// Folders below two roots that have no links in them.
     pub fn new(source: PathBuf, destination: PathBuf) -> Self {
-        Self { source, destination, last: None, unsynced: BTreeSet::new() }
+        Self { source, destination, last: None, unsynced: BTreeSet::new(), seen: BTreeSet::new() }
     }
 
     /// The root at the destination.
@@ -44,9 +49,19 @@ impl Folders {
         Ok(self.destination.join(file))
     }
 
-    /// The folders to sync for the names of all folders that were made since this was last asked.
+    /// The folders to sync for the names of all folders that were made or first met since this was last asked.
     pub fn unsynced(&mut self) -> BTreeSet<PathBuf> {
         std::mem::take(&mut self.unsynced)
+    }
+
+    /// A folder has a folder in it whose name may not be on the disk.
+    fn see(&mut self, above: PathBuf) {
+        if self.seen.len() >= SEEN {
+            self.seen.clear();
+        }
+        if self.seen.insert(above.clone()) {
+            self.unsynced.insert(above);
+        }
     }
 
     fn make(&mut self, folder: &Path) -> Result<(), Failure> {
@@ -56,7 +71,8 @@ impl Folders {
             from.push(part);
             to.push(part);
             match fs::symlink_metadata(&to) {
-                Ok(found) if found.is_dir() => {}
+                // Another worker, or one that died, may have made it and not synced its name.
+                Ok(found) if found.is_dir() => self.see(above),
                 Ok(found) if found.is_symlink() => self.check_link(&to)?,
                 Ok(_) => {
                     return Err(Failure::new(

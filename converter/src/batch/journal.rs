@@ -5,8 +5,9 @@
 //! version's, or a damaged volume) is passed over with a warning; its file then counts as not done. So is a line that is
 //! longer than any record, of which no more than that is held in memory.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufRead, BufReader, Read as _, Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{FallocateFlags, fallocate};
@@ -103,31 +104,44 @@ impl Journal {
     /// While another process has it open this waits: Kubernetes may for a moment run two pods of one index. A file
     /// system without locks is used without.
     pub fn open<T: DeserializeOwned>(path: &Path, take: impl FnMut(T, u64)) -> io::Result<Self> {
-        let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                tracing::warn!(file = %path.display(), "another worker has this shard, waiting until it ends");
-                file.lock()?;
-            }
-            Err(TryLockError::Error(error)) => {
-                tracing::warn!(file = %path.display(), %error, "this file system has no locks; going on without");
-            }
-        }
+        let mut file = Self::locked(path)?;
         let length = file.seek(SeekFrom::End(0))?;
         file.seek(SeekFrom::Start(0))?;
         let whole = read_lines(BufReader::new(&file), path, take)?;
         if whole < length {
             tracing::warn!(file = %path.display(), bytes = length - whole, "cutting off a torn last line");
             file.set_len(whole)?;
-            file.sync_all()?;
         }
+        // Another worker may have died before it had its last records on the disk; sources go by what is read here.
+        file.sync_all()?;
         if let Some(folder) = path.parent() {
             sync_folder(folder)?;
         }
         let journal = Self { file, path: path.to_owned(), length: whole };
         journal.set_room_aside();
         Ok(journal)
+    }
+
+    fn locked(path: &Path) -> io::Result<File> {
+        loop {
+            let file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => {
+                    tracing::warn!(file = %path.display(), "another worker has this shard, waiting until it ends");
+                    file.lock()?;
+                }
+                Err(TryLockError::Error(error)) => {
+                    tracing::warn!(file = %path.display(), %error, "this file system has no locks; going on without");
+                }
+            }
+            // A new plan may have taken the file away meanwhile.
+            let held = file.metadata()?;
+            let is_named = |named: fs::Metadata| (named.dev(), named.ino()) == (held.dev(), held.ino());
+            if fs::metadata(path).is_ok_and(is_named) {
+                return Ok(file);
+            }
+        }
     }
 
     /// Appends records; they are on the disk when this returns, in their order. Tells where each begins.
@@ -175,7 +189,6 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use serde_json::{Value, json};
-    use std::fs;
 
     fn open(path: &Path) -> (Journal, Vec<Value>) {
         let mut seen = Vec::new();

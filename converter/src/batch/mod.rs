@@ -9,6 +9,7 @@
 //! After 1 and a signal the same command goes on where the records end.
 
 mod atomic;
+mod clearing;
 mod console;
 mod decide;
 mod error;
@@ -33,10 +34,11 @@ mod work;
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::interrupt::Stopped;
+use crate::interrupt::{Interrupt, Stopped};
 use console::Console;
 use error::Error;
 use summary::{ErrorBody, ErrorLine};
@@ -158,9 +160,15 @@ last message says what; 130, 143 or 129 stopped by a signal; 1 anything else, wo
 pub fn run(command: Command) -> ExitCode {
     let console = Console::start();
     match command {
-        Command::Plan(args) => end("plan", plan::run(&args, &console), summary::line, None),
+        Command::Plan(args) => {
+            let records = &args.places.records;
+            end("plan", until_stopped(records, || plan::run(&args, &console)), summary::line, None)
+        }
         Command::Work(args) => end("work", work::run(&args, &console), summary::line, args.termination_log.as_deref()),
-        Command::Report(args) => end("report", report::run(&args), summary::report_line, None),
+        Command::Report(args) => {
+            let records = &args.places.records;
+            end("report", until_stopped(records, || report::run(&args)), summary::report_line, None)
+        }
         Command::Run(args) if args.json => end("run", run::run(&args, &console), run::line, None),
         Command::Run(args) => match run::run(&args, &console) {
             Ok(summary) => {
@@ -170,6 +178,18 @@ pub fn run(command: Command) -> ExitCode {
             Err(error) => failed(&error),
         },
     }
+}
+
+/// Runs a stage that begins anew whenever it is stopped, so a signal ends it at once. As the first process of a container it
+/// would not even be ended by one that it does not take (pid_namespaces(7)), and be killed after the pod's grace period.
+fn until_stopped<T>(records: &Path, stage: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    let interrupt = Interrupt::watch(Duration::ZERO, |stop| {
+        tracing::info!(signal = stop.name(), "stopped by a signal; the same command begins anew");
+    })
+    .map_err(Error::io("taking signals for", records))?;
+    let result = stage();
+    interrupt.over();
+    result
 }
 
 /// Prints the summary line of a stage, writes it to `log` too, and turns its result into an exit code.

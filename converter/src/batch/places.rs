@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
+use super::atomic;
 use super::error::{ConfigReason, Error};
 use super::records::Plan;
 use super::store::Store;
@@ -80,9 +81,9 @@ impl Places {
     }
 }
 
-/// Makes a folder and those above it.
+/// Makes a folder and those above it, durably.
 pub fn make_folder(path: &Path) -> Result<(), Error> {
-    fs::create_dir_all(path).map_err(Error::making(path))
+    atomic::make_folder(path).map_err(Error::making(path))
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ use super::spool::{Limits, Record, Sorter};
 use super::store::Store;
 use super::summary::PlanSummary;
 use super::walk::{Search, walk};
-use super::{atomic, shards};
+use super::{atomic, clearing, shards};
 use lines::ShardFiles;
 
 /// Most shards: their counts must fit into the summary line.
@@ -87,7 +87,7 @@ pub fn run(args: &Args, console: &Console) -> Result<PlanSummary, Error> {
     make_folder(&store.results_folder())?;
     let lock = lock(&store.lock())?;
     let order = choices.order(&args.places.source);
-    let plan = match kept(&args.places, &store, &order) {
+    let plan = match kept(&args.places, &store, &order)? {
         Some(plan) => plan,
         None => make(order, &root, &globs, &names, &store, console)?,
     };
@@ -96,14 +96,14 @@ pub fn run(args: &Args, console: &Console) -> Result<PlanSummary, Error> {
     Ok(PlanSummary { files: plan.files, bytes: plan.bytes, shard_files: plan.shard_files })
 }
 
-/// Lets one process plan at a time: Kubernetes may for a moment run two pods of one Job. A file system without locks
-/// is used without. The lock goes with the file that is returned.
-fn lock(path: &Path) -> Result<File, Error> {
+/// Lets one process plan or report at a time: Kubernetes may for a moment run two pods of one Job. A file system without
+/// locks is used without. The lock goes with the file that is returned.
+pub fn lock(path: &Path) -> Result<File, Error> {
     let file = OpenOptions::new().write(true).create(true).truncate(false).open(path).map_err(Error::making(path))?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            tracing::warn!("another process plans this run, waiting until it ends");
+            tracing::warn!("another process plans or reports on this run, waiting until it ends");
             file.lock().map_err(Error::io("locking", path))?;
         }
         Err(TryLockError::Error(error)) => {
@@ -113,14 +113,25 @@ fn lock(path: &Path) -> Result<File, Error> {
     Ok(file)
 }
 
-/// The plan that is there, if it is whole and was made for the same order.
-fn kept(places: &Places, store: &Store, order: &Order) -> Option<Plan> {
-    let plan = places.read_plan().ok()?;
-    if plan.order != *order || !(0..order.shards).all(|shard| store.planned(shard).is_file()) {
-        return None;
+/// The plan that is there, if it is whole and was made for the same order. A volume that does not say is no reason to plan
+/// anew, which would take the records away.
+fn kept(places: &Places, store: &Store, order: &Order) -> Result<Option<Plan>, Error> {
+    let plan = match places.read_plan() {
+        Ok(plan) if plan.order == *order => plan,
+        Ok(_) | Err(Error::Config { .. }) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    for shard in 0..order.shards {
+        let path = store.planned(shard);
+        match fs::metadata(&path) {
+            Ok(found) if found.is_file() => {}
+            Ok(_) => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(Error::io("reading", &path)(error)),
+        }
     }
     tracing::info!(planned_at = plan.planned_at, "the plan that is there stands; a new run has a new --records folder");
-    Some(plan)
+    Ok(Some(plan))
 }
 
 fn make(
@@ -132,7 +143,7 @@ fn make(
     console: &Console,
 ) -> Result<Plan, Error> {
     // From here to the end there is no plan, so that no reader takes an old one with new shards.
-    clear(store)?;
+    clearing::clear(store)?;
     let records = fs::canonicalize(store.root()).map_err(Error::io("reading", store.root()))?;
     let folder = store.plan_folder();
     let spooling = || Error::io("spooling in", &folder);
@@ -225,23 +236,4 @@ impl Dealt {
         }
         lines::key(shard, number)
     }
-}
-
-/// Takes away what an earlier plan left here, whole or killed, and what was recorded by its numbers. The plan goes first.
-fn clear(store: &Store) -> Result<(), Error> {
-    let remove = |path: &Path| match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::making(path)(error)),
-        _ => Ok(()),
-    };
-    remove(&store.plan())?;
-    atomic::sync_folder(&store.plan_folder()).map_err(Error::making(&store.plan_folder()))?;
-    for folder in [store.plan_folder(), store.results_folder()] {
-        for entry in fs::read_dir(&folder).map_err(Error::making(&folder))? {
-            let path = entry.map_err(Error::making(&folder))?.path();
-            if path != store.lock() {
-                remove(&path)?;
-            }
-        }
-    }
-    [store.failed_count(), store.page(), store.report()].iter().try_for_each(|path| remove(path))
 }

@@ -2,12 +2,12 @@
 //! and read back is in `journal` and `atomic`; where they lie is in `store`.
 
 use std::fs::Metadata;
-use std::os::unix::fs::MetadataExt;
 
 use serde::{Deserialize, Serialize};
 
 use super::layout::Layout;
 use super::path::RecordPath;
+use crate::file::Seen;
 
 /// What tells one state of a file from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,10 +21,13 @@ pub struct Stamp {
 impl Stamp {
     /// The stamp of a file.
     pub fn of(metadata: &Metadata) -> Self {
-        Self {
-            size: metadata.size(),
-            mtime_ns: metadata.mtime().saturating_mul(1_000_000_000).saturating_add(metadata.mtime_nsec()),
-        }
+        let Seen { size, mtime_ns } = Seen::of(metadata);
+        Self { size, mtime_ns }
+    }
+
+    /// The same for who writes files.
+    pub fn seen(self) -> Seen {
+        Seen { size: self.size, mtime_ns: self.mtime_ns }
     }
 }
 

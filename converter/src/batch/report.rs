@@ -13,13 +13,13 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::atomic;
 use super::error::Error;
 use super::places::Places;
 use super::records::{Counts, Plan};
 use super::spool::Limits;
 use super::store::Store;
 use super::summary::{FailedFile, MAX_FAILURES, ReportSummary};
+use super::{atomic, plan};
 use document::{Report, Whole};
 use tally::{Failed, Tally};
 
@@ -58,6 +58,7 @@ pub fn run(args: &Args) -> Result<ReportSummary, Error> {
     let plan = args.places.read_plan()?;
     let store = args.places.store();
     let folder = store.root();
+    let _lock = plan::lock(&store.lock())?;
     atomic::clean(folder).map_err(Error::making(folder))?;
     let mut tally = Tally::new(folder, Limits::default()).map_err(Error::making(folder))?;
     for (shard, files) in plan.shard_files.iter().enumerate() {

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -13,7 +14,7 @@ use super::Existing;
 /// made it and however lately: that is [`io::ErrorKind::AlreadyExists`]. Only on a file system that knows neither a
 /// rename without replacement nor hard links an instant remains between the look and the rename.
 pub(super) fn publish(part: &Path, target: &Path, existing: Existing) -> io::Result<()> {
-    if existing == Existing::Replace {
+    if existing != Existing::Refuse {
         return fs::rename(part, target);
     }
     match rename_to_new(part, target) {
@@ -45,10 +46,19 @@ fn link_to_new(from: &Path, to: &Path) -> io::Result<()> {
         }
         linked => linked?,
     }
-    fs::remove_file(from).inspect_err(|_| {
-        // It keeps its only name, as after any rename that failed.
-        _ = fs::remove_file(to);
-    })
+    match fs::remove_file(from) {
+        // It went all the same: an answer that was lost was asked for again.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => {
+            // It keeps one name, as after any rename that failed; the second only goes if the first is there for sure.
+            let place = |path| fs::symlink_metadata(path).map(|found| (found.dev(), found.ino()));
+            if place(from).is_ok_and(|from| place(to).is_ok_and(|to| from == to)) {
+                _ = fs::remove_file(to);
+            }
+            Err(error)
+        }
+        done => done,
+    }
 }
 
 #[cfg(test)]

@@ -3,8 +3,10 @@
 use std::ffi::OsString;
 use std::fs::{self, File, FileTimes, OpenOptions, TryLockError};
 use std::io::{self, BufWriter, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+
+use nix::fcntl::OFlag;
 
 use super::Existing;
 use super::error::FileError;
@@ -111,6 +113,11 @@ impl WholePart {
 
     /// Gives the file its name. What may have that name already is decided by `existing`, whatever was there before.
     pub fn publish(mut self, target: &Path, existing: Existing) -> Result<(), FileError> {
+        if !is_named(&self.file, &self.name.path) {
+            // Only where locks do not hold. The name is another's, and half of what that one writes must not get ours.
+            self.name.stay();
+            return Err(FileError::TargetBusy { path: self.name.path.clone() });
+        }
         let path = &self.name.path;
         PARTIALS.publish(path, || name::publish(path, target, existing)).map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => FileError::TargetExists { path: target.to_path_buf() },
@@ -185,14 +192,29 @@ impl Drop for PartName {
 pub(crate) fn sweep_part(target: &Path) {
     let path = part_of(target);
     // Most often there is none, and this is all.
-    let Ok(file) = OpenOptions::new().write(true).open(&path) else { return };
+    let Ok(file) = open_existing(&path) else { return };
+    // A file system without locks cannot tell.
+    if file.try_lock().is_ok() && is_named(&file, &path) && fs::remove_file(&path).is_ok() {
+        tracing::debug!(partial = %path.display(), "removed what an earlier try left");
+    }
+}
+
+/// Whether another process is writing the partial file of `target`.
+pub(crate) fn is_being_written(target: &Path) -> bool {
+    open_existing(&part_of(target)).is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
+}
+
+/// Opens a partial file that may be anything, also a pipe, for which an open would wait.
+fn open_existing(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)
+}
+
+/// Whether the plain file of that name is this one.
+fn is_named(file: &File, path: &Path) -> bool {
     let same = |named: fs::Metadata| {
         file.metadata().is_ok_and(|held| (named.dev(), named.ino()) == (held.dev(), held.ino()) && named.is_file())
     };
-    // A file system without locks cannot tell.
-    if file.try_lock().is_ok() && path.symlink_metadata().is_ok_and(same) && fs::remove_file(&path).is_ok() {
-        tracing::debug!(partial = %path.display(), "removed what an earlier try left");
-    }
+    path.symlink_metadata().is_ok_and(same)
 }
 
 fn part_of(target: &Path) -> PathBuf {
@@ -211,19 +233,22 @@ fn claim(path: &Path) -> Result<File, FileError> {
     const ATTEMPTS: usize = 8;
     let failed = |error| FileError::writing(path, error);
     for _ in 0..ATTEMPTS {
-        let file = match OpenOptions::new().read(true).write(true).create_new(true).open(path) {
+        let (file, is_new) = match OpenOptions::new().read(true).write(true).create_new(true).open(path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 match OpenOptions::new().read(true).write(true).open(path) {
                     Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                    other => other,
+                    other => (other.map_err(failed)?, false),
                 }
             }
-            other => other,
-        }
-        .map_err(failed)?;
+            other => (other.map_err(failed)?, true),
+        };
         match file.try_lock() {
             Err(TryLockError::WouldBlock) => return Err(FileError::TargetBusy { path: path.to_path_buf() }),
-            // Without an error, or on a file system without locks: one writer per target is then the caller's promise.
+            // A file system without locks. Whoever may still write this one keeps it, and finds its name lost in the end.
+            Err(TryLockError::Error(_)) if !is_new => {
+                fs::remove_file(path).map_err(failed)?;
+                continue;
+            }
             Ok(()) | Err(TryLockError::Error(_)) => {}
         }
         let named = match path.symlink_metadata() {
@@ -261,6 +286,18 @@ mod tests {
         drop(file);
         assert_eq!(fs::read(&target).unwrap(), b"published");
         assert!(!part.exists());
+    }
+
+    #[test]
+    fn a_partial_file_whose_name_another_took_is_not_published() {
+        let folder = tempfile::tempdir().unwrap();
+        let (target, path) = (folder.path().join("a.flac"), folder.path().join("a.flac.part"));
+        let part = PartFile::create(&target).unwrap().whole(None).unwrap();
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, b"half").unwrap();
+        let error = part.publish(&target, Existing::Replace).unwrap_err();
+        assert!(matches!(error, FileError::TargetBusy { .. }), "{error}");
+        assert!(!target.exists() && fs::read(&path).unwrap() == b"half");
     }
 
     #[test]

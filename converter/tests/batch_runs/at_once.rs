@@ -62,18 +62,17 @@ fn random(state: &mut u64) -> u64 {
     *state
 }
 
-#[test]
-fn killed_again_and_again_at_any_moment_every_file_is_converted_once() {
-    let tree = Tree::new();
+/// Kills the worker of a run over 400 files a dozen times at any moment, and lets another one end the run.
+fn killed_again_and_again(tree: &Tree, run: &Run, more: &[&str]) {
     for number in 0..400 {
         tree.wav(format!("{}/{number}.wav", number % 20), number, 3000);
     }
-    let run = tree.run("destination", "destination/.flacship/u");
     run.stage("plan", &[]);
     let mut seed = 0x00C0_FFEE;
+    let words = [&["--shard", "0"], more].concat();
     // However fast the machine is: what is right does not depend on when the worker dies.
     for _ in 0..12 {
-        let mut worker = run.spawn(&["--shard", "0"]);
+        let mut worker = run.spawn(&words);
         thread::sleep(Duration::from_millis(random(&mut seed) % 250));
         worker.kill().unwrap();
         worker.wait().unwrap();
@@ -82,15 +81,51 @@ fn killed_again_and_again_at_any_moment_every_file_is_converted_once() {
             assert!(whole || name.to_str().unwrap().ends_with(".flac.part"), "{}", name.display());
         }
     }
-    let work = run.stage("work", &["--shard", "0"]);
+    let work = run.stage("work", &words);
     assert_eq!(counts(&work), [400, 0, 0], "what was named but not recorded is known again");
-    let mut converted: Vec<u64> = run.records(0).iter().map(|record| record["n"].as_u64().unwrap()).collect();
+    // A second line of a file only says what became of its source.
+    let records = run.records(0);
+    let converted = records.iter().filter(|record| record["source"].is_null());
+    let mut converted: Vec<u64> = converted.map(|record| record["n"].as_u64().unwrap()).collect();
     converted.sort_unstable();
     assert_eq!(converted, (0..400).collect::<Vec<_>>(), "each file once");
-    let made = files(&run.destination);
-    assert_eq!(made.len(), 400, "and no partial file");
-    for name in made.iter().step_by(37) {
+    assert_eq!(files(&run.destination).len(), 400, "and no partial file");
+}
+
+#[test]
+fn killed_again_and_again_at_any_moment_every_file_is_converted_once() {
+    let tree = Tree::new();
+    let run = tree.run("destination", "destination/.flacship/u");
+    killed_again_and_again(&tree, &run, &[]);
+    for name in files(&run.destination).iter().step_by(37) {
         assert_decodes(&run.destination.join(name), &run.source.join(name).with_extension("wav"));
+    }
+}
+
+#[test]
+fn killed_again_and_again_every_source_goes_and_none_before_its_flac_is_safe() {
+    let moved = ["--source-policy", "MoveTo", "--move-to"];
+    for policy in [&["--metadata", "foreign", "--source-policy", "DeleteAfterVerify"][..], &moved] {
+        let tree = Tree::new();
+        let run = tree.run("destination", "destination/.flacship/u");
+        let done = tree.path("done");
+        let mut words = policy.to_vec();
+        if policy == moved {
+            words.push(done.to_str().unwrap());
+        }
+        killed_again_and_again(&tree, &run, &words);
+        assert_eq!(files(&run.source).len(), 0, "none stays for ever");
+        for name in files(&run.destination).iter().step_by(37) {
+            let (flac, wav) = (run.destination.join(name), name.with_extension("wav"));
+            if policy == moved {
+                assert_decodes(&flac, &done.join(wav));
+            } else {
+                let number = name.file_stem().unwrap().to_str().unwrap().parse().unwrap();
+                let mut restored = Vec::new();
+                converter::restore::restore(fs::File::open(&flac).unwrap(), &mut restored).unwrap();
+                assert!(restored == fs::read(tree.wav("again.wav", number, 3000)).unwrap(), "{}", name.display());
+            }
+        }
     }
 }
 
@@ -119,6 +154,31 @@ fn two_jobs_on_one_destination_convert_each_file_once() {
     for name in made.iter().step_by(29) {
         assert_decodes(&tree.path("destination").join(name), &tree.source(name.with_extension("wav")));
     }
+}
+
+#[test]
+fn two_jobs_that_let_sources_go_do_no_harm() {
+    let tree = Tree::new();
+    let count = 300;
+    for number in 0..count {
+        tree.wav(format!("{}/{number}.wav", number % 5), number, 4000);
+    }
+    let runs = ["one", "two", "late"].map(|name| tree.run("destination", name));
+    for run in &runs {
+        run.stage("plan", &[]);
+    }
+    let words = ["--shard", "0", "--metadata", "foreign", "--source-policy", "DeleteAfterVerify"];
+    let [one, two, late] = &runs;
+    let workers = [one, two].map(|run| run.spawn(&words));
+    let [one, two] = workers.map(|worker| {
+        let output = worker.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(0));
+        counts(&last_line(&output))
+    });
+    assert_eq!((one[0] + two[0], one[1] + two[1]), (u64::from(count), u64::from(count)), "{one:?} {two:?}");
+    assert_eq!(counts(&late.stage("work", &words)), [0, u64::from(count), 0], "gone, but for a reason");
+    assert!(late.records(0).iter().all(|record| record["source"] == "deleted"));
+    assert_eq!((files(&tree.path("source")).len(), files(&tree.path("destination")).len()), (0, count as usize));
 }
 
 #[test]

@@ -75,3 +75,48 @@ fn the_shard_may_come_from_the_job() {
     // Neither flag nor index: the command line itself is wrong, which clap tells.
     assert_eq!(run.output("work", &[]).status.code(), Some(2));
 }
+
+#[test]
+fn records_where_something_else_lies() {
+    let tree = Tree::new();
+    tree.wav("a.wav", 1, 300);
+    fs::create_dir_all(tree.path("archive/results")).unwrap();
+    let music = tree.path("archive/results/old.flac");
+    fs::write(&music, b"music").unwrap();
+    let (reason, message) = mistake(&tree.run("destination", "archive"), "plan", &[]);
+    assert_eq!(reason, "DestinationNotWritable");
+    assert!(message.contains(music.to_str().unwrap()) && message.contains("choose another"), "{message}");
+    assert_eq!(fs::read(&music).unwrap(), b"music");
+}
+
+#[test]
+fn records_that_a_worker_writes_to() {
+    let tree = Tree::new();
+    tree.wav("a.wav", 1, 300);
+    let run = tree.run("destination", "records");
+    run.whole(1, &[]);
+    let worker = fs::File::open(run.results(0)).unwrap();
+    worker.lock().unwrap();
+    let (reason, message) = mistake(&run, "plan", &["--exclude", "b.wav"]);
+    assert_eq!(reason, "DestinationNotWritable");
+    assert!(message.contains("a worker writes"), "{message}");
+    assert_eq!(run.records(0).len(), 1);
+    drop(worker);
+    run.stage("plan", &["--exclude", "b.wav"]);
+}
+
+#[test]
+fn a_damaged_plan_is_told_and_takes_no_memory() {
+    let tree = Tree::new();
+    tree.wav("a.wav", 1, 300);
+    let run = tree.run("destination", "records");
+    run.stage("plan", &[]);
+    let path = run.records.join("plan/plan.json");
+    let text = fs::read_to_string(&path).unwrap();
+    let damaged = text.replacen("\"shard_files\": [\n    1\n", &format!("\"shard_files\": [\n    {}\n", u64::MAX), 1);
+    assert_ne!(damaged, text);
+    fs::write(&path, damaged).unwrap();
+    let (reason, message) = mistake(&run, "work", &["--shard", "0"]);
+    assert_eq!(reason, "PlanNotFound");
+    assert!(message.contains("damaged"), "{message}");
+}

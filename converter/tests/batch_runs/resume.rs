@@ -1,9 +1,10 @@
 //! A worker that dies, is stopped, or finds half a record goes on where the records end.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -204,4 +205,24 @@ fn a_lost_flac_is_made_again_and_a_lost_record_is_not_a_new_flac() {
     assert_eq!(counts(&run.stage("work", &["--shard", "0"])), [0, 1, 0]);
     set_mtime(&source, Duration::from_secs(1_700_000_000));
     assert_eq!(counts(&run.stage("work", &["--shard", "0"])), [1, 0, 0], "the source is another than the record's");
+}
+
+#[test]
+fn plan_and_report_end_at_once_when_they_are_told_to() {
+    let tree = Tree::new();
+    tree.wav("a.wav", 1, 2000);
+    let run = tree.run("destination", "records");
+    run.whole(1, &[]);
+    // They wait for it, so they are told in the middle of their work.
+    let lock = fs::File::options().write(true).open(run.records.join("plan/lock")).unwrap();
+    lock.lock().unwrap();
+    for stage in ["plan", "report"] {
+        let mut child = run.command(stage, &[]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+        assert!(lines.any(|line| line.contains("waiting until it ends")), "{stage}");
+        signal(&child, "-TERM");
+        lines.for_each(drop);
+        // Of a process that does not take the signal, as the first of a container must, there would be no code.
+        assert_eq!(child.wait().unwrap().code(), Some(143), "{stage}");
+    }
 }

@@ -172,6 +172,60 @@ fn a_source_without_its_flac_is_missed() {
 }
 
 #[test]
+fn a_flac_that_may_be_all_that_is_left_is_not_replaced() {
+    let tree = Tree::new();
+    tree.wav("take.wav", 1, 3000);
+    let run = tree.run("destination", "r0");
+    run.whole(1, &DELETE);
+    let flac = run.destination.join("take.flac");
+    let first = fs::read(&flac).unwrap();
+    // A recorder uses the name again, within the same run and before the next.
+    let again = tree.wav("take.wav", 2, 3000);
+    set_mtime(&again, MTIME + Duration::from_mins(1));
+    let before = run.records(0).len();
+    assert_eq!(counts(&run.stage("work", &[&["--shard", "0"], &DELETE[..]].concat())), [1, 0, 0]);
+    assert_eq!(run.records(0).len(), before, "the record of the first stands");
+    let next = tree.run("destination", "r1");
+    assert_eq!(next.whole(1, &DELETE)["files"]["failed"], 1);
+    assert_eq!(last(&next)[0]["reason"], "only_copy");
+    assert!(fs::read(&flac).unwrap() == first && again.exists(), "neither is lost");
+    // Whoever says so has it replaced, and where sources stay the new one is the newer one of the same.
+    let bytes = fs::read(&again).unwrap();
+    let always = tree.run("destination", "r2");
+    assert_eq!(always.whole(1, &[&DELETE[..], &["--overwrite", "Always"]].concat())["files"]["converted"], 1);
+    let mut restored = Vec::new();
+    converter::restore::restore(fs::File::open(&flac).unwrap(), &mut restored).unwrap();
+    assert!(restored == bytes && !again.exists());
+}
+
+#[test]
+fn what_becomes_of_a_source_later_takes_no_conversion_back() {
+    let tree = Tree::new();
+    let source = tree.wav("a.wav", 1, 3000);
+    tree.wav("b.wav", 2, 3000);
+    let run = tree.run("destination", "records");
+    run.whole(1, &[]);
+    fs::remove_file(&source).unwrap();
+    assert_eq!(counts(&run.stage("work", &["--shard", "0"])), [2, 0, 0]);
+    assert_eq!(run.records(0).len(), 2);
+}
+
+#[test]
+fn a_source_whose_whole_folder_is_away_is_not_told_to_be_deleted() {
+    let tree = Tree::new();
+    tree.wav("day/a.wav", 1, 3000);
+    let run = tree.run("destination", "records");
+    run.whole(1, &["--metadata", "foreign"]);
+    fs::rename(tree.source("day"), tree.path("unmounted")).unwrap();
+    let work = [&["--shard", "0"], &DELETE[..]].concat();
+    assert_eq!(counts(&run.stage("work", &work)), [0, 0, 1]);
+    fs::rename(tree.path("unmounted"), tree.source("day")).unwrap();
+    run.stage("work", &work);
+    assert_eq!(last(&run)[0]["source"], "deleted");
+    assert_eq!(files(&run.source).len(), 0);
+}
+
+#[test]
 fn beside_their_flacs_sources_go_too() {
     let tree = Tree::new();
     tree.wav("b/a.wav", 1, 3000);

@@ -129,3 +129,35 @@ fn a_full_disk_is_told_and_not_burnt_through() {
         fs::remove_dir_all(plan.records).unwrap();
     }
 }
+
+#[test]
+fn a_pipe_in_a_partial_files_place_is_not_waited_for() {
+    let tree = Tree::new();
+    tree.wav("a.wav", 1, 2000);
+    tree.run("destination", "r0").whole(1, &[]);
+    let run = tree.run("destination", "records");
+    let pipe = run.destination.join("a.flac.part");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    assert_eq!(run.whole(1, &[])["files"]["skipped"], 1);
+    assert!(pipe.exists());
+}
+
+#[test]
+fn reports_at_the_same_time_do_not_disturb_each_other() {
+    let tree = Tree::new();
+    for number in 0..50 {
+        tree.wav(format!("{number}.wav"), number, 300);
+    }
+    let run = tree.run("destination", "records");
+    run.whole(1, &[]);
+    let reports: Vec<_> = (0..8)
+        .map(|_| {
+            run.command("report", &[]).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::null()).spawn()
+        })
+        .collect();
+    for report in reports {
+        let output = report.unwrap().wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(0));
+        assert_eq!(counts(&crate::tree::last_line(&output)), [50, 0, 0]);
+    }
+}

@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn tells_the_state_of_the_shard_when_it_is_asked() {
-        let progress = Arc::new(Progress::new(3, Shard::new(2, 100)));
+        let progress = Arc::new(Progress::new(3, Shard::new(2, 100).unwrap()));
         let admin = serve("127.0.0.1:0".parse().unwrap(), Arc::clone(&progress)).unwrap();
         assert!(ask(admin.address, "/livez").ends_with("\r\n\r\nok\n"));
         let nothing = r#"{"stage":"work","shard":3,"files":{"total":2,"converted":0,"skipped":0,"failed":0},"bytes":{"total":100,"done":0,"input":0,"output":0}}"#;
@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn a_silent_connection_keeps_nobody_out() {
-        let progress = Arc::new(Progress::new(0, Shard::new(0, 0)));
+        let progress = Arc::new(Progress::new(0, Shard::new(0, 0).unwrap()));
         let admin = serve("127.0.0.1:0".parse().unwrap(), progress).unwrap();
         let silent: Vec<TcpStream> = (0..CONNECTIONS - 1).map(|_| TcpStream::connect(admin.address).unwrap()).collect();
         assert!(ask(admin.address, "/livez").contains("200 OK"));

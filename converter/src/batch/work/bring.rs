@@ -112,13 +112,7 @@ impl Bench {
         };
         let stamp = match source_metadata(&source, &self.root) {
             Ok(metadata) => Stamp::of(&metadata),
-            Err(failure) => {
-                return match recorded {
-                    Some(recorded) if recorded.fate.is_some() => Verdict::Kept,
-                    Some(recorded) if failure.reason == MISSING && !self.sources.stay() => Verdict::Gone(recorded),
-                    _ => failed(planned.stamp, failure),
-                };
-            }
+            Err(failure) => return self.without_source(n, planned, recorded, failure),
         };
         let file = File { n, path: &planned.path, source: &source, stamp, bytes_waiting: place.bytes_waiting };
         match self.decided(&file, seen, recorded, reading) {
@@ -139,8 +133,33 @@ impl Bench {
             }
             Err((stamp, failure)) => {
                 sweep_part(&self.target(file.path));
-                failed(stamp, failure)
+                if failure.reason == MISSING {
+                    self.without_source(n, planned, recorded, failure)
+                } else {
+                    failed(stamp, failure)
+                }
             }
+        }
+    }
+
+    /// What to make of a file whose source cannot be had.
+    fn without_source(&self, n: u64, planned: &Planned, recorded: Option<Known>, failure: Failure) -> Verdict {
+        let is_gone = failure.reason == MISSING && !self.sources.stay();
+        let failed = || Verdict::Record(Box::new(Done::failed(n, planned.path.clone(), planned.stamp, failure)));
+        let there = look(&self.target(&planned.path)).unwrap_or(Target::Missing);
+        match (recorded, there) {
+            (Some(recorded), _) if recorded.fate.is_some() => Verdict::Kept,
+            (Some(recorded), _) if is_gone => Verdict::Gone(recorded),
+            // It has its FLAC. What somebody does to the source afterwards takes nothing of that back.
+            (Some(_), Target::File(_)) if self.sources.stay() => Verdict::Kept,
+            (Some(recorded), Target::File(_)) => Verdict::KeptFor(recorded),
+            // A FLAC carries the time of its source: another job with the same policy was faster.
+            (None, Target::File(flac)) if is_gone && flac.mtime_ns == planned.stamp.mtime_ns => {
+                let mut done = skipped_record(n, &planned.path, planned.stamp, SkipReason::Exists, there);
+                done.source = self.sources.gone(&done);
+                if done.source.is_some() { Verdict::Record(Box::new(done)) } else { failed() }
+            }
+            _ => failed(),
         }
     }
 
@@ -161,13 +180,29 @@ impl Bench {
         let target = self.folders().place(flac.as_path()).map_err(failed)?;
         let there = look(&target).map_err(|error| failed(io_failure(&error, &target)))?;
         let decision = decide(self.overwrite, file.stamp, seen, recorded.map(|recorded| recorded.stamp), there);
+        let decision = match recorded {
+            // The file of that name is another one than that of the record, which has gone: the next run takes it.
+            Some(recorded) if decision == Decision::Replace && recorded.fate.is_some() => Decision::Keep,
+            None if decision == Decision::Replace
+                && self.overwrite != Overwrite::Always
+                && self.sources.are_deleted() =>
+            {
+                return Err(failed(only_copy(&target)));
+            }
+            _ => decision,
+        };
         let verdict = match (decision, recorded) {
             (Decision::Keep, Some(known)) if known.fate.is_none() && !self.sources.stay() => Verdict::KeptFor(known),
             (Decision::Keep, Some(_)) => Verdict::Kept,
             (Decision::Keep, None) => skipped(file, SkipReason::Exists, there),
             (Decision::Skip(reason), _) => skipped(file, reason, there),
             (Decision::Create, _) => return self.convert(file, &target, Existing::Refuse, reading),
-            (Decision::Replace, _) => return self.convert(file, &target, Existing::Replace, reading),
+            (Decision::Replace, _) => {
+                // What another job puts there from now on is as good as ours.
+                let existing =
+                    if let Target::File(seen) = there { Existing::ReplaceSeen(seen.seen()) } else { Existing::Refuse };
+                return self.convert(file, &target, existing, reading);
+            }
             (Decision::Refuse, _) => {
                 let message = format!("{} is there and is no file: move it away", target.display());
                 return Err(failed(Failure::new("target_not_a_file", message)));
@@ -282,6 +317,18 @@ pub fn skipped_record(n: u64, path: &RecordPath, source: Stamp, reason: SkipReas
         reason: Some(reason.as_str().to_owned()),
         ..Done::blank(n, path.clone(), source, Outcome::Skipped)
     }
+}
+
+/// Recorders use names again. The source of an older FLAC may have been deleted by an earlier run, and this be all of it.
+fn only_copy(target: &Path) -> Failure {
+    Failure::new(
+        "only_copy",
+        format!(
+            "{} is older, and may be all that is left of a recording of this name that was deleted when it was converted: \
+             move one of the two away, or convert with overwrite Always",
+            target.display()
+        ),
+    )
 }
 
 fn source_changed(when: &str) -> Failure {

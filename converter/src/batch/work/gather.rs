@@ -37,13 +37,13 @@ impl<'a> Gatherer<'a> {
             // Records in the plan's order read better.
             group.sort_by_key(|item| item.done().n);
             let places = self.groups.commit(&mut group)?;
-            self.settle(group, &places, work)?;
+            self.settle(group, &places, work);
         }
         Ok(())
     }
 
     /// All of a group is recorded.
-    fn settle(&mut self, group: Vec<Item<'_>>, places: &[u64], work: &Work<'_>) -> Result<(), Error> {
+    fn settle(&mut self, group: Vec<Item<'_>>, places: &[u64], work: &Work<'_>) {
         let mut failed = 0;
         for (item, at) in group.into_iter().zip(places) {
             let Item { what, busy, reading } = item;
@@ -70,12 +70,14 @@ impl<'a> Gatherer<'a> {
             }
             drop(busy);
         }
-        self.failed.add(failed).map_err(Error::io("counting in", &self.store.failed_count()))?;
+        // On a full disk: what is not counted is recorded all the same.
+        if let Err(error) = self.failed.add(failed) {
+            tracing::warn!(%error, failed, "failed files could not be counted in {}", self.store.failed_count().display());
+        }
         // The files of other shards count too.
         if let Err(error) = not_too_many(&self.failed, self.store) {
             work.desk.end(End::Failed(error));
         }
-        Ok(())
     }
 }
 

@@ -11,6 +11,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
+use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -23,6 +24,7 @@ use super::super::error::Error;
 use super::super::folders::io_failure;
 use super::super::journal::Journal;
 use super::super::records::{Done, Failure};
+use super::super::walk::MISSING;
 use super::bring::{Bench, Reading, look, skipped_record};
 use super::durable::Disk;
 use super::pending::{Pending, PendingFile};
@@ -120,13 +122,16 @@ impl Groups<'_> {
     }
 
     fn take_steps(&mut self, group: &mut [Item<'_>]) -> Result<Vec<u64>, Error> {
-        self.note(group)?;
+        // It is a help to the next try, and no more: a full disk must not keep the records from saying that it is full.
+        if let Err(error) = self.note(group) {
+            tracing::warn!(%error, "what is pending could not be noted beside {}", self.journal.path().display());
+        }
         self.at(Step::Noted)?;
         self.sync(group);
         self.at(Step::Synced)?;
         let mut folders = self.bench.folders().unsynced();
         for (place, item) in group.iter_mut().enumerate() {
-            name(item, &mut folders);
+            name(item, &self.bench.root, &mut folders);
             self.at(Step::Named(place + 1))?;
         }
         self.disk.sync_folders(&folders).map_err(Error::io("syncing folders of", self.journal.path()))?;
@@ -141,7 +146,7 @@ impl Groups<'_> {
         Ok(places)
     }
 
-    fn note(&mut self, group: &[Item<'_>]) -> Result<(), Error> {
+    fn note(&mut self, group: &[Item<'_>]) -> io::Result<()> {
         let pending = group.iter().filter_map(|item| match &item.what {
             What::Written(written) => {
                 let inode = written.0.file().metadata().ok()?.ino();
@@ -150,7 +155,7 @@ impl Groups<'_> {
             _ => None,
         });
         let pending: Vec<Pending> = pending.collect();
-        self.pending.note(&pending).map_err(Error::io("noting what is pending beside", self.journal.path()))
+        self.pending.note(&pending)
     }
 
     fn sync(&self, group: &mut [Item<'_>]) {
@@ -186,12 +191,17 @@ impl Item<'_> {
 }
 
 /// Checks a written file and gives it its name, or finds why not. The folders are those to sync.
-fn name(item: &mut Item<'_>, folders: &mut BTreeSet<PathBuf>) {
+fn name(item: &mut Item<'_>, root: &Path, folders: &mut BTreeSet<PathBuf>) {
     let in_between = What::Record(Box::new(item.done().clone()));
     item.what = match std::mem::replace(&mut item.what, in_between) {
         What::Written(written) => {
             let (written, done) = *written;
             let target = written.target().to_path_buf();
+            // Another job may have found the FLAC that is there good enough to let the source go: then that one stays.
+            if written.replaces() && !root.join(done.path.as_path()).exists() {
+                item.what = What::Record(Box::new(Done::failed(done.n, done.path.clone(), done.stamp(), missing())));
+                return;
+            }
             match written.verify().and_then(|()| written.publish()) {
                 Ok(_) => {
                     folders.extend(target.parent().map(Path::to_path_buf));
@@ -221,6 +231,10 @@ fn name(item: &mut Item<'_>, folders: &mut BTreeSet<PathBuf>) {
         }
         record @ What::Record(_) => record,
     };
+}
+
+fn missing() -> Failure {
+    Failure::new(MISSING, "the file is not there any more; the FLAC that was there before stays")
 }
 
 fn failed(done: &Done, error: &FileError) -> What {

@@ -105,7 +105,11 @@ pub fn run_until(args: &Args, console: &Console, interrupt: &Interrupt) -> Resul
     not_too_many(&failed, &store)?;
 
     let files = plan.shard_files.get(args.shard).copied().unwrap_or(0);
-    let mut shard = Shard::new(files, bytes);
+    let mut shard = Shard::new(files, bytes).map_err(|_| {
+        let path = store.plan();
+        let why = format!("{} tells of {files} files: it is damaged; remove it, plan again", path.display());
+        Error::config(ConfigReason::PlanNotFound, why)
+    })?;
     let path = store.results(args.shard);
     let journal = Journal::open(&path, |done: Done, at| _ = shard.put(done.n, Known::of(&done, at)))
         .map_err(Error::making(&path))?;

@@ -50,7 +50,10 @@ impl PendingFile {
             serde_json::to_writer(&mut lines, one)?;
             lines.push(b'\n');
         }
-        self.0.write_all(&lines)
+        self.0.write_all(&lines).inspect_err(|_| {
+            // Half of it would be in the way of the next.
+            _ = self.clear();
+        })
     }
 
     /// All of it is recorded.

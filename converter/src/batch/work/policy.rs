@@ -15,10 +15,10 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use crate::convert::Metadata as Keep;
-use crate::file::{Difference, rename_to_new, same_bytes, same_samples};
+use crate::file::{Difference, is_being_written, rename_to_new, same_bytes, same_samples};
 use crate::wav::Rules;
 
-use super::super::atomic::sync_folder;
+use super::super::atomic::{self, sync_folder};
 use super::super::error::{ConfigReason, Error};
 use super::super::globs::Globs;
 use super::super::layout::Layout;
@@ -93,6 +93,11 @@ impl Sources {
         self.act == Act::Keep
     }
 
+    /// Whether those go for ever whose FLAC is safe.
+    pub fn are_deleted(&self) -> bool {
+        self.act == Act::Delete
+    }
+
     /// What became of a source that is not there any more, though the record of its file says nothing of that: a worker
     /// died just then. None if that cannot be, because there is no FLAC or the source is not where it would be.
     pub fn gone(&self, done: &Done) -> Option<SourceFate> {
@@ -102,7 +107,11 @@ impl Sources {
         }
         match &self.act {
             Act::Keep => None,
-            Act::Delete => Some(SourceFate::Deleted),
+            // Where its folder is away too, the volume may be: nobody knows.
+            Act::Delete => {
+                let source = self.root.join(done.path.as_path());
+                source.parent().is_some_and(Path::is_dir).then_some(SourceFate::Deleted)
+            }
             Act::Move(folder) => {
                 let there = fs::symlink_metadata(folder.join(done.path.as_path())).ok()?;
                 (Stamp::of(&there) == done.stamp()).then_some(SourceFate::Moved)
@@ -130,8 +139,14 @@ impl Sources {
         let source = self.root.join(done.path.as_path());
         let flac = self.destination.join(done.path.flac(self.layout).as_path());
         let looked = |error: io::Error| format!("it cannot be looked at: {error}");
-        if fs::symlink_metadata(&source).map_err(looked)?.is_symlink() {
-            return Err("it is a link; remove it yourself".to_owned());
+        match fs::symlink_metadata(&source) {
+            Ok(found) if found.is_symlink() => return Err("it is a link; remove it yourself".to_owned()),
+            Ok(_) => {}
+            // Another job with the same policy was faster.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return self.gone(done).ok_or_else(|| looked(error));
+            }
+            Err(error) => return Err(looked(error)),
         }
         let opened = File::open(&source).map_err(looked)?;
         let before = opened.metadata().map_err(looked)?;
@@ -147,8 +162,14 @@ impl Sources {
         // Whoever wrote it may not have waited for the disk.
         written.sync_all().and_then(|()| flac.parent().map_or(Ok(()), sync_folder)).map_err(no_flac)?;
         self.compare(&written, &opened).map_err(|difference| difference.to_string())?;
-        let is_same =
-            |path: &Path, then: &Metadata| fs::metadata(path).is_ok_and(|now| identity(&now) == identity(then));
+        // Opened, since a network file system looks at the file anew only then (NFS: close-to-open consistency).
+        let is_same = |path: &Path, then: &Metadata| {
+            let now = File::open(path).and_then(|file| file.metadata());
+            now.is_ok_and(|now| identity(&now) == identity(then))
+        };
+        if is_being_written(&flac) {
+            return Err(format!("another job is making {} anew", flac.display()));
+        }
         if !is_same(&flac, &written_before) {
             return Err(format!("{} was changed just now", flac.display()));
         }
@@ -197,7 +218,7 @@ impl Sources {
         let source = self.root.join(path);
         let renamed = match rename_to_new(&source, &target) {
             // A try that died where a rename takes two steps has left both names.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && is_one_file(&source, &target) => {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && are_two_names(&source, &target) => {
                 fs::remove_file(&source)
             }
             renamed => renamed,
@@ -219,10 +240,10 @@ impl Sources {
     }
 }
 
-/// Whether two names are those of one file.
-fn is_one_file(one: &Path, other: &Path) -> bool {
-    let place = |path| fs::symlink_metadata(path).map(|found| (found.dev(), found.ino()));
-    place(one).is_ok_and(|one| place(other).is_ok_and(|other| one == other))
+/// Whether these are two names of one file. Where upper and lower case are the same, they may be one name.
+fn are_two_names(one: &Path, other: &Path) -> bool {
+    let place = |path| fs::symlink_metadata(path).map(|found| (found.dev(), found.ino(), found.nlink()));
+    place(one).is_ok_and(|one| one.2 > 1 && place(other).is_ok_and(|other| one == other))
 }
 
 /// What tells one state of one file from all others.
@@ -245,17 +266,20 @@ fn usable(folder: &Path, root: &Path, order: &Order) -> Result<PathBuf, Error> {
     let failed = |error: io::Error| {
         not_usable(&format!("{} cannot be used ({error}): choose a folder on the source's volume", folder.display()))
     };
-    fs::create_dir_all(folder).map_err(failed)?;
+    atomic::make_folder(folder).map_err(failed)?;
     let folder = fs::canonicalize(folder).map_err(failed)?;
-    let device = |path: &Path| fs::metadata(path).map(|metadata| metadata.dev()).map_err(failed);
-    if device(&folder)? != device(root)? {
+    let place = |path: &Path| fs::metadata(path).map(|found| (found.dev(), found.ino())).map_err(failed);
+    let of_root = place(root)?;
+    if place(&folder)?.0 != of_root.0 {
         return Err(not_usable(&format!(
             "{} is on another volume than the source, so nothing can be moved there in one step: choose a folder on the \
              source's volume",
             folder.display()
         )));
     }
-    if let Ok(below) = folder.strip_prefix(root)
+    // By what the folders are, not by their names, which may differ in case on a volume that tells no difference.
+    let in_root = folder.ancestors().find(|above| place(above).is_ok_and(|above| above == of_root));
+    if let Some(Ok(below)) = in_root.map(|root| folder.strip_prefix(root))
         && !is_left_out(below, order)
     {
         return Err(not_usable(&format!(

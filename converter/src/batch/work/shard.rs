@@ -1,5 +1,6 @@
 //! The state of the shard: what is known of each of its files, and what that adds up to. A few bytes a file.
 
+use std::collections::TryReserveError;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -79,9 +80,14 @@ pub struct Shard {
 
 impl Shard {
     /// A shard of so many files and bytes, of none of which is anything known.
-    pub fn new(files: u64, bytes: u64) -> Self {
-        let files = vec![None; usize::try_from(files).unwrap_or(0)];
-        Self { files, counts: Counts::default(), bytes: WorkBytes { total: bytes, ..WorkBytes::default() } }
+    ///
+    /// A damaged plan may have any number of files.
+    pub fn new(files: u64, bytes: u64) -> Result<Self, TryReserveError> {
+        let count = usize::try_from(files).unwrap_or(usize::MAX);
+        let mut files = Vec::new();
+        files.try_reserve_exact(count)?;
+        files.resize(count, None);
+        Ok(Self { files, counts: Counts::default(), bytes: WorkBytes { total: bytes, ..WorkBytes::default() } })
     }
 
     /// How many files there are.
@@ -146,7 +152,7 @@ mod tests {
 
     #[test]
     fn a_later_record_replaces_an_earlier_one() {
-        let mut shard = Shard::new(3, 100);
+        let mut shard = Shard::new(3, 100).unwrap();
         assert_eq!(shard.put(0, known(Outcome::Failed, 10, 0)), None);
         assert_eq!(shard.put(1, known(Outcome::Converted, 20, 8)), None);
         assert_eq!(shard.put(3, known(Outcome::Converted, 99, 99)), None, "no such file");
