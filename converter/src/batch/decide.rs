@@ -7,7 +7,7 @@ use super::records::Stamp;
 #[value(rename_all = "PascalCase")]
 pub enum Overwrite {
     /// Convert again if the source's size or time differs from this run's record of it; without a record, if the
-    /// source is newer than the FLAC
+    /// source is newer than the FLAC. Where sources are deleted a FLAC that is older stays: it may be all that is left
     #[default]
     IfNewer,
     /// Leave whatever exists
