@@ -9,6 +9,18 @@ pub const MAX_LABEL: usize = 63;
 /// Longest Deployment name: its ReplicaSets append a dash and a hash of up to ten characters to it.
 pub const MAX_DEPLOYMENT: usize = MAX_SUBDOMAIN - 11;
 
+/// Whether an object can have this name: a DNS subdomain (RFC 1123), lower-case letters, digits, dashes and dots. A name
+/// of a spec that is none is never asked for: nothing has it, and in a URL it may be no name any more, or another.
+pub fn is_subdomain(name: &str) -> bool {
+    let alphanumeric = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let label = |label: &[u8]| {
+        label.first().is_some_and(alphanumeric)
+            && label.last().is_some_and(alphanumeric)
+            && label.iter().all(|b| alphanumeric(b) || *b == b'-')
+    };
+    name.len() <= MAX_SUBDOMAIN && name.as_bytes().split(|b| *b == b'.').all(label)
+}
+
 /// The first `digits` hexadecimal digits (64 at most) of the SHA-256 of `text`.
 pub fn short_hash(text: &str, digits: usize) -> String {
     let digest = Sha256::digest(text.as_bytes());
@@ -68,6 +80,19 @@ mod tests {
         assert_eq!(service("tape-archive", ""), "tape-archive");
         assert_eq!(service("tape-archive", "-metrics"), "tape-archive-metrics");
         assert_eq!(label_value("a.b"), "a.b");
+    }
+
+    #[test]
+    fn what_no_object_can_have_is_no_name() {
+        for name in ["a", "0", "tape-1.reel", "a--b", &"a".repeat(253)] {
+            assert!(is_subdomain(name), "{name}");
+        }
+        for name in
+            ["", "my tapes", "Tapes", "tapes?x", "a/b", "..", ".", "a.", ".a", "-a", "a-", "a.-b", "a%20", "ä", "a\n"]
+        {
+            assert!(!is_subdomain(name), "{name}");
+        }
+        assert!(!is_subdomain(&"a".repeat(254)));
     }
 
     #[test]
