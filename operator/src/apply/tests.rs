@@ -4,7 +4,7 @@ use super::target::set_meta;
 use super::*;
 use crate::context::Context;
 use crate::conversionjob::fixtures::{FakeCluster, failure};
-use k8s_openapi::api::core::v1::ServiceAccount;
+use k8s_openapi::api::core::v1::{Service, ServiceAccount};
 use serde_json::json;
 
 fn meta(yaml: &str) -> ObjectMeta {
@@ -136,6 +136,47 @@ async fn an_answer_that_stays_is_told_apart_from_one_that_may_pass() {
     {
         let error = applied_to(None, code).await.0.unwrap_err();
         assert_eq!((error.category(), error.needs_a_person()), (category, stays), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn what_others_set_is_claimed_only_where_that_brings_what_is_wanted() {
+    const SERVICE: &str = "/api/v1/namespaces/reels/services/tape";
+    let service = |port: u16| -> Service {
+        serde_json::from_value(
+            json!({"metadata": {"name": "tape"}, "spec": {"ports": [{"name": "http", "port": port}]}}),
+        )
+        .unwrap()
+    };
+    let mut live = prepare(service(81), &owner_reference(&owner()).unwrap()).unwrap();
+    set_meta(&mut live, "uid", Some("u-100"));
+    let foreign = json!([{"manager": "kubectl-edit", "operation": "Update", "fieldsV1": {"f:spec": {"f:ports": {}}}}]);
+    let (dry, apply) = (format!("PATCH {SERVICE}?&dryRun=All"), format!("PATCH {SERVICE}?&force=true"));
+    for (what, fields, tried, asks) in [
+        ("nobody else set anything", json!([]), 200, vec!["apply"]),
+        ("what is wanted is invalid in itself", foreign.clone(), 422, vec!["apply", "dry"]),
+        ("a webhook takes no dry run", foreign.clone(), 400, vec!["apply", "dry"]),
+        ("it stands in the way", foreign, 200, vec!["apply", "dry", "claim", "apply"]),
+    ] {
+        live["metadata"]["managedFields"] = fields;
+        let body = if tried == 200 { live.to_string().into_bytes() } else { failure(tried) };
+        let cluster = FakeCluster::default()
+            .json(&format!("GET {SERVICE}"), &live)
+            .json(&format!("PATCH {SERVICE}"), &live)
+            .answer(&dry, tried, body)
+            .answer(&apply, 422, failure(422));
+        let error = apply_child(&cluster.context(), &owner(), service(80)).await.unwrap_err();
+        assert_eq!(error.category(), "refused", "{what}");
+        let asked = cluster.asked();
+        let asked: Vec<&str> = writes(&asked)
+            .into_iter()
+            .map(|write| match write {
+                dried if dried.starts_with(&dry) => "dry",
+                applied if applied.starts_with(&apply) => "apply",
+                _ => "claim",
+            })
+            .collect();
+        assert_eq!(asked, asks, "{what}");
     }
 }
 
