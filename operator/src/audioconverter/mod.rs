@@ -209,7 +209,7 @@ async fn as_wanted(
             return Ok(None);
         }
     };
-    let children = build::build(valid, replicas);
+    let children = build::build(valid, plan::plan_pods(replicas, scaling::least(converter, valid)));
     // Boxed: it holds every child by value.
     let children = Box::pin(apply::apply(ctx, converter, valid, children, scaler)).await?;
     Ok(Some((replicas, children)))
