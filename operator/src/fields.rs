@@ -87,6 +87,16 @@ fn change(from: &Map<String, Value>, to: &Map<String, Value>, set: Option<&Map<S
     gone.chain(others).collect()
 }
 
+/// Whether `manager`, and nobody else, has set the field at `path` (`["f:spec", "f:replicas"]`), by whatever subresource.
+pub fn is_sole_owner(entries: &[ManagedFieldsEntry], path: &[&str], manager: &str) -> bool {
+    let owns = |entry: &&ManagedFieldsEntry| {
+        let fields = entry.fields_v1.as_ref().map(|fields| &fields.0);
+        path.iter().try_fold(fields, |fields, field| fields?.get(*field).map(Some)).flatten().is_some()
+    };
+    let mut owners = entries.iter().filter(owns).peekable();
+    owners.peek().is_some() && owners.all(|entry| entry.manager.as_deref() == Some(manager))
+}
+
 fn is_ours(entry: &ManagedFieldsEntry) -> bool {
     entry.manager.as_deref() == Some(MANAGER) && entry.operation.as_deref() == Some("Apply")
 }
@@ -170,6 +180,20 @@ mod tests {
                 "list": [{"name": "x"}]}})
         );
         assert_eq!(after_claim(&set, &wanted, &wanted), json!({}));
+    }
+
+    #[test]
+    fn whose_a_field_is() {
+        let scaled = |manager: &str| json!({"manager": manager, "operation": "Update", "subresource": "scale", "fieldsV1": {"f:spec": {"f:replicas": {}}}});
+        let other = json!({"manager": "kubectl", "operation": "Update", "fieldsV1": {"f:spec": {"f:paused": {}}}});
+        for (what, set, ours) in [
+            ("nobody", json!([other]), false),
+            ("we", json!([other, scaled("flacship-scale")]), true),
+            ("a person", json!([other, scaled("kubectl")]), false),
+            ("a person as well", json!([scaled("flacship-scale"), scaled("kubectl")]), false),
+        ] {
+            assert_eq!(is_sole_owner(&entries(set), &["f:spec", "f:replicas"], "flacship-scale"), ours, "{what}");
+        }
     }
 
     #[test]

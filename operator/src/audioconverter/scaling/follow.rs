@@ -210,16 +210,19 @@ impl Scaler {
         if metadata.generation != converter.metadata.generation {
             return Ok(Some(BETWEEN_LOOKS));
         }
+        // Before it is written: whether or not the answer arrives, the count is the streams'.
+        let asked = (decision.verdict == Verdict::In(Cause::Streams)).then_some(decision.count);
+        self.remembered(converter, |memory| memory.asked = asked);
         match apply::fill_replicas(ctx, metadata, decision.count).await {
             Ok(()) => {}
             // The same, at this very moment.
-            Err(error) if error.code() == Some(CONFLICT) => return Ok(Some(BETWEEN_LOOKS)),
+            Err(error) if error.code() == Some(CONFLICT) => {
+                self.remembered(converter, |memory| memory.asked = None);
+                return Ok(Some(BETWEEN_LOOKS));
+            }
             Err(error) => return Err(error),
         }
-        self.remembered(converter, |memory| {
-            memory.history.changed(Instant::now(), count, decision.count);
-            memory.asked = (decision.verdict == Verdict::In(Cause::Streams)).then_some(decision.count);
-        });
+        self.remembered(converter, |memory| memory.history.changed(Instant::now(), count, decision.count));
         tracing::info!("{}", decision.words);
         let (direction, reason) =
             if decision.count > count { (Direction::Out, "ScaledOut") } else { (Direction::In, "ScaledIn") };
