@@ -34,6 +34,11 @@ pub fn child(owner: &str, suffix: &str, limit: usize) -> String {
     if owner.len() + suffix.len() <= limit {
         return format!("{owner}{suffix}");
     }
+    apart(owner, suffix, limit)
+}
+
+/// As [`child`], with the hash even where the name fits: where the plain name is somebody else's.
+pub fn apart(owner: &str, suffix: &str, limit: usize) -> String {
     format!("{}{suffix}", hashed(owner, limit.saturating_sub(suffix.len())))
 }
 
@@ -80,6 +85,7 @@ mod tests {
         assert_eq!(service("tape-archive", ""), "tape-archive");
         assert_eq!(service("tape-archive", "-metrics"), "tape-archive-metrics");
         assert_eq!(label_value("a.b"), "a.b");
+        assert_eq!(apart("a", "-plan", 63), format!("a-{}-plan", short_hash("a", 8)));
     }
 
     #[test]

@@ -86,7 +86,11 @@ pub(super) fn api_not_found(kind: OptionalKind, advice: &str) -> Refusal {
 }
 
 /// The object of this name, if it is there and belongs to `converter`.
-async fn ours<K: Child>(ctx: &Context, converter: &AudioConverter, name: &str) -> Result<Option<K>, CallError> {
+pub(super) async fn ours<K: Child>(
+    ctx: &Context,
+    converter: &AudioConverter,
+    name: &str,
+) -> Result<Option<K>, CallError> {
     let api: Api<K> = Api::namespaced(ctx.client.clone(), &converter.namespace().unwrap_or_default());
     let live = call(format!("get {} {name}", K::kind(&())), api.get_opt(name)).await?;
     Ok(live

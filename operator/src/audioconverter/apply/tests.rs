@@ -76,6 +76,29 @@ async fn a_route_that_is_not_asked_for_is_looked_for_when_the_spec_has_changed_o
     }
 }
 
+const ACCOUNT: &str = "/api/v1/namespaces/reels/serviceaccounts/tape.archive-9";
+const DEPLOYMENT: &str = "/apis/apps/v1/namespaces/reels/deployments/tape.archive-9";
+
+/// `fake`, where somebody else has an object at `path`.
+fn foreign(fake: FakeCluster, path: &str, api_version: &str, kind: &str) -> FakeCluster {
+    let object = json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": "x", "uid": "u-7"}});
+    fake.json(&format!("GET {path}"), &object)
+}
+
+#[tokio::test]
+async fn no_pod_runs_as_somebody_elses_account() {
+    // The live Deployment is another than the wanted one, which would be written.
+    for (spec, writes) in [("{drainSeconds: 7}", 0), ("{drainSeconds: 7, podTemplate: {serviceAccountName: reader}}", 1)] {
+        let fake = foreign(cluster("{}"), ACCOUNT, "v1", "ServiceAccount");
+        let (applied, asked) = applied(&fake, spec, settled(), Apis::default()).await;
+        let reasons: Vec<_> = applied.refusals.iter().map(|refusal| refusal.reason).collect();
+        assert_eq!(reasons, [ConverterReason::NameTaken], "{spec}");
+        assert_eq!(asked.iter().filter(|request| request.starts_with(&format!("PATCH {DEPLOYMENT}"))).count(), writes);
+        assert!(applied.deployment.is_some(), "what runs is told of");
+        assert!(applied.service.is_some());
+    }
+}
+
 fn condition(type_: &str, status: &str, reason: &str) -> Value {
     json!({"observedGeneration": 3, "conditions": [{"type": type_, "status": status, "reason": reason, "message": "",
         "lastTransitionTime": "2026-11-30T00:00:00Z"}]})
