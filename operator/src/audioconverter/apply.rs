@@ -147,9 +147,11 @@ impl Applying<'_> {
         if stream_key::is_ours(valid) {
             self.key(valid).await?;
         }
-        self.maybe(network_policy, &network_policy::name(valid)).await?;
-        // A ServiceAccount of that name that is somebody else's may have rights, which the pods would then have.
-        let waits = runs_as_ours && account.is_none();
+        let guarded = network_policy.is_some();
+        let policy = self.maybe(network_policy, &network_policy::name(valid)).await?;
+        // A ServiceAccount of that name that is somebody else's may have rights, which the pods would then have; and without
+        // the NetworkPolicy that is asked for, anybody may reach them.
+        let waits = (runs_as_ours && account.is_none()) || (guarded && policy.is_none());
         self.applied.deployment = if waits { self.as_it_is(valid).await? } else { self.pods(valid, deployment, scaler).await? };
         self.applied.service = self.one(service).await?;
         self.applied.hpa = self.maybe(hpa, &hpa::name(valid)).await?;

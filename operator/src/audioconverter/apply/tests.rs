@@ -6,7 +6,7 @@ use super::*;
 use crate::apis::{Apis, HTTP_ROUTE, SERVICE_MONITOR};
 use crate::audioconverter::build::build;
 use crate::audioconverter::fixtures;
-use crate::conversionjob::fixtures::FakeCluster;
+use crate::conversionjob::fixtures::{FakeCluster, failure};
 
 const ROUTES: &str = "/apis/gateway.networking.k8s.io/v1/namespaces/reels/httproutes/tape.archive-9";
 
@@ -96,6 +96,27 @@ async fn no_pod_runs_as_somebody_elses_account() {
         assert_eq!(asked.iter().filter(|request| request.starts_with(&format!("PATCH {DEPLOYMENT}"))).count(), writes);
         assert!(applied.deployment.is_some(), "what runs is told of");
         assert!(applied.service.is_some());
+    }
+}
+
+#[tokio::test]
+async fn no_pod_is_made_or_changed_without_its_network_policy() {
+    const POLICY: &str = "/apis/networking.k8s.io/v1/namespaces/reels/networkpolicies/tape.archive-9";
+    let spec = "{drainSeconds: 7, networkPolicy: {}}";
+    let taken = foreign(cluster("{}"), POLICY, "networking.k8s.io/v1", "NetworkPolicy");
+    let refused = cluster("{}").answer(&format!("PATCH {POLICY}"), 403, failure(403));
+    let made = cluster("{}").json(&format!("PATCH {POLICY}"), &json!({"metadata": {"name": "tape.archive-9"}}));
+    for (fake, reason, writes) in [
+        (taken, Some(ConverterReason::NameTaken), 0),
+        (refused, Some(ConverterReason::ChildRefused), 0),
+        (made, None, 1),
+    ] {
+        let (applied, asked) = applied(&fake, spec, settled(), Apis::default()).await;
+        let reasons: Vec<_> = applied.refusals.iter().map(|refusal| refusal.reason).collect();
+        assert_eq!(reasons, reason.into_iter().collect::<Vec<_>>());
+        let written = asked.iter().filter(|request| request.starts_with(&format!("PATCH {DEPLOYMENT}"))).count();
+        assert_eq!(written, writes, "{reason:?}");
+        assert!(applied.deployment.is_some(), "what runs is told of");
     }
 }
 
