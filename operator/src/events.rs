@@ -27,6 +27,9 @@ use ledger::{Key, Ledger, Told};
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest note, in bytes (events.k8s.io/v1: 1 kB).
 const MAX_NOTE: usize = 1024;
+/// The action of notes that tell of another count.
+pub const SCALE: &str = "Scale";
+
 /// Something that happened to an object.
 #[derive(Clone, Debug)]
 pub struct Note {

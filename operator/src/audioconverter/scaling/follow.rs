@@ -23,7 +23,7 @@ use crate::audioconverter::validate::ValidatedConverter;
 use crate::conditions::now as now_of_status;
 use crate::context::Context;
 use crate::errors::{CONFLICT, CallError};
-use crate::events::Note;
+use crate::events::{Note, SCALE};
 use crate::metrics::Direction;
 
 /// Looks come no closer than this, whatever wakes the converter.
@@ -233,10 +233,7 @@ impl Scaler {
         if let Some(first) = words.get_mut(..1) {
             first.make_ascii_uppercase();
         }
-        // The version keeps Events apart that say different things: they are counted as one by what they are about.
-        let about = converter.object_ref(&());
-        let note = Note::normal(reason, "Scale", words).about(about);
-        ctx.events.publish(&converter.object_ref(&()), note).await;
+        ctx.events.publish(&converter.object_ref(&()), Note::normal(reason, SCALE, words)).await;
         Ok(None)
     }
 }

@@ -21,7 +21,7 @@ use crate::audioconverter::observe;
 use crate::audioconverter::validate::ValidatedConverter;
 use crate::context::Context;
 use crate::errors::{CallError, call};
-use crate::events::Note;
+use crate::events::{Note, SCALE};
 use crate::fields;
 use crate::labels::SCALE_MANAGER;
 
@@ -94,8 +94,7 @@ impl Scaler {
         if to < from {
             let words = chosen.words(from, to);
             tracing::info!("Scaling {words}");
-            let mut note = Note::normal("PodsChosen", "Scale", format!("Scaling {words}"));
-            // About a pod too, which keeps Events apart that tell of others.
+            let mut note = Note::normal("PodsChosen", SCALE, format!("Scaling {words}"));
             let first = pods.iter().find(|pod| Some(&pod.name_any()) == chosen.victims.first());
             if let Some(first) = first {
                 note = note.about(ObjectReference { resource_version: None, ..first.object_ref(&()) });
