@@ -74,6 +74,12 @@ struct Failure {
     message: String,
 }
 
+impl Failure {
+    fn of(error: &impl Categorised) -> Self {
+        Self { category: error.category(), message: error.to_string() }
+    }
+}
+
 /// Runs `reconcile` for each object of `watches` that asks for it, until `shutdown`; what runs then runs to its
 /// end. `ready` is told when the first lists of objects and of all that wakes them are there.
 ///
@@ -182,15 +188,12 @@ where
         otel.status_code = Empty,
     );
     let work = async {
-        match &object.0 {
-            Ok(readable) => reconcile(Arc::new(readable.clone()), ctx.clone())
-                .await
-                .map_err(|error| Failure { category: error.category(), message: error.to_string() }),
-            Err(unreadable) => invalid::report::<K>(&ctx, unreadable)
-                .await
-                .map(|()| Action::await_change())
-                .map_err(|error| Failure { category: error.category(), message: error.to_string() }),
-        }
+        let readable = match &object.0 {
+            Ok(readable) => Some(readable.clone()),
+            Err(unreadable) => invalid::read::<K>(&ctx, unreadable).await.map_err(|error| Failure::of(&error))?,
+        };
+        let Some(readable) = readable else { return Ok(Action::await_change()) };
+        reconcile(Arc::new(readable), ctx.clone()).await.map_err(|error| Failure::of(&error))
     };
     let limit = ctx.config.reconcile_timeout;
     let outcome = tokio::time::timeout(limit, work.instrument(span.clone())).await.unwrap_or_else(|_| {
