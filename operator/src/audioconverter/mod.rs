@@ -192,7 +192,9 @@ async fn reconcile(
     let (Some(decision), Some(metadata)) = (decision, metadata) else { return Ok(action) };
     // Only now, so that the reason is not lost with an operator that ends in between: the next decides the same again.
     let carried = scaler.carry_out(&ctx, &converter, &metadata, replicas, decision).await.map_err(Error::Replicas)?;
-    Ok(carried.map_or(action, Action::requeue))
+    let Some(soon) = carried else { return Ok(action) };
+    status::take_back_scale(&ctx, &converter, status).await.map_err(Error::Status)?;
+    Ok(Action::requeue(soon))
 }
 
 /// The wanted count and the children after they were applied; `None` if the count had to be written first.

@@ -197,7 +197,7 @@ impl Scaler {
     }
 
     /// Writes the count that was decided for `converter` in place of `count`. It has had the new `metadata` since its status
-    /// was written. Says when to look again, if that is soon.
+    /// was written. If somebody has changed it since, nothing is written: says when to look again.
     pub async fn carry_out(
         &self,
         ctx: &Context,
