@@ -8,7 +8,6 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{DynamicObject, Patch, PatchParams};
 use kube::core::error_boundary::InvalidObject;
 use kube::{Api, ResourceExt, discovery::ApiResource};
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::conditions;

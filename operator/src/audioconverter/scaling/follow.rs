@@ -13,6 +13,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use kube::Resource;
 
 use super::condition::{self, Told};
+use super::load::ALTOGETHER;
 use super::memory::Figures;
 use super::plan::{Cause, Decision, Observed, Verdict, Wish, demand, plan_need, plan_scale};
 use super::pods::PodView;
@@ -91,7 +92,7 @@ impl Scaler {
         let mut views: Vec<PodView> = pods.unwrap_or_default().iter().filter_map(PodView::from_pod).collect();
         self.remembered(converter, |memory| memory.recall(&mut views));
         if due {
-            self.asker.look(&mut views).await;
+            self.asker.look(&mut views, ALTOGETHER).await;
             self.remembered(converter, |memory| memory.remember(&views, rollout.ready, now));
         }
         if !valid.paused {
@@ -149,7 +150,7 @@ impl Scaler {
             return Ok(());
         }
         let names: BTreeSet<String> = spared.iter().map(|pod| pod.name.clone()).collect();
-        self.asker.release_all(pods, &names).await;
+        self.asker.release_all(pods, &names, ALTOGETHER).await;
         for pod in spared.iter().filter(|pod| pod.cost.is_some()) {
             marks::set_cost(ctx, &valid.namespace, pod, None).await?;
         }

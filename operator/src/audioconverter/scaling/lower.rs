@@ -11,6 +11,7 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use kube::api::PartialObjectMeta;
 use kube::{Api, Resource, ResourceExt};
 
+use super::load::ALTOGETHER;
 use super::plan::Wish;
 use super::pods::PodView;
 use super::way::{self, Busy, Chosen};
@@ -83,7 +84,7 @@ impl Scaler {
         }
         self.remembered(converter, |memory| memory.mark_failures = 0);
         let spared = chosen.spared();
-        self.asker.release_all(&mut chosen.pods, &spared).await;
+        self.asker.release_all(&mut chosen.pods, &spared, ALTOGETHER).await;
         self.remembered(converter, |memory| {
             let uid = |name: &String| chosen.pods.iter().find(|pod| pod.name == *name).map(|pod| pod.uid.clone());
             memory.reserved.extend(chosen.victims.iter().filter_map(uid));
