@@ -51,15 +51,23 @@ pub fn label_value(owner: &str) -> String {
 /// `owner`, with `suffix` (which brings its own dash). A name that is one already stays; any other gets a hash, so that
 /// `a.b` and `a-b` never meet.
 pub fn service(owner: &str, suffix: &str) -> String {
-    let letter_first = owner.bytes().next().is_some_and(|b| b.is_ascii_lowercase());
     let plain = owner.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-    if letter_first && plain && owner.len() + suffix.len() <= MAX_LABEL {
+    if begins_with_letter(owner) && plain && owner.len() + suffix.len() <= MAX_LABEL {
         return format!("{owner}{suffix}");
     }
+    service_apart(owner, suffix)
+}
+
+/// As [`service`], always with the hash: what has a suffix would else have the name of another owner's that has none.
+pub fn service_apart(owner: &str, suffix: &str) -> String {
     let dashed: String =
         owner.chars().map(|c| if c.is_ascii_lowercase() || c.is_ascii_digit() { c } else { '-' }).collect();
-    let prefixed = if letter_first { dashed } else { format!("x{dashed}") };
+    let prefixed = if begins_with_letter(owner) { dashed } else { format!("x{dashed}") };
     format!("{}{suffix}", with_hash(&prefixed, owner, MAX_LABEL.saturating_sub(suffix.len())))
+}
+
+fn begins_with_letter(name: &str) -> bool {
+    name.bytes().next().is_some_and(|b| b.is_ascii_lowercase())
 }
 
 fn hashed(name: &str, limit: usize) -> String {
@@ -133,6 +141,8 @@ mod tests {
             }
         }
         assert_ne!(service("a.b", ""), service("a-b", ""));
+        assert_eq!(service_apart("a", "-metrics"), format!("a-{}-metrics", short_hash("a", 8)));
+        assert_eq!(service_apart("a.b", "-metrics"), service("a.b", "-metrics"));
         assert_ne!(service("0a", ""), service("x0a", ""));
     }
 }

@@ -159,6 +159,9 @@ impl Applying<'_> {
         self.applied.ingress = self.maybe(ingress, &ingress::name(valid)).await?;
         self.applied.http_route = self.foreign(http_route, &http_route::name(valid), GATEWAY_API).await?;
         self.maybe(metrics_service, &metrics_service::name(valid)).await?;
+        if let Some(old) = metrics_service::old_name(valid) {
+            self.maybe::<Service>(None, &old).await?;
+        }
         self.foreign(service_monitor, &service_monitor::name(valid), PROMETHEUS).await?;
         Ok(())
     }

@@ -141,6 +141,27 @@ async fn a_kind_that_is_not_served_is_not_asked_for_and_said() {
 }
 
 #[tokio::test]
+async fn a_metrics_service_of_an_older_operator_goes_and_no_other() {
+    const OLD: &str = "/api/v1/namespaces/reels/services/tape-metrics";
+    for (owner, deletes) in [("u-42", 1), ("u-43", 0)] {
+        let old = json!({"metadata": {"name": "tape-metrics", "uid": "u-2", "ownerReferences": [{"apiVersion": "flacship.dev/v1alpha1",
+            "kind": "AudioConverter", "name": "x", "uid": owner}]}});
+        let fake = FakeCluster::default()
+            .json(&format!("GET {OLD}"), &old)
+            .json(&format!("DELETE {OLD}"), &old)
+            .json("PATCH /api", &json!({"metadata": {"name": "x"}}))
+            .json("POST /api", &json!({"metadata": {"name": "x"}}));
+        let mut converter = fixtures::converter("{}");
+        converter.metadata.name = Some("tape".to_owned());
+        let valid = ValidatedConverter { name: "tape".to_owned(), ..fixtures::valid("{}") };
+        let ctx = fake.context();
+        let scaler = Scaler::new(ctx.config.load.clone());
+        Box::pin(apply(&ctx, &converter, &valid, build(&valid, 1), &scaler)).await.unwrap();
+        assert_eq!(asked_for(&fake.asked(), &format!("DELETE {OLD}")).len(), deletes, "{owner}");
+    }
+}
+
+#[tokio::test]
 async fn a_kind_that_has_just_gone_is_said_as_well() {
     let spec = "gateway: {parentRefs: [{name: gate}]}";
     let apis = Apis::with([HTTP_ROUTE, SERVICE_MONITOR]);
