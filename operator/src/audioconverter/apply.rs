@@ -89,7 +89,7 @@ pub(super) const PROMETHEUS: &str =
     "install the Prometheus operator (prometheus-operator.dev), or leave serviceMonitor out";
 
 /// Whether children that the spec does not ask for may still be there: the spec has changed, or was not carried out so
-/// far. Else they are gone, and nobody need look. (Of kinds that every cluster has, the watch tells.)
+/// far. Else they are gone, and nobody need look. (Where a watch has its list, that tells.)
 fn must_sweep(converter: &AudioConverter) -> bool {
     let Some(status) = &converter.status else { return true };
     let held = conditions::find(&status.conditions, ConverterCondition::Degraded.as_str()).is_some_and(|degraded| {
@@ -152,7 +152,8 @@ impl Applying<'_> {
         // A ServiceAccount of that name that is somebody else's may have rights, which the pods would then have; and without
         // the NetworkPolicy that is asked for, anybody may reach them.
         let waits = (runs_as_ours && account.is_none()) || (guarded && policy.is_none());
-        self.applied.deployment = if waits { self.as_it_is(valid).await? } else { self.pods(valid, deployment, scaler).await? };
+        self.applied.deployment =
+            if waits { self.as_it_is(valid).await? } else { self.pods(valid, deployment, scaler).await? };
         self.applied.service = self.one(service).await?;
         self.applied.hpa = self.maybe(hpa, &hpa::name(valid)).await?;
         self.maybe(disruption_budget, &disruption_budget::name(valid)).await?;
@@ -228,7 +229,10 @@ impl Applying<'_> {
     {
         let served = self.ctx.apis.has(S::KIND);
         let wanted = child.is_some();
-        let looks = served && (wanted || must_sweep(self.converter));
+        // Its time may have been when the kind was not served, or not known to be.
+        let namespace = self.converter.namespace().unwrap_or_default();
+        let left_over = || self.ctx.children.is_present::<Foreign<S>>(&namespace, name);
+        let looks = served && (wanted || must_sweep(self.converter) || left_over());
         let outcome = if looks { self.maybe(child, name).await } else { Ok(None) };
         let unknown = matches!(&outcome, Err(ApplyError::Call(error)) if error.code() == Some(NOT_FOUND));
         if unknown {

@@ -76,6 +76,35 @@ async fn a_route_that_is_not_asked_for_is_looked_for_when_the_spec_has_changed_o
     }
 }
 
+#[tokio::test]
+async fn a_route_that_the_watch_finds_goes_however_long_ago_it_was_asked_for() {
+    let route = json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": {"name": "tape.archive-9",
+        "namespace": "reels", "uid": "u-3", "resourceVersion": "5", "ownerReferences": [{"apiVersion": "flacship.dev/v1alpha1",
+            "kind": "AudioConverter", "name": "tape.archive-9", "uid": "u-42"}]}});
+    let fake = cluster("{}").json(&format!("GET {ROUTES}"), &route).json(&format!("DELETE {ROUTES}"), &route);
+    let ctx = fake.context_with(Apis::with([HTTP_ROUTE]));
+    let feed = ctx.children.feed::<HttpRoute>();
+    let mut converter = fixtures::converter("{}");
+    converter.status = serde_json::from_value(settled()).unwrap();
+    let valid = fixtures::valid("{}");
+    let scaler = Scaler::new(ctx.config.load.clone());
+    let asked = async || {
+        let before = fake.asked().len();
+        Box::pin(apply(&ctx, &converter, &valid, build(&valid, 1), &scaler)).await.unwrap();
+        asked_for(&fake.asked()[before..], ROUTES)
+    };
+    let nothing = Vec::<String>::new();
+    assert_eq!(asked().await, nothing, "the watch has no list yet");
+    feed.list_begins();
+    feed.listed(&serde_json::from_value(route["metadata"].clone()).unwrap());
+    feed.list_ends();
+    assert_eq!(asked().await, ["GET …", "DELETE …?"]);
+    feed.deleted(&serde_json::from_value(route["metadata"].clone()).unwrap());
+    assert_eq!(asked().await, nothing);
+    feed.begins();
+    assert_eq!(asked().await, nothing, "the kind has come anew");
+}
+
 const ACCOUNT: &str = "/api/v1/namespaces/reels/serviceaccounts/tape.archive-9";
 const DEPLOYMENT: &str = "/apis/apps/v1/namespaces/reels/deployments/tape.archive-9";
 
@@ -88,7 +117,9 @@ fn foreign(fake: FakeCluster, path: &str, api_version: &str, kind: &str) -> Fake
 #[tokio::test]
 async fn no_pod_runs_as_somebody_elses_account() {
     // The live Deployment is another than the wanted one, which would be written.
-    for (spec, writes) in [("{drainSeconds: 7}", 0), ("{drainSeconds: 7, podTemplate: {serviceAccountName: reader}}", 1)] {
+    for (spec, writes) in
+        [("{drainSeconds: 7}", 0), ("{drainSeconds: 7, podTemplate: {serviceAccountName: reader}}", 1)]
+    {
         let fake = foreign(cluster("{}"), ACCOUNT, "v1", "ServiceAccount");
         let (applied, asked) = applied(&fake, spec, settled(), Apis::default()).await;
         let reasons: Vec<_> = applied.refusals.iter().map(|refusal| refusal.reason).collect();
