@@ -14,6 +14,10 @@ use crate::{diff, fields};
 
 /// HTTP status of an object that breaks a rule of its kind.
 const INVALID: u16 = 422;
+/// A version that no object has: etcd gives the first that is written 2. An apply that names it creates or conflicts; it
+/// cannot take over an object that is there. With version 0 it could: that stands for "whatever is there" in most kinds
+/// (`AllowUnconditionalUpdate`; seen with Kubernetes 1.35).
+const NEVER: &str = "1";
 /// How often a claim is tried: the object's own controller may be writing its status at the same time.
 const CLAIMS: u32 = 5;
 
@@ -102,9 +106,7 @@ impl<'a, K: Child> Target<'a, K> {
 
     /// Applies `wanted` where there is nothing.
     async fn create(&self, wanted: &mut Value) -> Result<K, CallError> {
-        // Version 0 never matches an object, so the apply creates or conflicts; it cannot take over one that somebody
-        // made since we looked.
-        set_meta(wanted, "resourceVersion", Some("0"));
+        set_meta(wanted, "resourceVersion", Some(NEVER));
         let made = self.patch(wanted).await;
         set_meta(wanted, "resourceVersion", None);
         made

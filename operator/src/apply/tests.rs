@@ -1,9 +1,12 @@
 //! What an apply and a deletion ask of an apiserver, against canned answers.
 
+use std::sync::{Arc, Mutex};
+
 use super::target::set_meta;
 use super::*;
-use crate::context::Context;
+use crate::context::{Config, Context, Shared};
 use crate::conversionjob::fixtures::{FakeCluster, failure};
+use crate::leader::Gate;
 use k8s_openapi::api::core::v1::{Service, ServiceAccount};
 use serde_json::json;
 
@@ -267,7 +270,7 @@ fn at(version: u64) -> Value {
 }
 
 /// A context in which accounts are watched, and the watch has told of `live`.
-fn watching(cluster: &FakeCluster, live: &[Value]) -> (std::sync::Arc<Context>, crate::children::Feed) {
+fn watching(cluster: &FakeCluster, live: &[Value]) -> (Arc<Context>, crate::children::Feed) {
     let ctx = cluster.context();
     let feed = ctx.children.feed::<ServiceAccount>();
     feed.list_begins();
@@ -363,6 +366,33 @@ async fn what_is_proven_is_not_asked_for_until_something_changes() {
     feed.deleted(&meta(8));
     assert_eq!(apply(account()).await, Change::Created);
     assert_eq!(methods(&cluster.asked()), ["PATCH", "GET", "GET", "PATCH", "PATCH"]);
+}
+
+#[tokio::test]
+async fn what_is_made_names_a_version_that_nothing_has() {
+    let bodies = Arc::<Mutex<Vec<Value>>>::default();
+    let keep = Arc::clone(&bodies);
+    let answer = move |request: axum::http::Request<kube::client::Body>| {
+        let keep = Arc::clone(&keep);
+        async move {
+            let body = request.into_body().collect_bytes().await.unwrap();
+            keep.lock().unwrap().push(serde_json::from_slice(&body).unwrap());
+            Ok::<_, std::convert::Infallible>(axum::http::Response::new(axum::body::Body::from(at(5).to_string())))
+        }
+    };
+    let ctx = Context::new(Shared {
+        client: kube::Client::new(tower::service_fn(answer), "default"),
+        config: Config::with_image("registry.example/converter:1"),
+        metrics: Arc::default(),
+        gate: Gate::open(),
+        apis: Arc::default(),
+    });
+    let feed = ctx.children.feed::<ServiceAccount>();
+    feed.list_begins();
+    feed.list_ends();
+    apply_child(&ctx, &owner(), account()).await.unwrap();
+    // Not 0, which most kinds take for any version: the object of somebody else would become ours.
+    assert_eq!(bodies.lock().unwrap()[0]["metadata"]["resourceVersion"], "1");
 }
 
 #[tokio::test]
