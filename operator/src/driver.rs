@@ -204,12 +204,16 @@ where
         otel.status_code = Empty,
     );
     let work = async {
-        let readable = match &object.0 {
-            Ok(readable) => Some(readable.clone()),
-            Err(unreadable) => invalid::read::<K>(&ctx, unreadable).await.map_err(|error| Trouble::of(&error))?,
-        };
-        let Some(readable) = readable else { return Ok(Action::await_change()) };
-        reconcile(Arc::new(readable), ctx.clone()).await.map_err(|error| Trouble::of(&error))
+        match &object.0 {
+            Ok(readable) => {
+                let outcome = reconcile(Arc::new(readable.clone()), ctx.clone()).await;
+                outcome.map_err(|error| Trouble::of(&error))
+            }
+            Err(unreadable) => {
+                let outcome = invalid::heal::<K>(&ctx, unreadable).await;
+                outcome.map(|()| Action::await_change()).map_err(|error| Trouble::of(&error))
+            }
+        }
     };
     let limit = ctx.config.reconcile_timeout;
     let outcome = tokio::time::timeout(limit, work.instrument(span.clone())).await.unwrap_or_else(|_| {

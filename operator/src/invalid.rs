@@ -1,7 +1,7 @@
 //! Objects of our kinds that cannot be read: stored before a rule of the schema, or written past it.
 //!
-//! One of which the status alone cannot be read, as another version of the operator wrote it, is worked on with what can be
-//! read of it; its status is then written anew. Any other gets conditions that say what is wrong with it; everything of it
+//! One of which the status alone cannot be read, as another version of the operator wrote it, loses what cannot be read of
+//! that, and is then worked on like any other. Else it gets conditions that say what is wrong with it; everything of it
 //! that runs is left as it is.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -17,51 +17,56 @@ use crate::errors::{CallError, call};
 use crate::labels::STATUS_MANAGER;
 use crate::metrics::Verb;
 
-/// The object as far as it can be read, if its spec can. If not, says so in its conditions and in the log.
-pub async fn read<K: Kind>(ctx: &Context, object: &InvalidObject) -> Result<Option<K>, CallError> {
+/// Takes out of the status of an object what cannot be read, if its spec can: its event then wakes it. If not, says so in
+/// its conditions and in the log.
+pub async fn heal<K: Kind>(ctx: &Context, object: &InvalidObject) -> Result<(), CallError> {
     let name = object.metadata.name.clone().unwrap_or_default();
     let namespace = object.metadata.namespace.clone().unwrap_or_default();
     let api: Api<DynamicObject> = Api::namespaced_with(ctx.client.clone(), &namespace, &ApiResource::erase::<K>(&()));
-    let Some(live) = call(format!("get {} {name}", K::NAME), api.get_opt(&name)).await? else { return Ok(None) };
+    let Some(live) = call(format!("get {} {name}", K::NAME), api.get_opt(&name)).await? else { return Ok(()) };
     // What is being deleted is the garbage collector's.
     if live.metadata.deletion_timestamp.is_some() {
-        return Ok(None);
+        return Ok(());
     }
-    match with_readable_status::<K>(&live) {
-        Ok(readable) => {
+    match readable_status::<K>(&live) {
+        Ok(status) => {
             tracing::warn!(error = object.error, "The resource's status cannot be read, and is made anew");
-            Ok(Some(readable))
+            let patch = json!({"metadata": {"uid": live.metadata.uid}, "status": status});
+            let params = PatchParams { field_manager: Some(STATUS_MANAGER.to_owned()), ..PatchParams::default() };
+            let patch = Patch::Merge(&patch);
+            call(format!("mend the status of {} {name}", K::NAME), api.patch_status(&name, &params, &patch)).await?;
+            ctx.metrics.wrote(K::NAME, Verb::Status);
+            Ok(())
         }
         Err(error) => {
             tracing::warn!(%error, "The resource cannot be read");
-            report::<K>(ctx, object, &live, &error).await?;
-            Ok(None)
+            report::<K>(ctx, object, &live, &error).await
         }
     }
 }
 
-/// The object with those fields of its status that can be read: a run's clock is not lost for a word beside it.
-fn with_readable_status<K: Kind>(live: &DynamicObject) -> serde_json::Result<K> {
+/// The change, as a merge patch, that leaves those fields of the status which can be read: a run's clock is not lost for a
+/// word beside it.
+fn readable_status<K: Kind>(live: &DynamicObject) -> serde_json::Result<Value> {
     let mut bare = live.clone();
     let status = bare.data.as_object_mut().and_then(|data| data.remove("status"));
-    let mut object = serde_json::to_value(&bare)?;
+    let object = serde_json::to_value(&bare)?;
+    K::deserialize(&object)?;
+    let Some(Value::Object(status)) = status else { return Ok(Value::Null) };
     let mut kept = Map::new();
-    let fields = status.as_ref().and_then(Value::as_object).into_iter().flatten();
-    for (field, value) in fields {
-        let tried = kept.iter().chain([(field, value)]).map(|(field, value)| (field.clone(), value.clone()));
-        set_status(&mut object, tried.collect());
-        if K::deserialize(&object).is_ok() {
-            kept.insert(field.clone(), value.clone());
+    let mut gone = Map::new();
+    for (field, value) in status {
+        let mut tried = object.clone();
+        kept.insert(field.clone(), value);
+        if let Some(tried) = tried.as_object_mut() {
+            tried.insert("status".to_owned(), Value::Object(kept.clone()));
+        }
+        if K::deserialize(&tried).is_err() {
+            kept.remove(&field);
+            gone.insert(field, Value::Null);
         }
     }
-    set_status(&mut object, kept);
-    serde_json::from_value(object)
-}
-
-fn set_status(object: &mut Value, status: Map<String, Value>) {
-    if let Some(object) = object.as_object_mut() {
-        object.insert("status".to_owned(), if status.is_empty() { Value::Null } else { Value::Object(status) });
-    }
+    Ok(Value::Object(gone))
 }
 
 /// Says in the conditions of `live` why it cannot be read.
@@ -116,36 +121,43 @@ mod tests {
         json!({"source": {"volume": {"persistentVolumeClaim": {"claimName": "tapes"}}}})
     }
 
-    /// What is read of it, and what was written meanwhile.
-    async fn read_of(stored: &Value) -> (Option<ConversionJob>, Vec<String>) {
+    /// What is made of its status, and the paths of the writes.
+    async fn healed(stored: &Value) -> (Option<Value>, Vec<String>) {
         let guard: DeserializeGuard<ConversionJob> = serde_json::from_value(stored.clone()).unwrap();
         let cluster =
             FakeCluster::default().json(&format!("GET {PATH}"), stored).json(&format!("PATCH {PATH}"), stored);
-        let found = read(&cluster.context(), &guard.0.unwrap_err()).await.unwrap();
-        (found, cluster.asked().into_iter().filter(|asked| !asked.starts_with("GET")).collect())
+        heal::<ConversionJob>(&cluster.context(), &guard.0.unwrap_err()).await.unwrap();
+        let live: DynamicObject = serde_json::from_value(stored.clone()).unwrap();
+        let patch = readable_status::<ConversionJob>(&live).ok();
+        (patch, cluster.asked().into_iter().filter(|asked| !asked.starts_with("GET")).collect())
     }
 
     #[tokio::test]
-    async fn a_status_of_another_version_is_no_reason_to_leave_a_run_alone() {
-        let status =
-            json!({"stage": "Rewind", "startTime": "2026-01-01T00:00:00Z", "suspendedSeconds": 7, "files": "many"});
-        let (found, written) = read_of(&stored(&spec(), &status)).await;
-        let status = found.unwrap().status.unwrap();
-        assert_eq!((status.stage, status.suspended_seconds, status.start_time.is_some()), (None, Some(7), true));
-        assert!(written.is_empty(), "{written:?}");
-        for nothing in [json!({"stage": "Rewind"}), json!("done")] {
-            let (found, _) = read_of(&stored(&spec(), &nothing)).await;
-            assert_eq!(found.unwrap().status, None, "{nothing}");
+    async fn a_status_of_another_version_loses_what_cannot_be_read_of_it() {
+        for (status, patch) in [
+            (
+                json!({"stage": "Rewind", "startTime": "2026-01-01T00:00:00Z", "suspendedSeconds": 7, "files": "many"}),
+                json!({"stage": null, "files": null}),
+            ),
+            (json!({"stage": "Rewind"}), json!({"stage": null})),
+            (json!("done"), Value::Null),
+        ] {
+            let (made, written) = healed(&stored(&spec(), &status)).await;
+            assert_eq!(made, Some(patch), "{status}");
+            assert!(matches!(&written[..], [one] if one.contains("fieldManager=flacship-status")), "{written:?}");
         }
     }
 
     #[tokio::test]
     async fn what_is_wrong_with_a_spec_is_said_in_the_conditions() {
-        let (found, written) = read_of(&stored(&json!({"source": 3}), &json!({"stage": "Rewind"}))).await;
-        assert!(found.is_none());
-        assert!(matches!(&written[..], [one] if one.starts_with(&format!("PATCH {PATH}/status"))), "{written:?}");
+        let (patch, written) = healed(&stored(&json!({"source": 3}), &json!({"stage": "Rewind"}))).await;
+        assert_eq!(patch, None);
+        assert!(
+            matches!(&written[..], [one] if one.contains("fieldManager=flacship-status-unreadable")),
+            "{written:?}"
+        );
         let mut going = stored(&json!({"source": 3}), &Value::Null);
         going["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
-        assert_eq!(read_of(&going).await.1, Vec::<String>::new());
+        assert_eq!(healed(&going).await.1, Vec::<String>::new());
     }
 }
