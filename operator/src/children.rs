@@ -127,6 +127,12 @@ impl Children {
         self.with::<K, _>(|kind| kind.known(&key) == Known::Absent).unwrap_or(false)
     }
 
+    /// Whether there is such a child, for all that the watch has told.
+    pub fn is_present<K: 'static>(&self, namespace: &str, name: &str) -> bool {
+        let key = key(namespace, name);
+        self.with::<K, _>(|kind| matches!(kind.known(&key), Known::Present(_))).unwrap_or(false)
+    }
+
     /// A call of ours showed the child `meta` to hold what `wanted` is the hash of; `digest` is what to remember of it.
     pub fn prove<K: 'static>(&self, meta: &ObjectMeta, wanted: WantedHash, digest: Option<Box<str>>) {
         let Some((key, version)) = key_of(meta).zip(Version::of(meta)) else { return };
@@ -216,6 +222,13 @@ pub struct Feed {
 impl Feed {
     fn lock(&self) -> std::sync::MutexGuard<'_, Kind> {
         self.kind.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The watch begins, perhaps anew after it was away: until it has its list, nothing is known.
+    pub fn begins(&self) {
+        if let Some(state) = self.lock().feeds.get_mut(usize::from(self.number)) {
+            state.synced = false;
+        }
     }
 
     /// A list begins.

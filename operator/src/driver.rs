@@ -15,8 +15,8 @@ use kube::runtime::watcher;
 use kube::{Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument;
 use tracing::field::Empty;
+use tracing::{Instrument, Span};
 
 use crate::admin::Ready;
 use crate::context::Context;
@@ -68,10 +68,26 @@ pub fn at_rest(object: &impl Resource<DynamicType = ()>) -> Action {
 
 /// A failed reconcile, as the loop sees it.
 #[derive(Debug, thiserror::Error)]
-#[error("{message}")]
+#[error("{}", .trouble.message)]
 struct Failure {
+    trouble: Trouble,
+    /// Its number.
+    reconcile: u64,
+    /// Its span, which knows the last request that was refused.
+    span: Span,
+}
+
+/// Why a reconcile failed.
+#[derive(Debug)]
+struct Trouble {
     category: &'static str,
     message: String,
+}
+
+impl Trouble {
+    fn of(error: &impl Categorised) -> Self {
+        Self { category: error.category(), message: error.to_string() }
+    }
 }
 
 /// Runs `reconcile` for each object of `watches` that asks for it, until `shutdown`; what runs then runs to its
@@ -118,14 +134,18 @@ pub async fn drive<K, Run, Fut, E>(
             },
             |object, error: &Failure, ctx| {
                 let delay = ctx.backoff.failed(&key(object.as_ref()));
-                tracing::warn!(
-                    kind = K::NAME,
-                    namespace = object.namespace(),
-                    resource = object.name_any(),
-                    category = error.category,
-                    retry_in_seconds = delay.as_secs(),
-                    "{error}"
-                );
+                // Both: who logs warnings alone has no spans.
+                error.span.in_scope(|| {
+                    tracing::warn!(
+                        kind = K::NAME,
+                        namespace = object.namespace(),
+                        resource = object.name_any(),
+                        reconcile = error.reconcile,
+                        category = error.trouble.category,
+                        retry_in_seconds = delay.as_secs(),
+                        "{error}"
+                    );
+                });
                 Action::requeue(delay)
             },
             ctx.clone(),
@@ -170,36 +190,40 @@ where
     if let Some(waited) = waited {
         ctx.metrics.waited(K::NAME, waited);
     }
-    let start = Instant::now();
+    let (start, number) = (Instant::now(), ctx.next_reconcile());
     let span = tracing::info_span!(
         "reconcile",
         kind = K::NAME,
         namespace = object.namespace(),
         resource = object.name_any(),
         generation = object.meta().generation,
-        reconcile = ctx.next_reconcile(),
+        reconcile = number,
+        // Of the last request that was refused, as the apiserver's audit log has it.
+        audit_id = Empty,
         error.type = Empty,
         otel.status_code = Empty,
     );
     let work = async {
         match &object.0 {
-            Ok(readable) => reconcile(Arc::new(readable.clone()), ctx.clone())
-                .await
-                .map_err(|error| Failure { category: error.category(), message: error.to_string() }),
-            Err(unreadable) => invalid::report::<K>(&ctx, unreadable)
-                .await
-                .map(|()| Action::await_change())
-                .map_err(|error| Failure { category: error.category(), message: error.to_string() }),
+            Ok(readable) => {
+                let outcome = reconcile(Arc::new(readable.clone()), ctx.clone()).await;
+                outcome.map_err(|error| Trouble::of(&error))
+            }
+            Err(unreadable) => {
+                let outcome = invalid::heal::<K>(&ctx, unreadable).await;
+                outcome.map(|()| Action::await_change()).map_err(|error| Trouble::of(&error))
+            }
         }
     };
     let limit = ctx.config.reconcile_timeout;
     let outcome = tokio::time::timeout(limit, work.instrument(span.clone())).await.unwrap_or_else(|_| {
-        Err(Failure { category: "timeout", message: format!("not done within {} s", limit.as_secs()) })
+        Err(Trouble { category: "timeout", message: format!("not done within {} s", limit.as_secs()) })
     });
     match &outcome {
         // No fault of the object's. If the gate opens again before anybody notices, this is what is missing.
         Err(error) if error.category == NOT_LEADING => {
-            tracing::debug!(kind = K::NAME, namespace = object.namespace(), resource = object.name_any(), "{error}");
+            let Trouble { message, .. } = error;
+            tracing::debug!(kind = K::NAME, namespace = object.namespace(), resource = object.name_any(), "{message}");
             return Ok(Action::requeue(AFTER_REFUSAL));
         }
         Ok(_) => {
@@ -212,7 +236,7 @@ where
             ctx.metrics.failed(K::NAME, error.category, start.elapsed());
         }
     }
-    outcome
+    outcome.map_err(|trouble| Failure { trouble, reconcile: number, span })
 }
 
 /// Counts and logs what went wrong outside a reconcile; a failed reconcile has been reported by then.

@@ -16,8 +16,8 @@ use kube::{Api, Client};
 use serde_json::json;
 
 use crate::conditions::shorten;
-use crate::labels;
 use crate::leader::NotLeading;
+use crate::{labels, names};
 
 mod ledger;
 
@@ -27,8 +27,8 @@ use ledger::{Key, Ledger, Told};
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest note, in bytes (events.k8s.io/v1: 1 kB).
 const MAX_NOTE: usize = 1024;
-/// Longest name of an object that an Event, named `<object>.<time in hex>`, can be about.
-const MAX_REGARDING: usize = crate::names::MAX_SUBDOMAIN - 17;
+/// The action of notes that tell of another count.
+pub const SCALE: &str = "Scale";
 
 /// Something that happened to an object.
 #[derive(Clone, Debug)]
@@ -83,10 +83,6 @@ impl Events {
     /// Publishes `note` on the object `regarding`.
     pub async fn publish(&self, regarding: &ObjectReference, note: Note) {
         let name = regarding.name.as_deref().unwrap_or_default();
-        if name.len() > MAX_REGARDING {
-            tracing::debug!(name, reason = note.reason, "The object's name is too long for an Event");
-            return;
-        }
         // Boxed: the futures of a client's requests are kilobytes each.
         match tokio::time::timeout(PUBLISH_TIMEOUT, Box::pin(self.write(regarding, &note))).await {
             Ok(Ok(())) => {}
@@ -132,7 +128,7 @@ impl Events {
         Event {
             metadata: ObjectMeta {
                 namespace: regarding.namespace.clone(),
-                name: Some(format!("{}.{:x}", regarding.name.as_deref().unwrap_or_default(), now.as_nanosecond())),
+                name: Some(name_of(regarding, now)),
                 ..ObjectMeta::default()
             },
             action: Some(note.action.to_owned()),
@@ -147,6 +143,12 @@ impl Events {
             ..Event::default()
         }
     }
+}
+
+/// `<object>.<time in hex>`, as client-go names Events; the object's part is shortened where that is too long.
+fn name_of(regarding: &ObjectReference, now: Timestamp) -> String {
+    let time = format!(".{:x}", now.as_nanosecond());
+    names::child(regarding.name.as_deref().unwrap_or_default(), &time, names::MAX_SUBDOMAIN)
 }
 
 /// Whether the apiserver refused to create something because its namespace is being deleted.
@@ -187,6 +189,17 @@ mod tests {
                 asked.iter().filter_map(|ask| ask.split_once(' ')).map(|(method, _)| method).collect();
             assert_eq!(methods, asks, "{patched}");
         }
+    }
+
+    #[test]
+    fn an_event_is_about_an_object_with_the_longest_name_as_well() {
+        let about = |name: &str| ObjectReference { name: Some(name.to_owned()), ..ObjectReference::default() };
+        let now = Timestamp::from_nanosecond(0x18a0_0000_0000_0001).unwrap();
+        assert_eq!(name_of(&about("tape.a"), now), "tape.a.18a0000000000001");
+        let (long, other) = ("a".repeat(253), "a".repeat(252) + "b");
+        let name = name_of(&about(&long), now);
+        assert!(names::is_subdomain(&name) && name.ends_with(".18a0000000000001"), "{name}");
+        assert_ne!(name, name_of(&about(&other), now));
     }
 
     fn refused(status: &str) -> kube::Error {

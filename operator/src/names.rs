@@ -9,6 +9,18 @@ pub const MAX_LABEL: usize = 63;
 /// Longest Deployment name: its ReplicaSets append a dash and a hash of up to ten characters to it.
 pub const MAX_DEPLOYMENT: usize = MAX_SUBDOMAIN - 11;
 
+/// Whether an object can have this name: a DNS subdomain (RFC 1123), lower-case letters, digits, dashes and dots. A name
+/// of a spec that is none is never asked for: nothing has it, and in a URL it may be no name any more, or another.
+pub fn is_subdomain(name: &str) -> bool {
+    let alphanumeric = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let label = |label: &[u8]| {
+        label.first().is_some_and(alphanumeric)
+            && label.last().is_some_and(alphanumeric)
+            && label.iter().all(|b| alphanumeric(b) || *b == b'-')
+    };
+    name.len() <= MAX_SUBDOMAIN && name.as_bytes().split(|b| *b == b'.').all(label)
+}
+
 /// The first `digits` hexadecimal digits (64 at most) of the SHA-256 of `text`.
 pub fn short_hash(text: &str, digits: usize) -> String {
     let digest = Sha256::digest(text.as_bytes());
@@ -22,6 +34,11 @@ pub fn child(owner: &str, suffix: &str, limit: usize) -> String {
     if owner.len() + suffix.len() <= limit {
         return format!("{owner}{suffix}");
     }
+    apart(owner, suffix, limit)
+}
+
+/// As [`child`], with the hash even where the name fits: where the plain name is somebody else's.
+pub fn apart(owner: &str, suffix: &str, limit: usize) -> String {
     format!("{}{suffix}", hashed(owner, limit.saturating_sub(suffix.len())))
 }
 
@@ -34,15 +51,23 @@ pub fn label_value(owner: &str) -> String {
 /// `owner`, with `suffix` (which brings its own dash). A name that is one already stays; any other gets a hash, so that
 /// `a.b` and `a-b` never meet.
 pub fn service(owner: &str, suffix: &str) -> String {
-    let letter_first = owner.bytes().next().is_some_and(|b| b.is_ascii_lowercase());
     let plain = owner.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-    if letter_first && plain && owner.len() + suffix.len() <= MAX_LABEL {
+    if begins_with_letter(owner) && plain && owner.len() + suffix.len() <= MAX_LABEL {
         return format!("{owner}{suffix}");
     }
+    service_apart(owner, suffix)
+}
+
+/// As [`service`], always with the hash: what has a suffix would else have the name of another owner's that has none.
+pub fn service_apart(owner: &str, suffix: &str) -> String {
     let dashed: String =
         owner.chars().map(|c| if c.is_ascii_lowercase() || c.is_ascii_digit() { c } else { '-' }).collect();
-    let prefixed = if letter_first { dashed } else { format!("x{dashed}") };
+    let prefixed = if begins_with_letter(owner) { dashed } else { format!("x{dashed}") };
     format!("{}{suffix}", with_hash(&prefixed, owner, MAX_LABEL.saturating_sub(suffix.len())))
+}
+
+fn begins_with_letter(name: &str) -> bool {
+    name.bytes().next().is_some_and(|b| b.is_ascii_lowercase())
 }
 
 fn hashed(name: &str, limit: usize) -> String {
@@ -68,6 +93,20 @@ mod tests {
         assert_eq!(service("tape-archive", ""), "tape-archive");
         assert_eq!(service("tape-archive", "-metrics"), "tape-archive-metrics");
         assert_eq!(label_value("a.b"), "a.b");
+        assert_eq!(apart("a", "-plan", 63), format!("a-{}-plan", short_hash("a", 8)));
+    }
+
+    #[test]
+    fn what_no_object_can_have_is_no_name() {
+        for name in ["a", "0", "tape-1.reel", "a--b", &"a".repeat(253)] {
+            assert!(is_subdomain(name), "{name}");
+        }
+        for name in
+            ["", "my tapes", "Tapes", "tapes?x", "a/b", "..", ".", "a.", ".a", "-a", "a-", "a.-b", "a%20", "ä", "a\n"]
+        {
+            assert!(!is_subdomain(name), "{name}");
+        }
+        assert!(!is_subdomain(&"a".repeat(254)));
     }
 
     #[test]
@@ -102,6 +141,8 @@ mod tests {
             }
         }
         assert_ne!(service("a.b", ""), service("a-b", ""));
+        assert_eq!(service_apart("a", "-metrics"), format!("a-{}-metrics", short_hash("a", 8)));
+        assert_eq!(service_apart("a.b", "-metrics"), service("a.b", "-metrics"));
         assert_ne!(service("0a", ""), service("x0a", ""));
     }
 }

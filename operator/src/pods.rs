@@ -69,6 +69,15 @@ pub fn pod_spec(image: &ImageSource, container: Container) -> PodSpec {
     }
 }
 
+/// The first volume of `template` that holds a token of the pods' ServiceAccount, by its name.
+pub fn token_volume(template: &PodTemplate) -> Option<&str> {
+    let holds_token = |volume: &&Volume| {
+        let sources = volume.projected.iter().flat_map(|projected| projected.sources.iter().flatten());
+        sources.into_iter().any(|source| source.service_account_token.is_some())
+    };
+    template.volumes.iter().find(holds_token).map(|volume| volume.name.as_str())
+}
+
 /// An environment variable with a plain value.
 pub fn env(name: &str, value: impl Into<String>) -> EnvVar {
     EnvVar { name: name.to_owned(), value: Some(value.into()), value_from: None }

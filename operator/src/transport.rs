@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use axum::body::{Bytes, HttpBody};
-use axum::http::{Method, Request, Response, Uri};
+use axum::http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use futures::future::BoxFuture;
 use kube::client::Body;
 use tokio::time::{Sleep, sleep};
@@ -17,6 +17,10 @@ use tracing::{Span, field::Empty};
 use crate::leader::{Gate, NotLeading};
 use crate::metrics::Metrics;
 use crate::telemetry::TRACE;
+
+/// The header by which an answer names its request in the audit log.
+/// Source: <https://pkg.go.dev/k8s.io/apiserver/pkg/apis/audit#pkg-constants>, `HeaderAuditID`.
+const AUDIT_ID: &str = "audit-id";
 
 /// What a request asks of the apiserver, in the words of RBAC.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -137,7 +141,8 @@ where
             return Box::pin(std::future::ready(Err(refused.into())));
         }
         let begun = Instant::now();
-        let span = span(&call, &request);
+        let asker = Span::current();
+        let span = span(&asker, &call, &request);
         let answer = self.inner.call(request.map(|body| Guarded { body, gate }));
         Box::pin(async move {
             let outcome = match tokio::time::timeout(timeout, answer).await {
@@ -151,6 +156,9 @@ where
                 Err(_) => "error".to_owned(),
             };
             metrics.requested(&call, &code, begun.elapsed());
+            if let Ok(answer) = &outcome {
+                tell_refusal(&asker, &call, answer.status(), answer.headers());
+            }
             match &outcome {
                 Ok(answer) => span.record("http.response.status_code", answer.status().as_u16()),
                 Err(_) => span.record("error.type", code.as_str()).record("otel.status_code", "ERROR"),
@@ -162,15 +170,31 @@ where
     }
 }
 
-/// The span of a request, below the reconcile that makes it; none outside of one, or without a collector.
-fn span(call: &Call, request: &Request<Body>) -> Span {
-    let parent = Span::current();
+/// Says by which id the apiserver's audit log knows a request that it refused: to `asker`, the reconcile that made it, whose
+/// later lines have it then, and in a line of its own. That something is not there is an answer like any other.
+fn tell_refusal(asker: &Span, call: &Call, status: StatusCode, headers: &HeaderMap) {
+    if !(status.is_client_error() || status.is_server_error()) || status == StatusCode::NOT_FOUND {
+        return;
+    }
+    let Some(id) = headers.get(AUDIT_ID).and_then(|id| id.to_str().ok()) else { return };
+    asker.record("audit_id", id);
+    let (verb, resource, code) = (call.verb, call.resource.as_str(), status.as_u16());
+    // What a rule or somebody else's write refuses is told in conditions, or tried again; there may be thousands.
+    if matches!(code, 403 | 409 | 410 | 422 | 429) {
+        tracing::debug!(parent: asker, verb, resource, code, audit_id = id, "A request was refused");
+    } else {
+        tracing::info!(parent: asker, verb, resource, code, audit_id = id, "A request was refused");
+    }
+}
+
+/// The span of a request, below `parent`, the reconcile that makes it; none outside of one, or without a collector.
+fn span(parent: &Span, call: &Call, request: &Request<Body>) -> Span {
     if parent.is_none() {
-        return parent;
+        return Span::none();
     }
     let span = tracing::info_span!(
         target: TRACE,
-        parent: &parent,
+        parent: parent,
         "request",
         otel.name = Empty,
         otel.kind = "client",

@@ -14,6 +14,10 @@ use crate::{diff, fields};
 
 /// HTTP status of an object that breaks a rule of its kind.
 const INVALID: u16 = 422;
+/// A version that no object has: etcd gives the first that is written 2. An apply that names it creates or conflicts; it
+/// cannot take over an object that is there. With version 0 it could: that stands for "whatever is there" in most kinds
+/// (`AllowUnconditionalUpdate`; seen with Kubernetes 1.35).
+const NEVER: &str = "1";
 /// How often a claim is tried: the object's own controller may be writing its status at the same time.
 const CLAIMS: u32 = 5;
 
@@ -102,9 +106,7 @@ impl<'a, K: Child> Target<'a, K> {
 
     /// Applies `wanted` where there is nothing.
     async fn create(&self, wanted: &mut Value) -> Result<K, CallError> {
-        // Version 0 never matches an object, so the apply creates or conflicts; it cannot take over one that somebody
-        // made since we looked.
-        set_meta(wanted, "resourceVersion", Some("0"));
+        set_meta(wanted, "resourceVersion", Some(NEVER));
         let made = self.patch(wanted).await;
         set_meta(wanted, "resourceVersion", None);
         made
@@ -116,7 +118,7 @@ impl<'a, K: Child> Target<'a, K> {
         set_meta(wanted, "uid", Some(&live.uid().unwrap_or_default()));
         let mut answer = self.patch(wanted).await;
         let invalid = matches!(&answer, Err(error) if error.code() == Some(INVALID));
-        if invalid && self.claim().await? {
+        if invalid && self.are_others_in_the_way(wanted, live).await? && self.claim().await? {
             answer = self.patch(wanted).await;
         }
         answer.map_err(|error| self.refusal(error))
@@ -137,6 +139,23 @@ impl<'a, K: Child> Target<'a, K> {
     fn prove(&self, object: &K, json: &Value, hash: Option<WantedHash>) {
         if let Some(hash) = hash {
             self.ctx.children.prove::<K>(object.meta(), hash, children::digest(json));
+        }
+    }
+
+    /// Whether what others have set in `live` is why `wanted` is refused: whether it would be taken once that has gone.
+    /// Asked by a dry run; a `wanted` that is invalid in itself is no reason to undo what others did.
+    async fn are_others_in_the_way(&self, wanted: &Value, live: &K) -> Result<bool, ApplyError> {
+        let set = live.managed_fields();
+        if fields::claim_spec(set, &K::api_version(&())).is_none() {
+            return Ok(false);
+        }
+        let spec = fields::after_claim(set, &to_json(live)?, wanted);
+        let patch = Patch::Merge(json!({"metadata": {"uid": live.uid()}, "spec": spec}));
+        let params = PatchParams { dry_run: true, field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+        match call(self.say("try"), self.api.patch(self.name, &params, &patch)).await {
+            Ok(_) => Ok(true),
+            Err(error) if matches!(error.code(), Some(400 | 403 | INVALID)) => Ok(false),
+            Err(error) => Err(error.into()),
         }
     }
 

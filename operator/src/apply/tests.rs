@@ -1,10 +1,13 @@
 //! What an apply and a deletion ask of an apiserver, against canned answers.
 
+use std::sync::{Arc, Mutex};
+
 use super::target::set_meta;
 use super::*;
-use crate::context::Context;
+use crate::context::{Config, Context, Shared};
 use crate::conversionjob::fixtures::{FakeCluster, failure};
-use k8s_openapi::api::core::v1::ServiceAccount;
+use crate::leader::Gate;
+use k8s_openapi::api::core::v1::{Service, ServiceAccount};
 use serde_json::json;
 
 fn meta(yaml: &str) -> ObjectMeta {
@@ -140,6 +143,47 @@ async fn an_answer_that_stays_is_told_apart_from_one_that_may_pass() {
 }
 
 #[tokio::test]
+async fn what_others_set_is_claimed_only_where_that_brings_what_is_wanted() {
+    const SERVICE: &str = "/api/v1/namespaces/reels/services/tape";
+    let service = |port: u16| -> Service {
+        serde_json::from_value(
+            json!({"metadata": {"name": "tape"}, "spec": {"ports": [{"name": "http", "port": port}]}}),
+        )
+        .unwrap()
+    };
+    let mut live = prepare(service(81), &owner_reference(&owner()).unwrap()).unwrap();
+    set_meta(&mut live, "uid", Some("u-100"));
+    let foreign = json!([{"manager": "kubectl-edit", "operation": "Update", "fieldsV1": {"f:spec": {"f:ports": {}}}}]);
+    let (dry, apply) = (format!("PATCH {SERVICE}?&dryRun=All"), format!("PATCH {SERVICE}?&force=true"));
+    for (what, fields, tried, asks) in [
+        ("nobody else set anything", json!([]), 200, vec!["apply"]),
+        ("what is wanted is invalid in itself", foreign.clone(), 422, vec!["apply", "dry"]),
+        ("a webhook takes no dry run", foreign.clone(), 400, vec!["apply", "dry"]),
+        ("it stands in the way", foreign, 200, vec!["apply", "dry", "claim", "apply"]),
+    ] {
+        live["metadata"]["managedFields"] = fields;
+        let body = if tried == 200 { live.to_string().into_bytes() } else { failure(tried) };
+        let cluster = FakeCluster::default()
+            .json(&format!("GET {SERVICE}"), &live)
+            .json(&format!("PATCH {SERVICE}"), &live)
+            .answer(&dry, tried, body)
+            .answer(&apply, 422, failure(422));
+        let error = apply_child(&cluster.context(), &owner(), service(80)).await.unwrap_err();
+        assert_eq!(error.category(), "refused", "{what}");
+        let asked = cluster.asked();
+        let asked: Vec<&str> = writes(&asked)
+            .into_iter()
+            .map(|write| match write {
+                dried if dried.starts_with(&dry) => "dry",
+                applied if applied.starts_with(&apply) => "apply",
+                _ => "claim",
+            })
+            .collect();
+        assert_eq!(asked, asks, "{what}");
+    }
+}
+
+#[tokio::test]
 async fn only_what_is_ours_is_deleted() {
     for (owner_uid, outcome, count) in [("u-7", Deletion::Deleted, 1), ("u-6", Deletion::NotOurs, 0)] {
         let mut live = stored();
@@ -226,7 +270,7 @@ fn at(version: u64) -> Value {
 }
 
 /// A context in which accounts are watched, and the watch has told of `live`.
-fn watching(cluster: &FakeCluster, live: &[Value]) -> (std::sync::Arc<Context>, crate::children::Feed) {
+fn watching(cluster: &FakeCluster, live: &[Value]) -> (Arc<Context>, crate::children::Feed) {
     let ctx = cluster.context();
     let feed = ctx.children.feed::<ServiceAccount>();
     feed.list_begins();
@@ -322,6 +366,33 @@ async fn what_is_proven_is_not_asked_for_until_something_changes() {
     feed.deleted(&meta(8));
     assert_eq!(apply(account()).await, Change::Created);
     assert_eq!(methods(&cluster.asked()), ["PATCH", "GET", "GET", "PATCH", "PATCH"]);
+}
+
+#[tokio::test]
+async fn what_is_made_names_a_version_that_nothing_has() {
+    let bodies = Arc::<Mutex<Vec<Value>>>::default();
+    let keep = Arc::clone(&bodies);
+    let answer = move |request: axum::http::Request<kube::client::Body>| {
+        let keep = Arc::clone(&keep);
+        async move {
+            let body = request.into_body().collect_bytes().await.unwrap();
+            keep.lock().unwrap().push(serde_json::from_slice(&body).unwrap());
+            Ok::<_, std::convert::Infallible>(axum::http::Response::new(axum::body::Body::from(at(5).to_string())))
+        }
+    };
+    let ctx = Context::new(Shared {
+        client: kube::Client::new(tower::service_fn(answer), "default"),
+        config: Config::with_image("registry.example/converter:1"),
+        metrics: Arc::default(),
+        gate: Gate::open(),
+        apis: Arc::default(),
+    });
+    let feed = ctx.children.feed::<ServiceAccount>();
+    feed.list_begins();
+    feed.list_ends();
+    apply_child(&ctx, &owner(), account()).await.unwrap();
+    // Not 0, which most kinds take for any version: the object of somebody else would become ours.
+    assert_eq!(bodies.lock().unwrap()[0]["metadata"]["resourceVersion"], "1");
 }
 
 #[tokio::test]

@@ -16,10 +16,10 @@ use serde_json::json;
 
 use super::build::http_route::{self, HttpRoute};
 use super::build::{
-    Children, disruption_budget, hpa, ingress, metrics_service, network_policy, service_monitor, stream_key,
+    Children, deployment, disruption_budget, hpa, ingress, metrics_service, network_policy, service_monitor, stream_key,
 };
 use super::changes::Changes;
-use super::observe::api_not_found;
+use super::observe::{self, api_not_found};
 use super::scaling::Scaler;
 use super::validate::ValidatedConverter;
 use crate::apply::{self, Applied, ApplyError, Change, Child, Deletion, Expect};
@@ -89,7 +89,7 @@ pub(super) const PROMETHEUS: &str =
     "install the Prometheus operator (prometheus-operator.dev), or leave serviceMonitor out";
 
 /// Whether children that the spec does not ask for may still be there: the spec has changed, or was not carried out so
-/// far. Else they are gone, and nobody need look. (Of kinds that every cluster has, the watch tells.)
+/// far. Else they are gone, and nobody need look. (Where a watch has its list, that tells.)
 fn must_sweep(converter: &AudioConverter) -> bool {
     let Some(status) = &converter.status else { return true };
     let held = conditions::find(&status.conditions, ConverterCondition::Degraded.as_str()).is_some_and(|degraded| {
@@ -142,24 +142,47 @@ impl Applying<'_> {
         } = children;
         // In the order of need: the Deployment's pods run as the ServiceAccount, mount the key and are never without their
         // NetworkPolicy; the autoscaler reads the pods, and what leads to the Service comes after it.
-        self.one(service_account).await?;
+        let runs_as_ours = runs_as(&deployment, service_account.metadata.name.as_deref());
+        let account = self.one(service_account).await?;
         if stream_key::is_ours(valid) {
             self.key(valid).await?;
         }
-        self.maybe(network_policy, &network_policy::name(valid)).await?;
-        // Where its count falls, the pods that go are made ready for it first.
-        let (ctx, converter) = (self.ctx, self.converter);
-        let lower = |live, desired| scaler.lower(ctx, converter, valid, live, desired).boxed();
-        let outcome = apply::change_child(ctx, converter, deployment, lower).await;
-        self.applied.deployment = self.taken(outcome)?;
+        let guarded = network_policy.is_some();
+        let policy = self.maybe(network_policy, &network_policy::name(valid)).await?;
+        // A ServiceAccount of that name that is somebody else's may have rights, which the pods would then have; and without
+        // the NetworkPolicy that is asked for, anybody may reach them.
+        let waits = (runs_as_ours && account.is_none()) || (guarded && policy.is_none());
+        self.applied.deployment =
+            if waits { self.as_it_is(valid).await? } else { self.pods(valid, deployment, scaler).await? };
         self.applied.service = self.one(service).await?;
         self.applied.hpa = self.maybe(hpa, &hpa::name(valid)).await?;
         self.maybe(disruption_budget, &disruption_budget::name(valid)).await?;
         self.applied.ingress = self.maybe(ingress, &ingress::name(valid)).await?;
         self.applied.http_route = self.foreign(http_route, &http_route::name(valid), GATEWAY_API).await?;
         self.maybe(metrics_service, &metrics_service::name(valid)).await?;
+        if let Some(old) = metrics_service::old_name(valid) {
+            self.maybe::<Service>(None, &old).await?;
+        }
         self.foreign(service_monitor, &service_monitor::name(valid), PROMETHEUS).await?;
         Ok(())
+    }
+
+    /// The Deployment. Where its count falls, the pods that go are made ready for it first.
+    async fn pods(
+        &mut self,
+        valid: &ValidatedConverter,
+        deployment: Deployment,
+        scaler: &Scaler,
+    ) -> Result<Option<Deployment>, ApplyError> {
+        let (ctx, converter) = (self.ctx, self.converter);
+        let lower = |live, desired| scaler.lower(ctx, converter, valid, live, desired).boxed();
+        let outcome = apply::change_child(ctx, converter, deployment, lower).await;
+        self.taken(outcome)
+    }
+
+    /// The Deployment that there is, where none may be made or changed: what runs goes on.
+    async fn as_it_is(&self, valid: &ValidatedConverter) -> Result<Option<Deployment>, ApplyError> {
+        Ok(observe::ours(self.ctx, self.converter, &deployment::name(valid)).await?)
     }
 
     /// A child that there always is.
@@ -206,7 +229,10 @@ impl Applying<'_> {
     {
         let served = self.ctx.apis.has(S::KIND);
         let wanted = child.is_some();
-        let looks = served && (wanted || must_sweep(self.converter));
+        // Its time may have been when the kind was not served, or not known to be.
+        let namespace = self.converter.namespace().unwrap_or_default();
+        let left_over = || self.ctx.children.is_present::<Foreign<S>>(&namespace, name);
+        let looks = served && (wanted || must_sweep(self.converter) || left_over());
         let outcome = if looks { self.maybe(child, name).await } else { Ok(None) };
         let unknown = matches!(&outcome, Err(ApplyError::Call(error)) if error.code() == Some(NOT_FOUND));
         if unknown {
@@ -235,6 +261,12 @@ impl Applying<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether the pods of `deployment` run as the ServiceAccount `account`.
+fn runs_as(deployment: &Deployment, account: Option<&str>) -> bool {
+    let pod = deployment.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
+    pod.and_then(|pod| pod.service_account_name.as_deref()) == account
 }
 
 /// An error that stays until somebody changes something, as what is said of it; any other as it was.

@@ -37,6 +37,8 @@ use kube::runtime::reflector::ObjectRef;
 use tokio_util::sync::CancellationToken;
 
 use self::apply::AppliedChildren;
+use self::build::http_route::HttpRouteSpec;
+use self::build::service_monitor::ServiceMonitorSpec;
 use self::conditions::Rollout;
 use self::observe::Seen;
 use self::plan::{Bounds, ReplicasPlan};
@@ -45,7 +47,6 @@ use self::scaling::follow::Followed;
 use self::stopping::Stopping;
 use self::validate::{Surroundings, ValidatedConverter};
 use crate::admin::Ready;
-use crate::apis::{HTTP_ROUTE, SERVICE_MONITOR};
 use crate::apply::ApplyError;
 use crate::conditions::Wanted;
 use crate::context::Context;
@@ -133,8 +134,8 @@ pub async fn run(ctx: Arc<Context>, ready: Ready, shutdown: CancellationToken) {
         .owns(budgets, &of_ours)
         .owns(policies, &of_ours)
         .owns(ingresses, &of_ours)
-        .owns_optional(&ctx, HTTP_ROUTE)
-        .owns_optional(&ctx, SERVICE_MONITOR)
+        .owns_optional::<HttpRouteSpec>(&ctx)
+        .owns_optional::<ServiceMonitorSpec>(&ctx)
         // Pods belong to ReplicaSets; what keeps one from starting, and which is stopping, shows in the pod alone.
         .watches(pods, &of_ours, move |pod| {
             let owner = owner_of_pod(&pod);
@@ -192,7 +193,9 @@ async fn reconcile(
     let (Some(decision), Some(metadata)) = (decision, metadata) else { return Ok(action) };
     // Only now, so that the reason is not lost with an operator that ends in between: the next decides the same again.
     let carried = scaler.carry_out(&ctx, &converter, &metadata, replicas, decision).await.map_err(Error::Replicas)?;
-    Ok(carried.map_or(action, Action::requeue))
+    let Some(soon) = carried else { return Ok(action) };
+    status::take_back_scale(&ctx, &converter, status).await.map_err(Error::Status)?;
+    Ok(Action::requeue(soon))
 }
 
 /// The wanted count and the children after they were applied; `None` if the count had to be written first.
@@ -209,7 +212,7 @@ async fn as_wanted(
             return Ok(None);
         }
     };
-    let children = build::build(valid, replicas);
+    let children = build::build(valid, plan::plan_pods(replicas, scaling::least(converter, valid)));
     // Boxed: it holds every child by value.
     let children = Box::pin(apply::apply(ctx, converter, valid, children, scaler)).await?;
     Ok(Some((replicas, children)))
@@ -285,3 +288,6 @@ async fn wanted_replicas(
     };
     Ok(plan::plan_replicas(set, running, bounds(valid)))
 }
+
+#[cfg(test)]
+mod tests;

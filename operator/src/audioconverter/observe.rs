@@ -21,7 +21,7 @@ use crate::apply::Child;
 use crate::context::Context;
 use crate::errors::{CallError, call};
 use crate::labels::{self, Component};
-use crate::pods;
+use crate::{names, pods};
 
 /// What the pods show.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -86,7 +86,11 @@ pub(super) fn api_not_found(kind: OptionalKind, advice: &str) -> Refusal {
 }
 
 /// The object of this name, if it is there and belongs to `converter`.
-async fn ours<K: Child>(ctx: &Context, converter: &AudioConverter, name: &str) -> Result<Option<K>, CallError> {
+pub(super) async fn ours<K: Child>(
+    ctx: &Context,
+    converter: &AudioConverter,
+    name: &str,
+) -> Result<Option<K>, CallError> {
     let api: Api<K> = Api::namespaced(ctx.client.clone(), &converter.namespace().unwrap_or_default());
     let live = call(format!("get {} {name}", K::kind(&())), api.get_opt(name)).await?;
     Ok(live
@@ -108,12 +112,14 @@ pub async fn missing_secrets(
         if ctx.children.was_seen::<Secret>(&valid.namespace, &name, uid, now) {
             continue;
         }
-        if call(format!("get Secret {name}"), api.get_metadata_opt(&name)).await?.is_some() {
+        let possible = names::is_subdomain(&name);
+        if possible && call(format!("get Secret {name}"), api.get_metadata_opt(&name)).await?.is_some() {
             ctx.children.saw::<Secret>(&valid.namespace, &name, uid, now);
-        } else {
-            let message = format!("{field} names the Secret {name:?}, which does not exist: {advice}");
-            missing.push(Refusal { reason: ConverterReason::SecretNotFound, message });
+            continue;
         }
+        let why = if possible { "which does not exist" } else { "and no Secret can have that name" };
+        let message = format!("{field} names the Secret {name:?}, {why}: {advice}");
+        missing.push(Refusal { reason: ConverterReason::SecretNotFound, message });
     }
     Ok(missing)
 }
@@ -367,6 +373,19 @@ mod tests {
         assert_eq!(missing.reason, ConverterReason::SecretNotFound);
         for part in ["tls.secretRef", "\"cert\"", "does not exist", "or leave tls out"] {
             assert!(missing.message.contains(part), "{}", missing.message);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_that_no_secret_can_have_is_never_asked_for() {
+        // As a part of a URL, the second is the Secret "who".
+        for name in ["my tokens", "who?x", "../configmaps/who", ""] {
+            let fake = FakeCluster::default();
+            let spec = format!("auth: {{bearerTokensSecretRef: {{name: '{name}'}}}}");
+            let missing =
+                missing_secrets(&fake.context(), &fixtures::converter(&spec), &fixtures::valid(&spec)).await.unwrap();
+            assert_eq!(fake.asked(), Vec::<String>::new(), "{name}");
+            assert!(missing[0].message.contains("no Secret can have that name"), "{}", missing[0].message);
         }
     }
 }

@@ -22,7 +22,7 @@ pub struct Bounds {
 /// the autoscaler (if there is one).
 ///
 /// A count that is set always stands: it is what a person or the autoscaler wrote, and the autoscaler brings it into its
-/// bounds by itself. Left out, what runs goes on running, so that no edit of a manifest passes through one pod.
+/// bounds by itself; what the pods are until then says [`plan_pods`]. Left out, what runs goes on running, so that no edit of a manifest passes through one pod.
 ///
 /// Considered and rejected: a default of 1 in the schema (`kubectl replace` without the field would cut a running
 /// service down to one pod), and leaving the field empty while there is an autoscaler (the HorizontalPodAutoscaler
@@ -35,6 +35,14 @@ pub fn plan_replicas(spec: Option<i32>, running: Option<i32>, bounds: Option<Bou
         (None, None, Some(Bounds { min, .. })) => ReplicasPlan::Fill(min),
         (None, None, None) => ReplicasPlan::Fill(1),
     }
+}
+
+/// How many pods the Deployment gets while `count` is wanted, where we see to it that there are `least` at least.
+///
+/// A count below that is raised in this very reconcile, once the status says why. Followed until then, it would send away
+/// busy pods first, for new ones to come a moment later. 0 is how scaling is switched off, and stands.
+pub fn plan_pods(count: i32, least: Option<i32>) -> i32 {
+    if count == 0 { 0 } else { count.max(least.unwrap_or(count)) }
 }
 
 /// Smallest spool.
@@ -75,6 +83,15 @@ mod tests {
             ("taken out as the autoscaler comes, above", None, Some(9), bounds, Fill(6)),
         ] {
             assert_eq!(plan_replicas(spec, running, bounds), plan, "{what}");
+        }
+    }
+
+    #[test]
+    fn a_count_below_the_bound_takes_no_pod_away() {
+        for (count, least, pods) in
+            [(1, Some(3), 3), (3, Some(3), 3), (9, Some(3), 9), (0, Some(3), 0), (1, None, 1), (0, None, 0)]
+        {
+            assert_eq!(plan_pods(count, least), pods, "{count} with {least:?}");
         }
     }
 

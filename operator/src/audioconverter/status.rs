@@ -96,6 +96,20 @@ pub async fn write(
     Ok(Some(metadata))
 }
 
+/// Says again what was said before `status`, the one just written, of the last change of the count: it did not come to it.
+pub async fn take_back_scale(
+    ctx: &Context,
+    converter: &AudioConverter,
+    status: AudioConverterStatus,
+) -> Result<(), CallError> {
+    let before = converter.status.as_ref();
+    let mut restored = status.clone();
+    restored.last_scale_time = before.and_then(|before| before.last_scale_time.clone());
+    restored.last_scale_reason = before.and_then(|before| before.last_scale_reason.clone());
+    patch_status(ctx, converter, Some(&status), &restored).await?;
+    Ok(())
+}
+
 /// What is worth an Event: becoming ready or not, a new trouble and its end, the autoscaler losing its metric.
 fn notes(converter: &AudioConverter, status: &AudioConverterStatus) -> Vec<Note> {
     let before = previous(converter);
@@ -146,6 +160,7 @@ mod tests {
     use super::*;
     use crate::audioconverter::fixtures;
     use crate::audioconverter::scaling::memory::Figures;
+    use crate::conversionjob::fixtures::FakeCluster;
     use k8s_openapi::api::apps::v1::Deployment;
     use k8s_openapi::api::core::v1::Service;
 
@@ -253,6 +268,24 @@ mod tests {
         assert_eq!((status.active_streams, status.capacity, status.draining_replicas), (Some(7), Some(40), 3));
         assert_eq!(status.last_scale_reason.as_deref(), Some("more streams"));
         assert!(status.last_scale_time.is_some());
+    }
+
+    #[tokio::test]
+    async fn a_change_of_the_count_that_did_not_come_is_not_told() {
+        let path = "PATCH /apis/flacship.dev/v1alpha1/namespaces/reels/audioconverters/tape.archive-9/status";
+        let mut converter = fixtures::converter("replicas: 2");
+        let told = |reason: &str| AudioConverterStatus {
+            last_scale_reason: Some(reason.to_owned()),
+            active_streams: Some(7),
+            ..AudioConverterStatus::default()
+        };
+        for (before, writes) in [(Some(told("from 1 to 2")), 1), (None, 1), (Some(told("from 2 to 3")), 0)] {
+            converter.status = before.clone();
+            let answer = serde_json::to_value(&converter).unwrap();
+            let cluster = FakeCluster::default().json(path, &answer);
+            take_back_scale(&cluster.context(), &converter, told("from 2 to 3")).await.unwrap();
+            assert_eq!(cluster.asked().len(), writes, "{before:?}");
+        }
     }
 
     #[test]

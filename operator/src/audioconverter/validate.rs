@@ -21,6 +21,7 @@ use kube::ResourceExt;
 use super::build::deployment;
 use super::plan;
 use crate::context::Config;
+use crate::pods;
 
 /// A contradiction in a spec; the sentence says what to change.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -51,6 +52,11 @@ pub enum InvalidSpec {
         "podTemplate.serviceAccountName is not allowed here: leave it out, or have the operator started with --allow-service-account-name=true"
     )]
     ServiceAccountName,
+    /// The operator may not make pods that have a ServiceAccount's token.
+    #[error(
+        "podTemplate.volumes: {0:?} holds a token of a ServiceAccount, which is not allowed here: leave the volume out, or have the operator started with --allow-service-account-name=true"
+    )]
+    Token(String),
     /// The operator may not make pods that see a node's folders.
     #[error(
         "podTemplate.volumes: {0:?} is a hostPath, which is not allowed here: use another kind of volume, or have the operator started with --allow-host-path=true"
@@ -62,7 +68,7 @@ impl InvalidSpec {
     /// The reason of the conditions that tell of it.
     pub fn reason(&self) -> ConverterReason {
         match self {
-            Self::ServiceAccountName | Self::HostPath(_) => ConverterReason::NotAllowed,
+            Self::ServiceAccountName | Self::Token(_) | Self::HostPath(_) => ConverterReason::NotAllowed,
             Self::Bounds { .. } | Self::NodePort | Self::VolumeName(_) | Self::GatewayTls => {
                 ConverterReason::InvalidSpec
             }
@@ -210,6 +216,12 @@ fn check_pods(valid: &ValidatedConverter, surroundings: Surroundings<'_>) -> Res
     if template.service_account_name.is_some() && !surroundings.allow_service_account_name {
         return Err(InvalidSpec::ServiceAccountName);
     }
+    // Who may not choose a ServiceAccount has no use for one's rights either: a name may have been given some beforehand.
+    if let Some(volume) = pods::token_volume(template)
+        && !surroundings.allow_service_account_name
+    {
+        return Err(InvalidSpec::Token(volume.to_owned()));
+    }
     match template.volumes.iter().find(|volume| volume.host_path.is_some()) {
         Some(volume) if !surroundings.allow_host_path => Err(InvalidSpec::HostPath(volume.name.clone())),
         _ => Ok(()),
@@ -268,6 +280,10 @@ mod tests {
             Surroundings { allow_service_account_name: false, allow_host_path: false, ..fixtures::SURROUNDINGS };
         for (spec, says) in [
             ("podTemplate: {serviceAccountName: reader}", "--allow-service-account-name=true"),
+            (
+                "podTemplate: {volumes: [{name: a, emptyDir: {}}, {name: b, projected: {sources: [{configMap: {name: c}}, {serviceAccountToken: {path: t}}]}}]}",
+                "\"b\" holds a token",
+            ),
             ("podTemplate: {volumes: [{name: disk, hostPath: {path: /srv}}]}", "\"disk\" is a hostPath"),
         ] {
             let converter = fixtures::converter(spec);
@@ -276,6 +292,8 @@ mod tests {
             assert_eq!(error.reason(), ConverterReason::NotAllowed);
             assert!(validate(&converter, fixtures::SURROUNDINGS).is_ok(), "{spec}");
         }
-        assert!(validate(&fixtures::converter("podTemplate: {labels: {a: b}}"), strict).is_ok());
+        for spec in ["{labels: {a: b}}", "{volumes: [{name: b, projected: {sources: [{configMap: {name: c}}]}}]}"] {
+            assert!(validate(&fixtures::converter(&format!("podTemplate: {spec}")), strict).is_ok(), "{spec}");
+        }
     }
 }

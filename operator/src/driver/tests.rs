@@ -1,5 +1,6 @@
 //! What the loop asks of an apiserver that is in trouble, counted in paused time.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
@@ -44,7 +45,9 @@ impl Trouble {
                 (_, "GET", false) => (200, list(0).into()),
                 _ => (code, failure(code).into()),
             };
-            std::future::ready(Ok::<_, BoxError>(Response::builder().status(code).body(body).unwrap()))
+            std::future::ready(Ok::<_, BoxError>(
+                Response::builder().status(code).header("audit-id", "a-17").body(body).unwrap(),
+            ))
         };
         let metrics = Arc::default();
         let layer =
@@ -116,6 +119,48 @@ async fn errors_make_no_hot_loop() {
         let asked = trouble.total();
         assert!((failed..=2 * failed * tries_of_a_call).contains(&asked), "{asked} requests in half an hour of {code}");
     }
+}
+
+thread_local! {
+    /// What was logged on this thread, which is a test's own.
+    static LOGGED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Writes to [`LOGGED`].
+struct Log;
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        LOGGED.with_borrow_mut(|log| log.extend_from_slice(bytes));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_line_of_a_failure_names_the_reconcile_and_the_request_that_was_refused() {
+    // For all threads: with one for this alone, lines that other tests come by first would be taken for unwanted everywhere.
+    let log = tracing_subscriber::fmt().json().flatten_event(true).with_span_list(false);
+    tracing::subscriber::set_global_default(log.with_writer(|| Log).finish()).unwrap();
+    let trouble = Trouble::new(1, 500, &Gate::open());
+    let shutdown = trouble.begin().await;
+    while trouble.failed() < 2 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    shutdown.cancel();
+    let text = LOGGED.with_borrow(|log| String::from_utf8(log.clone()).unwrap());
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let failures: Vec<&Value> = lines.iter().filter(|line| line["category"] == "apiserver").collect();
+    let numbers: Vec<&Value> = failures.iter().map(|line| &line["reconcile"]).collect();
+    assert_eq!(numbers, [&json!(1), &json!(2)], "{text}");
+    for failure in failures {
+        assert_eq!(failure["span"]["reconcile"], failure["reconcile"]);
+        assert_eq!((&failure["span"]["audit_id"], &failure["resource"]), (&json!("a-17"), &json!("tape-0")));
+    }
+    assert!(lines.iter().any(|line| line["message"] == "A request was refused" && line["code"] == 500), "{text}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -12,7 +12,7 @@ use futures::TryStreamExt;
 use futures::stream::{self, BoxStream, Stream, StreamExt};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
-use kube::api::{DynamicObject, PartialObjectMeta};
+use kube::api::PartialObjectMeta;
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::Controller;
 use kube::runtime::reflector::{self, ObjectRef};
@@ -25,10 +25,11 @@ use tokio::sync::oneshot;
 use super::Kind;
 use super::merge::merge;
 use super::queue::Queue;
-use crate::apis::OptionalKind;
+use crate::apply::Child;
 use crate::children::{Children, Feed, Vanished};
 use crate::context::Context;
 use crate::errors::{describe, kube_code};
+use crate::foreign::{Foreign, ForeignSpec};
 use crate::labels;
 use crate::metrics::Metrics;
 
@@ -129,22 +130,26 @@ impl<K: Kind> Watches<K> {
     /// As [`Watches::owns`], of a kind that not every cluster has: the watch begins when it comes and ends when it goes,
     /// and both wake all objects.
     #[must_use]
-    pub fn owns_optional(mut self, ctx: &Context, kind: OptionalKind) -> Self {
-        let resource = kind.resource();
-        let (scope, client, metrics) = (ctx.config.scope.clone(), ctx.client.clone(), Arc::clone(&self.metrics));
-        let apis = Arc::clone(&ctx.apis);
-        let begin = {
-            let resource = resource.clone();
-            move || {
-                let settings = of_ours();
-                let watches =
-                    scope.apis_with::<PartialObjectMeta<DynamicObject>>(&client, &resource).into_iter().map(|api| {
-                        let events = patient(watcher(api, settings.clone()));
-                        counted(events, kind.kind.to_owned(), Arc::clone(&metrics)).touched_objects().boxed()
-                    });
-                stream::select_all(watches)
-            }
+    pub fn owns_optional<S>(mut self, ctx: &Context) -> Self
+    where
+        S: ForeignSpec + 'static,
+        Foreign<S>: Child,
+    {
+        let kind = S::KIND;
+        let metrics = Arc::clone(&self.metrics);
+        let apis: Vec<Api<PartialObjectMeta<Foreign<S>>>> = ctx.config.scope.apis(&ctx.client);
+        let pairs: Vec<_> = apis.into_iter().map(|api| (api, self.children.feed::<Foreign<S>>())).collect();
+        let begin = move || {
+            let watches = pairs.iter().map(|(api, feed)| {
+                feed.begins();
+                let feed = feed.clone();
+                let events = patient(watcher(api.clone(), of_ours()));
+                let events = counted(events, kind.kind.to_owned(), Arc::clone(&metrics));
+                events.map(move |event| note::<K, Foreign<S>>(&feed, event)).flatten().boxed()
+            });
+            stream::select_all(watches.collect::<Vec<_>>())
         };
+        let apis = Arc::clone(&ctx.apis);
         let touched = ctx.apis.while_served(kind, begin).filter(move |item| {
             // The kind has just gone: discovery will say so, and the watch will end.
             let gone = matches!(item, Err(error) if answer(error).and_then(kube_code) == Some(404));
@@ -154,7 +159,7 @@ impl<K: Kind> Watches<K> {
             std::future::ready(!gone)
         });
         let touched = touched.inspect_ok(self.owner_waits());
-        self.controller = self.controller.owns_stream_with(touched, resource).reconcile_all_on(ctx.apis.changes(kind));
+        self.controller = self.controller.owns_stream(touched).reconcile_all_on(ctx.apis.changes(kind));
         self
     }
 

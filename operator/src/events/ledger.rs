@@ -11,12 +11,13 @@ use std::time::{Duration, Instant};
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::runtime::events::EventType;
 
-use super::Note;
+use super::{Note, SCALE};
 
 /// How long an Event that repeats counts as the same; kube's and client-go's time.
 const REPEATS_WITHIN: Duration = Duration::from_mins(6);
 
-/// What makes two Events the same: everything but the words and the time.
+/// What makes two Events the same: everything but the words and the time. Where counts are what it is all about, the words
+/// too: a step from 2 pods to 3 is no second step from 1 to 2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Key(u64);
 
@@ -33,6 +34,9 @@ impl Key {
             EventType::Warning => "Warning",
         };
         (severity, &note.reason, note.action).hash(&mut hasher);
+        if note.action == SCALE {
+            note.message.hash(&mut hasher);
+        }
         Self(hasher.finish())
     }
 }
@@ -99,6 +103,13 @@ mod tests {
         ] {
             assert_ne!(key, other);
         }
+    }
+
+    #[test]
+    fn each_step_of_a_count_is_an_event_of_its_own() {
+        let key = |words: &str| Key::of(&reference("tape"), &Note::normal("ScaledOut", SCALE, words));
+        assert_ne!(key("Scaled from 1 to 2"), key("Scaled from 2 to 3"));
+        assert_eq!(key("Scaled from 1 to 2"), key("Scaled from 1 to 2"));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::*;
 use crate::apis::{Apis, HTTP_ROUTE, SERVICE_MONITOR};
 use crate::audioconverter::build::build;
 use crate::audioconverter::fixtures;
-use crate::conversionjob::fixtures::FakeCluster;
+use crate::conversionjob::fixtures::{FakeCluster, failure};
 
 const ROUTES: &str = "/apis/gateway.networking.k8s.io/v1/namespaces/reels/httproutes/tape.archive-9";
 
@@ -76,6 +76,81 @@ async fn a_route_that_is_not_asked_for_is_looked_for_when_the_spec_has_changed_o
     }
 }
 
+#[tokio::test]
+async fn a_route_that_the_watch_finds_goes_however_long_ago_it_was_asked_for() {
+    let route = json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": {"name": "tape.archive-9",
+        "namespace": "reels", "uid": "u-3", "resourceVersion": "5", "ownerReferences": [{"apiVersion": "flacship.dev/v1alpha1",
+            "kind": "AudioConverter", "name": "tape.archive-9", "uid": "u-42"}]}});
+    let fake = cluster("{}").json(&format!("GET {ROUTES}"), &route).json(&format!("DELETE {ROUTES}"), &route);
+    let ctx = fake.context_with(Apis::with([HTTP_ROUTE]));
+    let feed = ctx.children.feed::<HttpRoute>();
+    let mut converter = fixtures::converter("{}");
+    converter.status = serde_json::from_value(settled()).unwrap();
+    let valid = fixtures::valid("{}");
+    let scaler = Scaler::new(ctx.config.load.clone());
+    let asked = async || {
+        let before = fake.asked().len();
+        Box::pin(apply(&ctx, &converter, &valid, build(&valid, 1), &scaler)).await.unwrap();
+        asked_for(&fake.asked()[before..], ROUTES)
+    };
+    let nothing = Vec::<String>::new();
+    assert_eq!(asked().await, nothing, "the watch has no list yet");
+    feed.list_begins();
+    feed.listed(&serde_json::from_value(route["metadata"].clone()).unwrap());
+    feed.list_ends();
+    assert_eq!(asked().await, ["GET …", "DELETE …?"]);
+    feed.deleted(&serde_json::from_value(route["metadata"].clone()).unwrap());
+    assert_eq!(asked().await, nothing);
+    feed.begins();
+    assert_eq!(asked().await, nothing, "the kind has come anew");
+}
+
+const ACCOUNT: &str = "/api/v1/namespaces/reels/serviceaccounts/tape.archive-9";
+const DEPLOYMENT: &str = "/apis/apps/v1/namespaces/reels/deployments/tape.archive-9";
+
+/// `fake`, where somebody else has an object at `path`.
+fn foreign(fake: FakeCluster, path: &str, api_version: &str, kind: &str) -> FakeCluster {
+    let object = json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": "x", "uid": "u-7"}});
+    fake.json(&format!("GET {path}"), &object)
+}
+
+#[tokio::test]
+async fn no_pod_runs_as_somebody_elses_account() {
+    // The live Deployment is another than the wanted one, which would be written.
+    for (spec, writes) in
+        [("{drainSeconds: 7}", 0), ("{drainSeconds: 7, podTemplate: {serviceAccountName: reader}}", 1)]
+    {
+        let fake = foreign(cluster("{}"), ACCOUNT, "v1", "ServiceAccount");
+        let (applied, asked) = applied(&fake, spec, settled(), Apis::default()).await;
+        let reasons: Vec<_> = applied.refusals.iter().map(|refusal| refusal.reason).collect();
+        assert_eq!(reasons, [ConverterReason::NameTaken], "{spec}");
+        assert_eq!(asked.iter().filter(|request| request.starts_with(&format!("PATCH {DEPLOYMENT}"))).count(), writes);
+        assert!(applied.deployment.is_some(), "what runs is told of");
+        assert!(applied.service.is_some());
+    }
+}
+
+#[tokio::test]
+async fn no_pod_is_made_or_changed_without_its_network_policy() {
+    const POLICY: &str = "/apis/networking.k8s.io/v1/namespaces/reels/networkpolicies/tape.archive-9";
+    let spec = "{drainSeconds: 7, networkPolicy: {}}";
+    let taken = foreign(cluster("{}"), POLICY, "networking.k8s.io/v1", "NetworkPolicy");
+    let refused = cluster("{}").answer(&format!("PATCH {POLICY}"), 403, failure(403));
+    let made = cluster("{}").json(&format!("PATCH {POLICY}"), &json!({"metadata": {"name": "tape.archive-9"}}));
+    for (fake, reason, writes) in [
+        (taken, Some(ConverterReason::NameTaken), 0),
+        (refused, Some(ConverterReason::ChildRefused), 0),
+        (made, None, 1),
+    ] {
+        let (applied, asked) = applied(&fake, spec, settled(), Apis::default()).await;
+        let reasons: Vec<_> = applied.refusals.iter().map(|refusal| refusal.reason).collect();
+        assert_eq!(reasons, reason.into_iter().collect::<Vec<_>>());
+        let written = asked.iter().filter(|request| request.starts_with(&format!("PATCH {DEPLOYMENT}"))).count();
+        assert_eq!(written, writes, "{reason:?}");
+        assert!(applied.deployment.is_some(), "what runs is told of");
+    }
+}
+
 fn condition(type_: &str, status: &str, reason: &str) -> Value {
     json!({"observedGeneration": 3, "conditions": [{"type": type_, "status": status, "reason": reason, "message": "",
         "lastTransitionTime": "2026-11-30T00:00:00Z"}]})
@@ -94,6 +169,27 @@ async fn a_kind_that_is_not_served_is_not_asked_for_and_said() {
     assert!(said[0].contains("no HTTPRoute (gateway.networking.k8s.io/v1)") && said[0].contains("leave gateway out"));
     assert!(said[1].contains("no ServiceMonitor") && said[1].contains("leave serviceMonitor out"));
     assert!(applied.lacks.iter().all(|lack| lack.reason == ConverterReason::ApiNotFound));
+}
+
+#[tokio::test]
+async fn a_metrics_service_of_an_older_operator_goes_and_no_other() {
+    const OLD: &str = "/api/v1/namespaces/reels/services/tape-metrics";
+    for (owner, deletes) in [("u-42", 1), ("u-43", 0)] {
+        let old = json!({"metadata": {"name": "tape-metrics", "uid": "u-2", "ownerReferences": [{"apiVersion": "flacship.dev/v1alpha1",
+            "kind": "AudioConverter", "name": "x", "uid": owner}]}});
+        let fake = FakeCluster::default()
+            .json(&format!("GET {OLD}"), &old)
+            .json(&format!("DELETE {OLD}"), &old)
+            .json("PATCH /api", &json!({"metadata": {"name": "x"}}))
+            .json("POST /api", &json!({"metadata": {"name": "x"}}));
+        let mut converter = fixtures::converter("{}");
+        converter.metadata.name = Some("tape".to_owned());
+        let valid = ValidatedConverter { name: "tape".to_owned(), ..fixtures::valid("{}") };
+        let ctx = fake.context();
+        let scaler = Scaler::new(ctx.config.load.clone());
+        Box::pin(apply(&ctx, &converter, &valid, build(&valid, 1), &scaler)).await.unwrap();
+        assert_eq!(asked_for(&fake.asked(), &format!("DELETE {OLD}")).len(), deletes, "{owner}");
+    }
 }
 
 #[tokio::test]

@@ -12,9 +12,17 @@ use crate::audioconverter::validate::ValidatedConverter;
 use crate::labels::{self, Component};
 use crate::names;
 
-/// Its name: a DNS-1035 label.
+/// Ends its name.
+const SUFFIX: &str = "-metrics";
+
+/// Its name: a DNS-1035 label, with a hash, as the Service of a converter `a-metrics` has that very name.
 pub fn name(converter: &ValidatedConverter) -> String {
-    names::service(&converter.name, "-metrics")
+    names::service_apart(&converter.name, SUFFIX)
+}
+
+/// The name that operators before this gave it, if that was another; what still has it goes.
+pub fn old_name(converter: &ValidatedConverter) -> Option<String> {
+    Some(names::service(&converter.name, SUFFIX)).filter(|old| *old != name(converter))
 }
 
 /// The labels that choose it.
@@ -67,6 +75,16 @@ mod tests {
             service["spec"]["ports"],
             json!([{"name": "admin", "port": 9090, "protocol": "TCP", "targetPort": "admin"}])
         );
+    }
+
+    #[test]
+    fn it_never_has_the_name_of_another_converters_service() {
+        let named = |name: &str| ValidatedConverter { name: name.to_owned(), ..fixtures::valid("serviceMonitor: {}") };
+        let tape = named("tape");
+        assert_eq!(old_name(&tape).as_deref(), Some("tape-metrics"));
+        assert_eq!(super::super::service::name(&named("tape-metrics")), "tape-metrics");
+        assert_ne!(name(&tape), "tape-metrics");
+        assert_eq!(old_name(&named("tape.archive")), None);
     }
 
     #[test]

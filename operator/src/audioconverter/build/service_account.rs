@@ -5,8 +5,14 @@ use k8s_openapi::api::core::v1::ServiceAccount;
 use crate::audioconverter::validate::ValidatedConverter;
 use crate::names;
 
+/// The ServiceAccount that Kubernetes makes in every namespace.
+const EVERYBODYS: &str = "default";
+
 /// Its name.
 pub fn name(converter: &ValidatedConverter) -> String {
+    if converter.name == EVERYBODYS {
+        return names::apart(EVERYBODYS, "", names::MAX_SUBDOMAIN);
+    }
     names::child(&converter.name, "", names::MAX_SUBDOMAIN)
 }
 
@@ -24,6 +30,16 @@ pub fn build(converter: &ValidatedConverter) -> ServiceAccount {
 mod tests {
     use super::*;
     use crate::audioconverter::fixtures;
+
+    #[test]
+    fn it_is_never_the_one_that_every_namespace_has() {
+        let mut valid = fixtures::valid("{}");
+        valid.name = "default".to_owned();
+        let name = name(&valid);
+        assert!(name.starts_with("default-"), "{name}");
+        let pod = super::super::deployment::build(&valid, 1).spec.unwrap().template.spec.unwrap();
+        assert_eq!(pod.service_account_name, Some(name));
+    }
 
     #[test]
     fn its_token_is_not_mounted() {

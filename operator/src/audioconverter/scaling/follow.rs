@@ -13,6 +13,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use kube::Resource;
 
 use super::condition::{self, Told};
+use super::load::ALTOGETHER;
 use super::memory::Figures;
 use super::plan::{Cause, Decision, Observed, Verdict, Wish, demand, plan_need, plan_scale};
 use super::pods::PodView;
@@ -23,7 +24,7 @@ use crate::audioconverter::validate::ValidatedConverter;
 use crate::conditions::now as now_of_status;
 use crate::context::Context;
 use crate::errors::{CONFLICT, CallError};
-use crate::events::Note;
+use crate::events::{Note, SCALE};
 use crate::metrics::Direction;
 
 /// Looks come no closer than this, whatever wakes the converter.
@@ -91,7 +92,7 @@ impl Scaler {
         let mut views: Vec<PodView> = pods.unwrap_or_default().iter().filter_map(PodView::from_pod).collect();
         self.remembered(converter, |memory| memory.recall(&mut views));
         if due {
-            self.asker.look(&mut views).await;
+            self.asker.look(&mut views, ALTOGETHER).await;
             self.remembered(converter, |memory| memory.remember(&views, rollout.ready, now));
         }
         if !valid.paused {
@@ -149,7 +150,7 @@ impl Scaler {
             return Ok(());
         }
         let names: BTreeSet<String> = spared.iter().map(|pod| pod.name.clone()).collect();
-        self.asker.release_all(pods, &names).await;
+        self.asker.release_all(pods, &names, ALTOGETHER).await;
         for pod in spared.iter().filter(|pod| pod.cost.is_some()) {
             marks::set_cost(ctx, &valid.namespace, pod, None).await?;
         }
@@ -197,7 +198,7 @@ impl Scaler {
     }
 
     /// Writes the count that was decided for `converter` in place of `count`. It has had the new `metadata` since its status
-    /// was written. Says when to look again, if that is soon.
+    /// was written. If somebody has changed it since, nothing is written: says when to look again.
     pub async fn carry_out(
         &self,
         ctx: &Context,
@@ -210,16 +211,19 @@ impl Scaler {
         if metadata.generation != converter.metadata.generation {
             return Ok(Some(BETWEEN_LOOKS));
         }
+        // Before it is written: whether or not the answer arrives, the count is the streams'.
+        let asked = (decision.verdict == Verdict::In(Cause::Streams)).then_some(decision.count);
+        self.remembered(converter, |memory| memory.asked = asked);
         match apply::fill_replicas(ctx, metadata, decision.count).await {
             Ok(()) => {}
             // The same, at this very moment.
-            Err(error) if error.code() == Some(CONFLICT) => return Ok(Some(BETWEEN_LOOKS)),
+            Err(error) if error.code() == Some(CONFLICT) => {
+                self.remembered(converter, |memory| memory.asked = None);
+                return Ok(Some(BETWEEN_LOOKS));
+            }
             Err(error) => return Err(error),
         }
-        self.remembered(converter, |memory| {
-            memory.history.changed(Instant::now(), count, decision.count);
-            memory.asked = (decision.verdict == Verdict::In(Cause::Streams)).then_some(decision.count);
-        });
+        self.remembered(converter, |memory| memory.history.changed(Instant::now(), count, decision.count));
         tracing::info!("{}", decision.words);
         let (direction, reason) =
             if decision.count > count { (Direction::Out, "ScaledOut") } else { (Direction::In, "ScaledIn") };
@@ -230,10 +234,7 @@ impl Scaler {
         if let Some(first) = words.get_mut(..1) {
             first.make_ascii_uppercase();
         }
-        // The version keeps Events apart that say different things: they are counted as one by what they are about.
-        let about = converter.object_ref(&());
-        let note = Note::normal(reason, "Scale", words).about(about);
-        ctx.events.publish(&converter.object_ref(&()), note).await;
+        ctx.events.publish(&converter.object_ref(&()), Note::normal(reason, SCALE, words)).await;
         Ok(None)
     }
 }

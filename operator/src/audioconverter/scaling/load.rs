@@ -11,6 +11,10 @@ use serde::Deserialize;
 use super::pods::PodView;
 use crate::ask::{AT_ONCE, AskError, PodClient};
 
+/// How long all pods of a converter together have for their answers. They are asked [`AT_ONCE`] at a time, so many that hang
+/// would else hold up the others for minutes.
+pub const ALTOGETHER: Duration = Duration::from_secs(15);
+
 /// What a pod says at `/load`. What it says beyond that does not matter here.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Load {
@@ -75,30 +79,43 @@ impl Asker {
         self.pods.ask(Method::DELETE, at, "/reserve").await
     }
 
-    /// Asks all `pods` that can be asked. One that does not answer keeps what it last said, and is not fresh.
-    pub async fn look(&self, pods: &mut [PodView]) {
+    /// Asks all `pods` that can be asked, for as long as `within`. One that does not answer keeps what it last said, and is not
+    /// fresh.
+    pub async fn look(&self, pods: &mut [PodView], within: Duration) {
         let all = pods.iter().map(|pod| pod.name.clone()).collect();
-        self.ask_some(pods, &all, |at| self.load(at)).await;
+        self.ask_some(pods, &all, within, |at| self.load(at)).await;
     }
 
-    /// Reserves the pods with these names for `lasts`, and takes in what they say.
-    pub async fn reserve_all(&self, pods: &mut [PodView], names: &BTreeSet<String>, lasts: Duration) {
-        self.ask_some(pods, names, |at| self.reserve(at, lasts)).await;
+    /// Reserves the pods with these names for `lasts`, and takes in what they say `within` this time. One that does not answer
+    /// may be reserved all the same.
+    pub async fn reserve_all(&self, pods: &mut [PodView], names: &BTreeSet<String>, lasts: Duration, within: Duration) {
+        self.ask_some(pods, names, within, |at| self.reserve(at, lasts)).await;
     }
 
-    /// Ends the reservations of the pods with these names, and takes in what they say.
-    pub async fn release_all(&self, pods: &mut [PodView], names: &BTreeSet<String>) {
-        self.ask_some(pods, names, |at| self.release(at)).await;
+    /// Ends the reservations of the pods with these names, and takes in what they say `within` this time.
+    pub async fn release_all(&self, pods: &mut [PodView], names: &BTreeSet<String>, within: Duration) {
+        self.ask_some(pods, names, within, |at| self.release(at)).await;
     }
 
-    async fn ask_some<Answer>(&self, pods: &mut [PodView], names: &BTreeSet<String>, ask: impl Fn(SocketAddr) -> Answer)
-    where
+    async fn ask_some<Answer>(
+        &self,
+        pods: &mut [PodView],
+        names: &BTreeSet<String>,
+        within: Duration,
+        ask: impl Fn(SocketAddr) -> Answer,
+    ) where
         Answer: Future<Output = Result<Load, AskError>>,
     {
-        let asked = pods.iter().enumerate().filter(|(_, pod)| names.contains(&pod.name));
-        let asked: Vec<_> = asked.filter_map(|(index, pod)| Some((index, ask(pod.address?)))).collect();
+        let asked = pods.iter_mut().enumerate().filter(|(_, pod)| names.contains(&pod.name));
+        let asked = asked.filter_map(|(index, pod)| {
+            // Until it answers this question.
+            pod.fresh = false;
+            Some((index, ask(pod.address?)))
+        });
+        let asked: Vec<_> = asked.collect();
         let questions = asked.into_iter().map(|(index, answer)| async move { (index, answer.await) });
-        let answers: Vec<_> = stream::iter(questions).buffer_unordered(AT_ONCE).collect().await;
+        let answers = stream::iter(questions).buffer_unordered(AT_ONCE).take_until(tokio::time::sleep(within));
+        let answers: Vec<_> = answers.collect().await;
         for (index, answer) in answers {
             let Some(pod) = pods.get_mut(index) else { continue };
             match answer {
@@ -107,7 +124,6 @@ impl Asker {
                     pod.fresh = true;
                 }
                 Err(error) => {
-                    pod.fresh = false;
                     // A pod that starts or stops is silent for a while: no news.
                     if pod.is_silent() {
                         tracing::debug!(pod = pod.name, %error, "A pod does not say how full it is");

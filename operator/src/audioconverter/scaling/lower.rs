@@ -8,8 +8,11 @@ use futures::StreamExt;
 use futures::stream;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::ObjectReference;
-use kube::{Resource, ResourceExt};
+use kube::api::PartialObjectMeta;
+use kube::{Api, Resource, ResourceExt};
 
+use super::load::ALTOGETHER;
+use super::plan::Wish;
 use super::pods::PodView;
 use super::way::{self, Busy, Chosen};
 use super::{Scaler, marks, wish};
@@ -18,8 +21,10 @@ use crate::audioconverter::conditions::Rollout;
 use crate::audioconverter::observe;
 use crate::audioconverter::validate::ValidatedConverter;
 use crate::context::Context;
-use crate::errors::CallError;
-use crate::events::Note;
+use crate::errors::{CallError, call};
+use crate::events::{Note, SCALE};
+use crate::fields;
+use crate::labels::SCALE_MANAGER;
 
 /// How many pods are marked at once.
 const AT_ONCE: usize = 8;
@@ -48,7 +53,10 @@ impl Scaler {
             return Ok(desired);
         }
         let rolling = Rollout::from(&live).is_rolling();
-        let ours = wish(converter, valid).is_some() && self.remembered(converter, |memory| memory.asked == Some(to));
+        let ours = match wish(converter, valid) {
+            Some(wish) => self.is_for_streams(ctx, converter, &wish, to).await?,
+            None => false,
+        };
         if ours && rolling {
             // It has begun since the decision.
             return Ok(self.keep(converter, desired, from));
@@ -76,7 +84,7 @@ impl Scaler {
         }
         self.remembered(converter, |memory| memory.mark_failures = 0);
         let spared = chosen.spared();
-        self.asker.release_all(&mut chosen.pods, &spared).await;
+        self.asker.release_all(&mut chosen.pods, &spared, ALTOGETHER).await;
         self.remembered(converter, |memory| {
             let uid = |name: &String| chosen.pods.iter().find(|pod| pod.name == *name).map(|pod| pod.uid.clone());
             memory.reserved.extend(chosen.victims.iter().filter_map(uid));
@@ -87,8 +95,7 @@ impl Scaler {
         if to < from {
             let words = chosen.words(from, to);
             tracing::info!("Scaling {words}");
-            let mut note = Note::normal("PodsChosen", "Scale", format!("Scaling {words}"));
-            // About a pod too, which keeps Events apart that tell of others.
+            let mut note = Note::normal("PodsChosen", SCALE, format!("Scaling {words}"));
             let first = pods.iter().find(|pod| Some(&pod.name_any()) == chosen.victims.first());
             if let Some(first) = first {
                 note = note.about(ObjectReference { resource_version: None, ..first.object_ref(&()) });
@@ -96,6 +103,31 @@ impl Scaler {
             ctx.events.publish(&converter.object_ref(&()), note).await;
         }
         Ok(desired)
+    }
+
+    /// Whether the streams asked for the count `to`. Where that is not remembered (another operator led, or the answer to the
+    /// write never came) the resource tells who wrote it.
+    async fn is_for_streams(
+        &self,
+        ctx: &Context,
+        converter: &AudioConverter,
+        wish: &Wish,
+        to: i32,
+    ) -> Result<bool, CallError> {
+        if self.remembered(converter, |memory| memory.asked == Some(to)) {
+            return Ok(true);
+        }
+        // We write `maxReplicas` for whoever lowered that.
+        if to >= wish.max {
+            return Ok(false);
+        }
+        let name = converter.name_any();
+        let api: Api<AudioConverter> = Api::namespaced(ctx.client.clone(), &converter.namespace().unwrap_or_default());
+        let live = call(format!("get AudioConverter {name}"), api.get_metadata_opt(&name)).await?;
+        let wrote = |live: PartialObjectMeta<_>| {
+            fields::is_sole_owner(live.managed_fields(), &["f:spec", "f:replicas"], SCALE_MANAGER)
+        };
+        Ok(live.is_some_and(wrote))
     }
 
     /// `desired` with this count instead, and a note that the wish has to follow.

@@ -82,6 +82,11 @@ pub fn wish(converter: &AudioConverter, valid: &ValidatedConverter) -> Option<Wi
     })
 }
 
+/// Below how many pods the scaling by streams lets no count get, unless an annotation keeps it from adding any.
+pub fn least(converter: &AudioConverter, valid: &ValidatedConverter) -> Option<i32> {
+    wish(converter, valid).filter(|wish| !wish.up_paused).map(|wish| wish.min)
+}
+
 fn pace(given: Option<&ScalingPace>, window: Duration) -> Pace {
     let seconds = given.and_then(|pace| pace.stabilization_seconds);
     let seconds = seconds.map(|seconds| Duration::from_secs(u64::try_from(seconds).unwrap_or_default()));
@@ -127,6 +132,20 @@ mod tests {
         assert_eq!(wish.up, Pace { window: Duration::from_secs(7), per_minute: Some(4) });
         assert_eq!(wish.down, Pace { window: Duration::ZERO, per_minute: Some(1) });
         assert!(wish.down_paused && !wish.up_paused);
+    }
+
+    #[test]
+    fn only_scaling_by_streams_that_is_not_paused_keeps_the_least_count() {
+        let streams = "autoscaling: {minReplicas: 3, maxReplicas: 7, streams: {freeSlots: 5}}";
+        let paused = "{flacship.dev/paused-scale-out: 'true'}";
+        let cpu = "autoscaling: {minReplicas: 3, maxReplicas: 7, cpu: {averageUtilization: 60}}";
+        for (spec, annotations, expected) in
+            [(streams, "{}", Some(3)), (streams, paused, None), (cpu, "{}", None), ("{}", "{}", None)]
+        {
+            let mut converter = fixtures::converter(spec);
+            converter.metadata.annotations = serde_yaml::from_str(annotations).unwrap();
+            assert_eq!(least(&converter, &fixtures::valid(spec)), expected, "{spec} {annotations}");
+        }
     }
 
     #[test]

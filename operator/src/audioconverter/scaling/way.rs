@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use super::load::Asker;
+use super::load::{ALTOGETHER, Asker};
 use super::pods::{PodView, cost_of};
 use super::victims::plan_victims;
 
@@ -12,7 +12,7 @@ use super::victims::plan_victims;
 /// by itself, should the operator end before it lets the pod go or releases it.
 const RESERVATION: Duration = Duration::from_secs(30);
 /// How long the choice may take. After it, what is known then decides.
-const BUDGET: Duration = Duration::from_secs(15);
+const BUDGET: Duration = ALTOGETHER;
 /// How many names a sentence holds.
 const NAMES: usize = 5;
 
@@ -40,16 +40,17 @@ pub struct Chosen {
 /// fewer, if there is one. Pods that do not answer are chosen without.
 pub async fn choose(asker: &Asker, mut pods: Vec<PodView>, how_many: usize, busy: Busy) -> Chosen {
     let start = Instant::now();
-    asker.look(&mut pods).await;
+    asker.look(&mut pods, BUDGET).await;
     let (mut reserved, mut tried) = (BTreeSet::new(), BTreeSet::new());
     let mut victims = loop {
         let victims: Vec<String> = plan_victims(&pods, how_many).into_iter().map(|pod| pod.name.clone()).collect();
         let next: BTreeSet<String> = victims.iter().filter(|name| !tried.contains(*name)).cloned().collect();
-        if next.is_empty() || start.elapsed() >= BUDGET {
+        let rest = BUDGET.saturating_sub(start.elapsed());
+        if next.is_empty() || rest.is_zero() {
             break victims;
         }
         // The answer is the second look: it counts every stream that came before the reservation held.
-        asker.reserve_all(&mut pods, &next, RESERVATION).await;
+        asker.reserve_all(&mut pods, &next, RESERVATION, rest).await;
         let holds = |pod: &&PodView| pod.fresh && pod.load.as_ref().is_some_and(|load| load.reserved);
         let held = pods.iter().filter(|pod| next.contains(&pod.name)).filter(holds).map(|pod| pod.name.clone());
         reserved.extend(held);

@@ -218,6 +218,34 @@ async fn a_persons_count_is_followed_and_our_own_is_taken_back_when_all_pods_got
 }
 
 #[tokio::test]
+async fn a_count_of_ours_is_known_as_such_without_the_answer_and_after_a_restart() {
+    let stage = Stage::new(&[0, 0], SLOTS).await;
+    for (code, asked) in [(500, Some(1)), (409, None)] {
+        let cluster = stage.cluster().answer(SCALE, code, failure(code));
+        let decision = Decision { count: 1, verdict: Verdict::In(Cause::Streams), words: "fewer".to_owned() };
+        let (context, converter) = (cluster.context(), stage.converter());
+        let _ = stage.scaler.carry_out(&context, &converter, &converter.metadata, 2, decision).await;
+        assert_eq!(stage.remembered(|memory| memory.asked), asked, "{code}");
+    }
+    // Another operator, which remembers nothing: all pods have streams by now.
+    let live = |manager: &str| {
+        json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": {"name": "x", "managedFields": [
+            {"manager": manager, "operation": "Update", "subresource": "scale", "fieldsV1": {"f:spec": {"f:replicas": {}}}}]}})
+    };
+    let lowest = SLOTS.replace("maxReplicas: 5", "maxReplicas: 1");
+    for (what, manager, spec, applied) in [
+        ("we wrote it", "flacship-scale", SLOTS, 2),
+        ("a person did", "kubectl", SLOTS, 1),
+        ("a person lowered maxReplicas", "flacship-scale", lowest.as_str(), 1),
+    ] {
+        let stage = Stage::new(&[3, 1], spec).await;
+        let get = "GET /apis/flacship.dev/v1alpha1/namespaces/reels/audioconverters/tape.archive-9";
+        let cluster = stage.cluster().json(get, &live(manager));
+        assert_eq!(stage.lower(&cluster, 1).await, applied, "{what}");
+    }
+}
+
+#[tokio::test]
 async fn our_own_count_waits_for_a_rollout_that_has_begun() {
     let stage = Stage::new(&[0, 0], SLOTS).await;
     stage.remembered(|memory| memory.asked = Some(1));

@@ -137,9 +137,28 @@ async fn who_does_not_answer_keeps_what_it_last_said_and_is_not_fresh() {
     let hangs = PodView { address: Some(address), ..ready("hangs", 6, 8) };
     let unborn = PodView { fresh: false, load: None, started: false, ..ready("unborn", 0, 0) };
     let mut pods = [here.view(), gone, hangs, unborn];
-    Asker::new(Duration::from_millis(300)).look(&mut pods).await;
+    Asker::new(Duration::from_millis(300)).look(&mut pods, ALTOGETHER).await;
     let seen: Vec<_> = pods.iter().map(|pod| (pod.streams(), pod.fresh, pod.is_silent())).collect();
     assert_eq!(seen, [(Some(2), true, false), (Some(5), false, true), (Some(6), false, true), (None, false, false)]);
+}
+
+#[tokio::test]
+async fn many_that_hang_are_not_waited_for_one_after_the_other() {
+    let here = FakePod::start("here", 2, 8).await;
+    let (address, _listener) = silence().await;
+    let hangs = |n| PodView { address: Some(address), ..ready(&format!("hangs-{n}"), 6, 8) };
+    let mut pods: Vec<PodView> = std::iter::once(here.view()).chain((0..2 * AT_ONCE).map(hangs)).collect();
+    let names: BTreeSet<String> = pods.iter().map(|pod| pod.name.clone()).collect();
+    let (patient, within) = (Asker::new(Duration::from_mins(1)), Duration::from_secs(1));
+    let (begin, lasts) = (std::time::Instant::now(), Duration::from_secs(30));
+    patient.look(&mut pods, within).await;
+    assert!(pods[0].fresh && pods[1..].iter().all(|pod| !pod.fresh && pod.streams() == Some(6)));
+    pods[1].fresh = true;
+    patient.reserve_all(&mut pods, &names, lasts, within).await;
+    assert!(here.is_reserved() && pods[0].fresh && !pods[1].fresh);
+    patient.release_all(&mut pods, &names, within).await;
+    assert!(!here.is_reserved());
+    assert!(begin.elapsed() < Duration::from_secs(30));
 }
 
 #[tokio::test]
