@@ -22,7 +22,7 @@ pub fn judge(results: &Results) -> Vec<Bar> {
 
 /// The peak of the largest stage over all runs, which counts in a quick run too: few files are held at a time.
 fn memory(results: &Results) -> Bar {
-    let what = "peak memory of converter batch, whatever the stage";
+    let what = "peak memory of converter batch, whatever the stage".to_owned();
     let told = format!("at most {} MiB", MEMORY >> 20);
     let Some(peak) = results.compared.iter().flat_map(|compared| &compared.ours).map(|run| run.peak).max() else {
         return Bar::not_measured(what, told, "not run");
