@@ -4,14 +4,14 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::harness::Namespace;
-use crate::harness::archive::files_below;
+use crate::harness::archive::{files_below, identity};
 use crate::harness::object::{columns, condition, condition_is};
 use crate::harness::volume::{Volume, own};
 use e2e::audio::{Audio, Shape};
@@ -61,12 +61,6 @@ fn archive(volume: &Volume) -> BTreeMap<String, Audio> {
     put("1998/notes.txt", b"not to be touched");
     put("1998/.hidden.wav", &Audio::sine(Shape::CD, 0.1, 440.0).wav().unwrap());
     sounds
-}
-
-/// What a run must not change about a file: its owner, mode, times, inode and size.
-fn identity(path: &Path) -> (u64, u32, u32, u32, i64, i64, u64) {
-    let meta = fs::metadata(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    (meta.ino(), meta.uid(), meta.gid(), meta.mode(), meta.mtime(), meta.mtime_nsec(), meta.len())
 }
 
 #[test]

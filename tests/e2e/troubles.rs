@@ -152,12 +152,34 @@ fn a_job_that_cannot_be_done_fails_with_a_reason() {
 #[test]
 fn a_volume_that_pod_security_forbids_is_told() {
     let namespace = Namespace::restricted("pod-security");
-    let spec = json!({ "source": { "volume": { "hostPath": { "path": "/srv" } } } });
-    namespace.apply(&job::manifest("prying", &spec));
-    let refused = namespace.until("says what Pod Security forbids", "cvj/prying", STEP, |now| {
-        condition_is(now, "VolumesReady", "False", "PodSecurity")
-    });
-    for word in ["hostPath", "claim"] {
-        assert!(refused.message.contains(word), "{}", refused.message);
+    let inline = [
+        ("hostPath", json!({ "hostPath": { "path": "/srv" } })),
+        ("nfs", json!({ "nfs": { "server": "nas.example", "path": "/tapes" } })),
+    ];
+    for (kind, volume) in inline {
+        let name = format!("prying-{}", kind.to_lowercase());
+        namespace.apply(&job::manifest(&name, &json!({ "source": { "volume": volume } })));
+        let refused = namespace.until("says what Pod Security forbids", &format!("cvj/{name}"), STEP, |now| {
+            condition_is(now, "VolumesReady", "False", "PodSecurity")
+        });
+        for word in [kind, "claim"] {
+            assert!(refused.message.contains(word), "{}", refused.message);
+        }
     }
+    assert!(namespace.list("jobs").is_empty(), "nothing is made of them");
+}
+
+#[test]
+fn a_folder_of_the_node_is_used_where_pod_security_admits_it() {
+    let namespace = Namespace::privileged("host-path");
+    // Of the volume the folder alone.
+    let folder = Volume::without_claim(&namespace, "tapes");
+    folder.folder("", 0o777, None);
+    let audio = Audio::music(Shape::VOICE, 1.0, 1);
+    fs::write(folder.root().join("a.wav"), audio.wav().unwrap()).unwrap();
+    let volume = json!({ "hostPath": { "path": folder.root(), "type": "Directory" } });
+    namespace.apply(&job::manifest("local", &json!({ "source": { "volume": volume } })));
+    let job = job::completed(&namespace, "local");
+    assert_eq!(condition(&job, "VolumesReady").unwrap().status, "True");
+    audio.check_flac_file(&folder.root().join("a.flac")).unwrap();
 }

@@ -8,7 +8,7 @@ use crate::table::Table;
 use crate::usage::median;
 
 #[allow(clippy::cast_precision_loss)] // for people to read
-fn mib(bytes: u64) -> f64 {
+pub fn mib(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
 }
 

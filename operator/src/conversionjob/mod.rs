@@ -149,9 +149,19 @@ pub async fn run(ctx: Arc<Context>, ready: Ready, shutdown: CancellationToken) {
 
 async fn reconcile(resource: Arc<ConversionJob>, ctx: Arc<Context>, runs: Arc<Runs>) -> Result<Action, Error> {
     let uid = resource.uid().unwrap_or_default();
-    if status::has_ended(&resource) {
+    let ended = status::has_ended(&resource);
+    let caught_up = if ended { status::caught_up(&resource) } else { None };
+    if ended && caught_up.is_none() {
         runs.forget(&uid);
         return after_the_end(&ctx, &resource).await;
+    }
+    if let Some(pause) = runs.pause(&uid, resource.status.as_ref(), Instant::now()) {
+        return Ok(Action::requeue(pause));
+    }
+    if let Some(new) = caught_up {
+        // It comes back as a change of the resource.
+        write(&ctx, &runs, &resource, &new).await?;
+        return Ok(Action::requeue(WAIT));
     }
     // Boxed: it holds what was seen and what is to be made by value.
     let outcome = Box::pin(look(&ctx, &runs, &resource)).await?;
@@ -164,9 +174,7 @@ async fn reconcile(resource: Arc<ConversionJob>, ctx: Arc<Context>, runs: Arc<Ru
     {
         return Ok(Action::requeue(next.no_later_than(wait)));
     }
-    let written = patch_status(&ctx, resource.as_ref(), old, &new).await.map_err(Error::Status)?;
-    if matches!(written, StatusWrite::Written(_)) {
-        runs.wrote(&uid, Instant::now());
+    if matches!(write(&ctx, &runs, &resource, &new).await?, StatusWrite::Written(_)) {
         count(&ctx.metrics, old, &new);
         let regarding = resource.object_ref(&());
         for note in notes::notes(old, &new, outcome.run()) {
@@ -180,13 +188,23 @@ async fn reconcile(resource: Arc<ConversionJob>, ctx: Arc<Context>, runs: Arc<Ru
     })
 }
 
-/// What is left to do for a run that has ended: to say so of a spec that was changed since, and to go when it is time.
-async fn after_the_end(ctx: &Context, resource: &ConversionJob) -> Result<Action, Error> {
-    if let Some(new) = status::caught_up(resource) {
-        // It comes back as a change of the resource.
-        patch_status(ctx, resource, resource.status.as_ref(), &new).await.map_err(Error::Status)?;
-        return Ok(Action::requeue(WAIT));
+/// Writes the status, and remembers when.
+async fn write(
+    ctx: &Context,
+    runs: &Runs,
+    resource: &ConversionJob,
+    new: &ConversionJobStatus,
+) -> Result<StatusWrite, Error> {
+    let written = patch_status(ctx, resource, resource.status.as_ref(), new).await;
+    // One whose answer is lost may have been taken.
+    if !matches!(written, Ok(StatusWrite::Unchanged)) {
+        runs.wrote(&resource.uid().unwrap_or_default(), Instant::now());
     }
+    written.map_err(Error::Status)
+}
+
+/// What is left to do for a run that has ended: to go when it is time.
+async fn after_the_end(ctx: &Context, resource: &ConversionJob) -> Result<Action, Error> {
     match plan_ttl(resource, now().0) {
         Ttl::Stays => Ok(Action::await_change()),
         Ttl::In(time) => Ok(Action::requeue(time)),

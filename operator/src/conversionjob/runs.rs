@@ -1,11 +1,12 @@
 //! What is known of each run from one look to the next, by its uid: what workers said, how fast it goes, and when its status
-//! was last written. Nothing of it has to survive: whoever begins without it asks again.
+//! was last written. Nothing of it has to survive: whoever begins without it asks again, after a second's pause.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use crds::ConversionJobStatus;
 
 use super::pace::{Pace, Rate};
 use super::progress::{Progress, Readings};
@@ -14,6 +15,8 @@ use crate::ask::PodClient;
 
 /// An entry that nobody has touched for so long belongs to an object that is gone.
 const FORGET_AFTER: Duration = Duration::from_hours(1);
+/// How far the writes of one status are apart at least, whatever they tell.
+const APART: Duration = Duration::from_secs(1);
 /// How much sooner than the interval pods may be asked again: a timer is never exact.
 const EARLY: Duration = Duration::from_millis(200);
 
@@ -22,7 +25,7 @@ const EARLY: Duration = Duration::from_millis(200);
 #[command(next_help_heading = "Batch runs")]
 pub struct ProgressArgs {
     /// How often the pods of a running ConversionJob are asked how far they have come, and how often its status is written
-    /// for that alone. What else changes is told at once
+    /// for that alone. What else changes is told at once, or a second after the last write
     #[arg(long, env = "FLACSHIP_PROGRESS_INTERVAL", value_name = "DURATION", default_value = "5s", value_parser = at_least_a_second)]
     pub progress_interval: Duration,
 }
@@ -102,6 +105,19 @@ impl Runs {
         work(memory)
     }
 
+    /// How long the run is left alone because its status, as it is now, was written less than a second ago; nothing if it
+    /// need not be. All of a look is put off by that, as what it does and what it tells of that belong together.
+    ///
+    /// A status of which it is not known when it was written, as another operator wrote it, counts as written just now.
+    pub fn pause(&self, uid: &str, status: Option<&ConversionJobStatus>, now: Instant) -> Option<Duration> {
+        let written = self.with(uid, now, |memory| {
+            memory.written = memory.written.or_else(|| status.map(|_| now));
+            memory.written
+        })?;
+        let left = APART.saturating_sub(now.saturating_duration_since(written));
+        (!left.is_zero()).then_some(left)
+    }
+
     /// How long a status has to wait that differs in its progress alone; nothing if it need not.
     pub fn wait_to_write(&self, uid: &str, now: Instant) -> Option<Duration> {
         let written = self.with(uid, now, |memory| memory.written)?;
@@ -109,7 +125,7 @@ impl Runs {
         (left > EARLY).then_some(left)
     }
 
-    /// The status was written.
+    /// The status was written, or may have been: its answer came at `now`, or its failure.
     pub fn wrote(&self, uid: &str, now: Instant) {
         self.with(uid, now, |memory| memory.written = Some(now));
     }
@@ -154,6 +170,35 @@ mod tests {
         assert_eq!(runs.wait_to_write("u", start + 3 * second), Some(2 * second));
         assert_eq!(runs.wait_to_write("u", start + 5 * second), None);
         assert_eq!(runs.wait_to_write("other", start), None);
+    }
+
+    #[test]
+    fn nothing_is_done_within_a_second_of_a_write() {
+        let (milli, told) = (Duration::from_millis, Some(ConversionJobStatus::default()));
+        for (what, written, status, looks) in [
+            ("the first of a run", None, None, &[(0, None), (1, None)][..]),
+            (
+                "our own",
+                Some(0),
+                told.clone(),
+                &[(0, Some(1000)), (200, Some(800)), (999, Some(1)), (1000, None), (9000, None)],
+            ),
+            ("our own, which somebody took away", Some(0), None, &[(200, Some(800)), (1000, None)]),
+            ("another operator's", None, told, &[(5000, Some(1000)), (5300, Some(700)), (6000, None), (6001, None)]),
+        ] {
+            let (runs, start) = (runs(), Instant::now());
+            if let Some(at) = written {
+                runs.wrote("u", start + milli(at));
+            }
+            for (at, left) in looks {
+                let pause = runs.pause("u", status.as_ref(), start + milli(*at));
+                assert_eq!(pause, left.map(milli), "{what}, {at} ms later");
+            }
+        }
+        // One run's pause is not another's.
+        let (runs, start) = (runs(), Instant::now());
+        runs.wrote("u", start);
+        assert_eq!(runs.pause("other", None, start), None);
     }
 
     #[test]

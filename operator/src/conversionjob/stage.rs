@@ -262,7 +262,13 @@ pub fn plan_stage(observed: &Observed) -> Step {
         Next::Remake(stage) => Step::Rerun(stage),
         // A Job that runs already or has ended is not undone by a volume that is away now; a new one waits for it.
         Next::Make(new) => match (&observed.volumes, &observed.settings) {
-            (VolumesState::NotReady(_), _) if over => out_of_time(),
+            (VolumesState::NotReady(_), _) if over => match new {
+                // Its time is not what the conversion failed for.
+                NewJob::Report { convert_failure: Some(failure) } => {
+                    Step::Finish(Ending::Failed { failure, report: None })
+                }
+                _ => out_of_time(),
+            },
             (VolumesState::NotReady(_), _) => Step::AwaitVolumes,
             (_, SettingsState::NotReady(failure)) => Step::AwaitSettings(failure.clone()),
             (VolumesState::Ready(usable), SettingsState::Known(settings)) => {

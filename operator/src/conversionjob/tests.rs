@@ -153,7 +153,20 @@ mod whole_looks {
     }
 
     async fn run(resource: ConversionJob, world: &FakeCluster) -> Result<Action, Error> {
-        reconcile(Arc::new(resource), world.context(), Arc::new(runs())).await
+        reconcile(Arc::new(resource), world.context(), rested()).await
+    }
+
+    /// Runs whose status was not written lately.
+    fn rested() -> Arc<Runs> {
+        let runs = runs();
+        long_ago(&runs);
+        Arc::new(runs)
+    }
+
+    /// The status was written two seconds ago.
+    fn long_ago(runs: &Runs) {
+        let before = Instant::now().checked_sub(Duration::from_secs(2)).expect("the machine has run for a while");
+        runs.wrote("0c1d-uid", before);
     }
 
     #[tokio::test]
@@ -218,22 +231,52 @@ mod whole_looks {
         let world = ready().json(JOBS, &list(&[convert("")]));
         reconcile(Arc::new(resource.clone()), world.context(), Arc::clone(&runs)).await.unwrap();
         assert_eq!(writes(&world)[0], "status");
+        long_ago(&runs);
         let outcome = look(&world.context(), &runs, &resource).await.unwrap();
         resource.status = Some(status::compute(&resource, &outcome, &now()));
 
         let world = ready().json(JOBS, &list(&[convert("0")]));
         let again = reconcile(Arc::new(resource.clone()), world.context(), Arc::clone(&runs)).await.unwrap();
-        assert!(writes(&world).is_empty(), "{:?}", world.asked());
+        assert!(writes(&world).is_empty() && !world.asked().is_empty(), "{:?}", world.asked());
         assert_ne!(again, Action::await_change());
 
-        // Another operator may write at once, and so may this one what is no progress.
-        let other = Arc::new(Runs::new(&args, Duration::from_secs(1)));
-        reconcile(Arc::new(resource.clone()), world.context(), other).await.unwrap();
-        assert_eq!(writes(&world), ["status"]);
+        // What is no progress need not wait.
         resource.spec.suspend = true;
         let world = world.json("PATCH /apis/batch/v1/namespaces/attic/jobs/", &json!({"metadata": {"name": "c"}}));
         reconcile(Arc::new(resource), world.context(), runs).await.unwrap();
-        assert_eq!(writes(&world)[1..3], ["job", "status"], "{:?}", world.asked());
+        assert_eq!(writes(&world)[..2], ["job", "status"], "{:?}", world.asked());
+    }
+
+    #[tokio::test]
+    async fn a_status_that_was_just_written_puts_off_all_of_a_look() {
+        let world =
+            ready().json(MAKE, &json!({"metadata": {"name": "p", "creationTimestamp": "2026-11-22T10:00:00Z"}}));
+        let runs = Arc::new(runs());
+        let mut resource = job(SPEC);
+        reconcile(Arc::new(resource.clone()), world.context(), Arc::clone(&runs)).await.unwrap();
+        assert_eq!(writes(&world), ["job", "status"], "the first waits for nothing");
+        let outcome = look(&world.context(), &runs, &resource).await.unwrap();
+        resource.status = Some(status::compute(&resource, &outcome, &now()));
+        // What is to be done now would be told too.
+        resource.spec.suspend = true;
+        let mut late = ended("");
+        late.metadata.generation = Some(2);
+        for (what, resource) in [("a hold", resource), ("a spec that changed after the end", late)] {
+            for runs in [Arc::clone(&runs), Arc::new(super::runs())] {
+                let world = ready();
+                let action = reconcile(Arc::new(resource.clone()), world.context(), runs).await.unwrap();
+                assert!(world.asked().is_empty(), "{what}: {:?}", world.asked());
+                assert_ne!(action, Action::await_change(), "{what}");
+            }
+            let world = ready();
+            run(resource, &world).await.unwrap();
+            assert!(writes(&world).contains(&"status"), "{what}: {:?}", world.asked());
+        }
+        // A write that failed may have been taken.
+        let (runs, broken) =
+            (Arc::new(super::runs()), ready().answer(CLAIM, 404, failure(404)).answer(STATUS, 500, failure(500)));
+        reconcile(Arc::new(job(SPEC)), broken.context(), Arc::clone(&runs)).await.unwrap_err();
+        assert!(runs.pause("0c1d-uid", None, Instant::now()).is_some());
     }
 
     #[tokio::test]
@@ -264,7 +307,7 @@ mod whole_looks {
         let outcome = look(&ctx, &runs(), &resource).await.unwrap();
         resource.status = Some(status::compute(&resource, &outcome, &now()));
         let before = writes(&world).len();
-        reconcile(Arc::new(resource), ctx, Arc::new(runs())).await.unwrap();
+        reconcile(Arc::new(resource), ctx, rested()).await.unwrap();
         assert_eq!(writes(&world).len(), before);
     }
 

@@ -2,14 +2,19 @@
 //! FLAC, no half file has a final name, and the records say that each was converted once.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 
-use super::volume::Volume;
+use super::volume::{Volume, own};
+use super::wait::{self, STEP};
 use e2e::audio::{Audio, Shape, check_flac_files};
+
+/// User and group of the pods that convert.
+const WORKER: (u32, u32) = (65532, 65532);
 
 /// The formats that recordings come in.
 const SHAPES: [Shape; 4] = [Shape::CD, Shape::VOICE, Shape::STUDIO, Shape { channels: 6, rate: 48_000, bits: 16 }];
@@ -29,6 +34,8 @@ pub struct Size {
 pub struct Archive {
     root: PathBuf,
     sounds: Arc<Sounds>,
+    /// What lay below the root once it was recorded.
+    recorded: BTreeMap<PathBuf, Identity>,
 }
 
 /// Recordings by their names below the folder.
@@ -44,7 +51,8 @@ impl Archive {
             volume.folder(&format!("{folder}/{below}"), 0o777, None);
             fs::write(root.join(path), audio.wav().expect("a WAV file")).expect("write a recording");
         }
-        Self { root, sounds }
+        let recorded = identities(&root);
+        Self { root, sounds, recorded }
     }
 
     /// The folder of the recordings.
@@ -77,6 +85,22 @@ impl Archive {
         assert!(odd.is_empty(), "nobody asked for {odd:?}");
     }
 
+    /// From now on it is to be found below another folder of its volume.
+    pub fn has_moved_to(&mut self, root: PathBuf) {
+        let moved = |path: &Path| root.join(path.strip_prefix(&self.root).expect("it lay below the root"));
+        self.recorded = self.recorded.iter().map(|(path, identity)| (moved(path), *identity)).collect();
+        self.root = root;
+    }
+
+    /// Panics unless the files below the archive's folder are still the very files that were recorded, untouched.
+    pub fn is_untouched(&self) {
+        assert_eq!(identities(&self.root), self.recorded);
+        for (path, audio) in &*self.sounds {
+            let bytes = fs::read(self.root.join(path)).expect("read a recording");
+            assert!(bytes == audio.wav().expect("a WAV file"), "{path} has other bytes");
+        }
+    }
+
     /// [`Self::is_converted_at`] `root`, and each recording once by the records of all runs on the volume.
     pub fn is_converted_once_at(&self, root: &Path, volume: &Volume) {
         self.is_converted_at(root);
@@ -106,6 +130,19 @@ fn sounds(size: Size) -> Arc<Sounds> {
     sounds
 }
 
+/// What a run must not change about a file that it only reads: inode, owner, group, mode, time and size.
+type Identity = (u64, u32, u32, u32, i64, i64, u64);
+
+/// See [`Identity`].
+pub fn identity(path: &Path) -> Identity {
+    let meta = fs::symlink_metadata(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    (meta.ino(), meta.uid(), meta.gid(), meta.mode(), meta.mtime(), meta.mtime_nsec(), meta.len())
+}
+
+fn identities(folder: &Path) -> BTreeMap<PathBuf, Identity> {
+    files_below(folder).into_iter().map(|path| (path.clone(), identity(&path))).collect()
+}
+
 /// Every file below a folder, records left out.
 pub fn files_below(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
@@ -124,16 +161,36 @@ pub fn files_below(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The records of all runs on a volume, a line of `results/` each.
+/// The records of all runs on a volume, a line of `results/` each. What is pending there is none yet.
 pub fn records(volume: &Volume) -> Vec<Value> {
     let mut all = Vec::new();
     for run in entries(&volume.root().join(".flacship")) {
-        for shard in entries(&run.join("results")) {
+        for shard in shards(&run.join("results")) {
             let text = fs::read_to_string(&shard).unwrap_or_default();
             all.extend(super::json_lines(&text));
         }
     }
     all
+}
+
+/// Takes the last file of the last shard into the test's hands, as soon as the only run on the volume is planned: a worker
+/// that comes to it waits, as for another run that is writing it, for a minute at most. So the run is not over before this
+/// is dropped. `destination` is the folder of the FLACs.
+pub fn hold_last(volume: &Volume, destination: &str) -> File {
+    let plan = wait::until("the run is planned", STEP, || {
+        let mut plans = entries(&volume.root().join(".flacship")).into_iter().map(|run| run.join("plan"));
+        plans.find(|plan| plan.join("plan.json").is_file()).ok_or("there is no plan.json")
+    });
+    let last = shards(&plan).pop().expect("the plan has shards");
+    let files = fs::read_to_string(&last).expect("read the last shard");
+    let file = super::json_lines(&files).last().expect("the last shard has files");
+    let flac = Path::new(destination).join(file["path"].as_str().expect("a path")).with_extension("flac");
+    let folder = flac.parent().and_then(Path::to_str).expect("it lies in a folder");
+    let part = volume.folder(folder, 0o777, None).join(flac.file_name().expect("a name")).with_extension("flac.part");
+    let held = File::create(&part).expect("make a partial file");
+    held.lock().expect("lock it");
+    own(&part, 0o644, Some(WORKER));
+    held
 }
 
 /// How often the records say that a file was converted, by its path.
@@ -144,6 +201,14 @@ fn conversions(records: &[Value]) -> BTreeMap<String, usize> {
         *counts.entry(record["path"].as_str().expect("a path").to_owned()).or_default() += 1;
     }
     counts
+}
+
+/// The files of shards in a folder of records, in their order.
+fn shards(folder: &Path) -> Vec<PathBuf> {
+    let mut shards = entries(folder);
+    shards.retain(|path| path.extension().is_some_and(|ending| ending == "jsonl"));
+    shards.sort();
+    shards
 }
 
 fn entries(folder: &Path) -> Vec<PathBuf> {

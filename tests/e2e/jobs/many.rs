@@ -10,10 +10,11 @@ use nix::unistd::mkfifo;
 use serde_json::{Value, json};
 
 use crate::harness::Namespace;
-use crate::harness::archive::{Archive, Size, files_below};
-use crate::harness::job::{completed, manifest};
+use crate::harness::archive::{self, Archive, Size, files_below};
+use crate::harness::job::{self, Watched, completed, manifest};
 use crate::harness::object::{columns, condition_is};
 use crate::harness::volume::{Volume, own};
+use crate::harness::wait::{self, STEP};
 use e2e::audio::{Audio, Shape};
 
 const SIZE: Size = Size { folders: 200, files: 1940, seconds: 0.5 };
@@ -57,6 +58,21 @@ const BAD: [(&str, &str, Spoil); 10] = [
     ("pipe", "not_a_file", |path| mkfifo(path, Mode::from_bits_truncate(0o644)).unwrap()),
 ];
 
+/// What a person sees who leaves `kubectl get cvj -w -o wide` running.
+fn is_worth_watching(table: Watched) {
+    let table = table.once("the table shows the end", |text| text.lines().any(|row| row.contains(" Done ")));
+    assert_eq!(columns(&table)[..2], ["NAME", "STAGE"]);
+    let rows: Vec<Vec<&str>> = table.lines().skip(1).map(|row| row.split_whitespace().collect()).collect();
+    let mut stages: Vec<&str> = rows.iter().filter_map(|row| row.get(1).copied()).collect();
+    stages.retain(|word| ["Plan", "Convert", "Report", "Done"].contains(word));
+    stages.dedup();
+    assert_eq!(stages, ["Plan", "Convert", "Report", "Done"], "{table}");
+    let done = rows.iter().filter_map(|row| row.get(2)?.strip_suffix("/2000")?.parse::<u32>().ok());
+    let done: Vec<u32> = done.collect();
+    assert!(done.is_sorted() && done.last() == Some(&2000), "{table}");
+    assert!(done.iter().any(|done| (1..2000).contains(done)), "it shows how far it has come: {table}");
+}
+
 #[test]
 fn every_good_file_is_converted_and_every_bad_one_named() {
     let namespace = Namespace::restricted("many");
@@ -82,7 +98,23 @@ fn every_good_file_is_converted_and_every_bad_one_named() {
         "shards": 8,
     });
     namespace.apply(&manifest("night", &spec));
+    let table = Watched::begin(&namespace);
+    let held = archive::hold_last(&volume, "flac");
+    let labels = format!("namespace=\"{}\",name=\"night\"", namespace.name());
+    wait::until("the operator counts it", STEP, || {
+        let converting = job::metric("flacship_operator_jobs{phase=\"convert\"}");
+        let planned = job::metric(&format!("flacship_operator_job_files_planned{{{labels}}}"));
+        let counted = converting.is_some_and(|jobs| jobs >= 1.0) && planned == Some(2000.0);
+        if counted { Ok(()) } else { Err(format!("{converting:?} convert, {planned:?} files")) }
+    });
+    namespace.until("tells how fast it goes and when it will be done", "cvj/night", STEP, |now| {
+        let told = |field: &str| now["status"][field].is_string();
+        (now["status"]["stage"] == "Convert" && told("throughput") && told("estimatedCompletionTime")).then_some(())
+    });
+    drop(held);
     let job = completed(&namespace, "night");
+    is_worth_watching(table);
+    job::is_written_once_a_second(&namespace, "night");
     let status = &job["status"];
     assert_eq!(status["files"], json!({ "total": 2000, "converted": 1940, "skipped": 0, "failed": 60 }));
     assert_eq!(status["shards"], json!({ "total": 8, "active": 0, "completed": 8, "failed": 0 }));

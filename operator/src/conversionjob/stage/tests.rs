@@ -261,8 +261,17 @@ fn when_the_time_is_over_only_the_report_is_still_made() {
 
 #[test]
 fn a_run_out_of_time_does_not_wait_for_its_volumes() {
-    let volumes = VolumesState::NotReady(failure(JobReason::ClaimLost));
-    let newest = Newest::Plan(StageJob::Succeeded(plan(&[1])));
-    let observed = Observed { volumes, deadline: Deadline::At(at(1000)), ..observed(newest) };
-    assert_eq!(plan_stage(&observed), finish_failed(exceeded(), None));
+    let too_many = failure(JobReason::TooManyFailedFiles);
+    for (newest, expected) in [
+        (Newest::Plan(StageJob::Succeeded(plan(&[1]))), exceeded()),
+        (Newest::Plan(StageJob::Succeeded(plan(&[]))), exceeded()),
+        (convert(ConvertJob::Ended(None)), exceeded()),
+        (convert(ConvertJob::Ended(Some(exceeded()))), exceeded()),
+        // What went wrong in the conversion is what the run failed for.
+        (convert(ConvertJob::Ended(Some(too_many.clone()))), too_many),
+    ] {
+        let volumes = VolumesState::NotReady(failure(JobReason::ClaimLost));
+        let observed = Observed { volumes, deadline: Deadline::At(at(1000)), ..observed(newest.clone()) };
+        assert_eq!(plan_stage(&observed), finish_failed(expected, None), "{newest:?}");
+    }
 }
