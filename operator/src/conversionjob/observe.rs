@@ -153,7 +153,11 @@ async fn observe_settings(ctx: &Context, job: &ValidatedJob, jobs: &StageJobs) -
     Ok(plan_settings(job, converter.as_ref(), &ctx.config.converter_image))
 }
 
+/// One AudioConverter. Nothing is asked of a name that none can have: in a URL it may be another.
 async fn observe_converter(ctx: &Context, namespace: &str, name: &str) -> Result<ConverterSeen, CallError> {
+    if !names::is_subdomain(name) {
+        return Ok(ConverterSeen::Impossible);
+    }
     let converters: Api<AudioConverter> = Api::namespaced(ctx.client.clone(), namespace);
     match call(format!("get AudioConverter {name}"), converters.get_opt(name)).await {
         Ok(Some(converter)) => Ok(ConverterSeen::There(Box::new(converter))),

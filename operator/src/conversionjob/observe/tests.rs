@@ -394,3 +394,23 @@ async fn settings_are_taken_once() {
     let world = cluster(&[], &[]).answer(CONVERTER, 500, failure(500));
     assert_eq!(look(&world).await.unwrap_err().code(), Some(500));
 }
+
+#[tokio::test]
+async fn a_name_that_nothing_can_have_is_never_asked_for() {
+    for name in ["my tapes", "tape?x", "a/b", "..", "%74ape", "Tape", ""] {
+        let spec = format!(
+            "{{source: {{volume: {{persistentVolumeClaim: {{claimName: tape}}}}}}, destination: {{volume: {{persistentVolumeClaim: {{claimName: '{name} '}}}}}}, converterRef: {{name: '{name}'}}}}"
+        );
+        let world = cluster(&[], &[]);
+        let observed = see_with(&world, &runs(), &spec, "{}").await.unwrap().observed;
+        let VolumesState::NotReady(claim) = observed.volumes else { panic!("{name:?} is a claim") };
+        let SettingsState::NotReady(converter) = observed.settings else { panic!("{name:?} is a converter") };
+        assert_eq!(
+            (claim.reason, converter.reason),
+            (JobReason::ClaimNotFound, JobReason::ConverterNotFound),
+            "{name:?}"
+        );
+        assert!(claim.message.contains("no name") && converter.message.contains("no name"), "{}", claim.message);
+        assert_eq!(world.asked().len(), 2, "the other claim and the Jobs: {:?}", world.asked());
+    }
+}
