@@ -279,6 +279,8 @@ fn plan_next_look(outcome: &Outcome, interval: Duration) -> NextLook {
             // A change of the spec wakes it; until its pods have gone, the Job does.
             Step::AwaitResume(_) => NextLook::Rested,
             Step::Follow(..) if sight.run.hold == Hold::Foreign => NextLook::Rested,
+            // It is to be held again.
+            Step::Follow(..) if matches!(sight.run.hold, Hold::Undone(_)) => NextLook::After(WAIT),
             Step::AwaitVolumes
             | Step::AwaitSettings(_)
             | Step::AwaitDeletion(_)

@@ -97,7 +97,7 @@ pub async fn observe(
     if let (Some(convert), Some(plan)) = (&jobs.convert, &run.plan) {
         let at_work = matches!(&newest, Newest::Convert { job: ConvertJob::Running(_), .. });
         let now = Instant::now();
-        let asked = at_work && run.hold == Hold::None && runs.with(&job.uid, now, |run| run.is_due(runs.interval, now));
+        let asked = at_work && !run.hold.is_held() && runs.with(&job.uid, now, |run| run.is_due(runs.interval, now));
         if asked {
             workers::ask(&look, runs, convert).await?;
         }
@@ -106,7 +106,7 @@ pub async fn observe(
             let progress = plan_progress(plan, &memory.readings, &completed);
             if asked {
                 memory.asked(&progress, Instant::now());
-            } else if run.hold != Hold::None {
+            } else if run.hold.is_held() {
                 memory.held();
             }
             (Some(progress), memory.rate())

@@ -8,7 +8,7 @@
 //! every stage's log at each look (old pods go; a long run would start over for a result that nobody needs any more).
 
 use crds::conditions::JobReason;
-use k8s_openapi::jiff::Timestamp;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use super::deadline::{Deadline, exceeded};
 use super::result::{Failure, PlanResult, ReportResult};
@@ -74,7 +74,20 @@ pub enum Hold {
     Ours,
     /// Somebody else: Kueue, or a person.
     Foreign,
+    /// Nobody any more: somebody has let go what the operator held. When that was seen, once it is noted on the Job.
+    Undone(Option<Timestamp>),
 }
+
+impl Hold {
+    /// Whether the Job is held, whoever does.
+    pub const fn is_held(self) -> bool {
+        matches!(self, Self::Ours | Self::Foreign)
+    }
+}
+
+/// How long a Job is left alone that somebody else let go although the run is to be held: whoever does that, Kueue for one,
+/// does it again at once, and then each hold costs the pods of the moment.
+const UNDONE: SignedDuration = SignedDuration::from_secs(10);
 
 /// A Job that has not ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -193,11 +206,26 @@ pub struct How {
     pub deadline_seconds: Option<i64>,
 }
 
+/// What becomes of the hold on a Job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grip {
+    /// It stays as it is.
+    Leave,
+    /// The Job is held, with our mark.
+    Hold,
+    /// The Job goes on, and the mark goes.
+    LetGo,
+    /// Somebody has let the Job go: our mark becomes a note of when that was seen, so that their next hold is theirs.
+    NoteUndone(Timestamp),
+    /// Such a mark or note goes, and nothing else changes.
+    Forget,
+}
+
 /// What is changed about a Job that runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Control {
-    /// Whether it is held; None leaves that as it is.
-    pub suspend: Option<bool>,
+    /// What becomes of the hold on it.
+    pub grip: Grip,
     /// Its `activeDeadlineSeconds`.
     pub deadline_seconds: Option<i64>,
 }
@@ -324,24 +352,31 @@ fn follow(stage: StageName, running: Running, observed: &Observed) -> Step {
     let Running { trouble, hold, deadline_seconds: has, started } = running;
     // The report tells what was done within the run's time, and comes after it.
     let deadline = if stage == StageName::Report { Deadline::None } else { observed.deadline };
+    let adjust = |grip, deadline_seconds| Step::Adjust(stage, Control { grip, deadline_seconds });
     match (observed.suspend, hold) {
-        (true, Hold::None) => Step::Adjust(stage, Control { suspend: Some(true), deadline_seconds: None }),
+        (true, Hold::Undone(None)) => adjust(Grip::NoteUndone(observed.now), has),
+        (true, Hold::Undone(Some(since))) if is_recent(since, observed.now) => Step::Follow(stage, trouble),
+        (true, Hold::None | Hold::Undone(_)) => adjust(Grip::Hold, None),
         // The Job controller looks at the deadline of a Job that is let go before it begins its clock anew: one of a Job that
         // was held for long would end it at once. Whoever holds it, it has none meanwhile.
-        (_, Hold::Foreign) if has.is_some() => Step::Adjust(stage, Control { suspend: None, deadline_seconds: None }),
+        (_, Hold::Foreign) if has.is_some() => adjust(Grip::Leave, None),
         (true, Hold::Ours | Hold::Foreign) => Step::AwaitResume(Some(stage)),
-        (false, Hold::Ours) => {
-            let deadline_seconds = deadline.seconds_from(started.unwrap_or(observed.now));
-            Step::Adjust(stage, Control { suspend: Some(false), deadline_seconds })
-        }
+        (false, Hold::Ours) => adjust(Grip::LetGo, deadline.seconds_from(started.unwrap_or(observed.now))),
         (false, Hold::Foreign) => Step::Follow(stage, trouble),
+        (false, Hold::Undone(_)) => adjust(Grip::Forget, has),
         (false, Hold::None) => match deadline.adjusted(has, started.unwrap_or(observed.now)) {
             wanted if wanted == has || (started.is_none() && wanted.is_some() == has.is_some()) => {
                 Step::Follow(stage, trouble)
             }
-            deadline_seconds => Step::Adjust(stage, Control { suspend: None, deadline_seconds }),
+            deadline_seconds => adjust(Grip::Leave, deadline_seconds),
         },
     }
+}
+
+/// Whether a hold was undone just now. A note of the future is from another clock.
+fn is_recent(since: Timestamp, now: Timestamp) -> bool {
+    let ago = now.duration_since(since);
+    !ago.is_negative() && ago < UNDONE
 }
 
 #[cfg(test)]

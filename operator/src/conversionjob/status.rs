@@ -13,7 +13,7 @@ use super::observe::{RunFacts, Sight};
 use super::pace::Size;
 use super::progress::{self, ratio};
 use super::result::{Failure, ReportResult};
-use super::stage::{Control, Ending, Hold, StageName, Step, VolumesState};
+use super::stage::{Control, Ending, Grip, Hold, StageName, Step, VolumesState};
 use super::validate::Invalid;
 use crate::conditions::{Holds, Wanted, find, is_true, merge};
 use times::{suspended_seconds, take_pace};
@@ -227,11 +227,17 @@ fn suspended(sight: &Sight, step: &Step) -> Wanted {
     };
     match step {
         Step::AwaitResume(None) => by_spec(0),
-        Step::AwaitResume(Some(_)) | Step::Adjust(_, Control { suspend: Some(true), .. }) => by_spec(sight.run.pods),
-        Step::Follow(..) | Step::Adjust(_, Control { suspend: None, .. }) if sight.run.hold == Hold::Foreign => {
+        Step::AwaitResume(Some(_)) | Step::Adjust(_, Control { grip: Grip::Hold, .. }) => by_spec(sight.run.pods),
+        Step::Follow(..) | Step::Adjust(_, Control { grip: Grip::Leave, .. }) if sight.run.hold == Hold::Foreign => {
             let words =
                 "Somebody has suspended the Job that the run has come to: it goes on once its spec.suspend is false";
             condition(JobCondition::Suspended, Holds::True, JobReason::JobSuspended, words)
+        }
+        Step::Follow(..) | Step::Adjust(_, Control { grip: Grip::NoteUndone(_), .. })
+            if matches!(sight.run.hold, Hold::Undone(_)) =>
+        {
+            let words = "spec.suspend is true, but somebody has let the Job go that was suspended for it; it is suspended again every few seconds: have who let it go, Kueue for example, leave it alone, or set spec.suspend to false";
+            condition(JobCondition::Suspended, Holds::False, JobReason::NotSuspended, words)
         }
         _ => not_suspended(),
     }
@@ -267,7 +273,7 @@ fn progress(sight: &Sight, step: &Step) -> (Stage, Wanted, Wanted) {
     match step {
         Step::AwaitVolumes => waiting(Stage::Pending, "Waiting for the volumes: see the condition VolumesReady"),
         Step::AwaitSettings(_) => waiting(Stage::Pending, "Waiting: see the condition Accepted"),
-        Step::AwaitResume(_) | Step::Adjust(_, Control { suspend: Some(true), .. }) => held(),
+        Step::AwaitResume(_) | Step::Adjust(_, Control { grip: Grip::Hold, .. }) => held(),
         Step::Follow(..) | Step::Adjust(..) if sight.run.hold == Hold::Foreign => held(),
         Step::Create(new, _) => running(new.stage()),
         Step::Rerun(name) | Step::AwaitDeletion(name) | Step::Follow(name, None) | Step::Adjust(name, _) => {

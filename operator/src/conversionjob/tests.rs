@@ -1,7 +1,7 @@
 use super::observe::{RunFacts, Sight};
 use super::settings::SettingsState;
 use super::stage::{
-    Control, Ending, How, NewJob, Newest, Observed, Placement, StageName, Trouble, Usable, VolumesState,
+    Control, Ending, Grip, How, NewJob, Newest, Observed, Placement, StageName, Trouble, Usable, VolumesState,
 };
 use super::*;
 use crate::conversionjob::deadline::Deadline;
@@ -28,7 +28,7 @@ fn a_run_is_looked_at_again_as_often_as_its_step_needs() {
     let failure = Failure { reason: JobReason::StageFailed, message: String::new() };
     let trouble = Some(Trouble { reason: JobReason::Waiting, message: String::new() });
     let how = How { settings: settings(&validated(SPEC)), placement: Placement::Anywhere, deadline_seconds: None };
-    let hold = Control { suspend: Some(true), deadline_seconds: None };
+    let hold = Control { grip: Grip::Hold, deadline_seconds: None };
     let follow = |stage| Step::Follow(stage, None);
     for (step, pods_ready, hold, expected) in [
         (Step::AwaitVolumes, 0, Hold::None, NextLook::After(WAIT)),
@@ -44,6 +44,7 @@ fn a_run_is_looked_at_again_as_often_as_its_step_needs() {
         (follow(StageName::Plan), 1, Hold::None, NextLook::Rested),
         (follow(StageName::Report), 1, Hold::None, NextLook::Rested),
         (Step::Follow(StageName::Convert, trouble.clone()), 0, Hold::Foreign, NextLook::Rested),
+        (follow(StageName::Convert), 3, Hold::Undone(Some(now().0)), NextLook::After(WAIT)),
         (Step::Follow(StageName::Convert, trouble.clone()), 0, Hold::None, NextLook::After(START)),
         (Step::Follow(StageName::Convert, trouble), 2, Hold::None, NextLook::After(START)),
         (Step::Finish(Ending::Failed { failure, report: None }), 0, Hold::None, NextLook::Never),

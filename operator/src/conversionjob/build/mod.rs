@@ -30,8 +30,11 @@ pub const CONVERT_FAILURE_REASON: &str = "flacship.dev/convert-failure-reason";
 pub const CONVERT_FAILURE_MESSAGE: &str = "flacship.dev/convert-failure-message";
 
 /// Annotation of a Job that the operator holds for the resource's `spec.suspend`: so one that Kueue or a person holds stays
-/// theirs to let go.
+/// theirs to let go. Its value is [`HELD`]; once somebody else has let the Job go while the resource asks for it to be held, it is
+/// the time at which that was seen.
 pub const SUSPENDED: &str = "flacship.dev/suspended";
+/// See [`SUSPENDED`].
+pub const HELD: &str = "true";
 
 /// How often the plan and the report are tried again; shards have a setting of their own.
 const RETRIES: i32 = 3;

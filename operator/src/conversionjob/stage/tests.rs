@@ -142,7 +142,7 @@ fn a_run_that_is_held_makes_no_job_and_holds_the_one_that_runs() {
         let held = Observed { suspend: true, ..observed(newest.clone()) };
         let expected = match step {
             Step::Create(..) | Step::Rerun(_) => Step::AwaitResume(None),
-            Step::Follow(stage, _) => Step::Adjust(stage, Control { suspend: Some(true), deadline_seconds: None }),
+            Step::Follow(stage, _) => Step::Adjust(stage, Control { grip: Grip::Hold, deadline_seconds: None }),
             other => other,
         };
         assert_eq!(plan_stage(&held), expected, "{newest:?}");
@@ -160,7 +160,7 @@ fn each_stage(running: &Running) -> [(StageName, Newest); 3] {
 
 #[test]
 fn who_held_a_job_lets_it_go() {
-    let go_on = Control { suspend: Some(false), deadline_seconds: None };
+    let go_on = Control { grip: Grip::LetGo, deadline_seconds: None };
     for (suspend, hold) in
         [(true, Hold::Ours), (true, Hold::Foreign), (false, Hold::Ours), (false, Hold::Foreign), (false, Hold::None)]
     {
@@ -174,6 +174,38 @@ fn who_held_a_job_lets_it_go() {
             assert_eq!(plan_stage(&Observed { suspend, ..observed(newest) }), expected, "{stage:?} {suspend} {hold:?}");
         }
     }
+}
+
+#[test]
+fn a_hold_that_somebody_undid_is_theirs_from_then_on() {
+    // It is second 1000.
+    let noted = |second| Hold::Undone(Some(at(second)));
+    for (suspend, hold, expected) in [
+        (true, Hold::Undone(None), Some(Grip::NoteUndone(at(1000)))),
+        // They would undo it at once.
+        (true, noted(1000), None),
+        (true, noted(991), None),
+        (true, noted(990), Some(Grip::Hold)),
+        (true, noted(0), Some(Grip::Hold)),
+        (true, noted(1001), Some(Grip::Hold)),
+        // Their next hold is not to be taken for ours.
+        (false, Hold::Undone(None), Some(Grip::Forget)),
+        (false, noted(1000), Some(Grip::Forget)),
+        (false, noted(990), Some(Grip::Forget)),
+    ] {
+        for (stage, newest) in each_stage(&Running { hold, ..running(Some(trouble())) }) {
+            let expected = match expected {
+                Some(grip) => Step::Adjust(stage, Control { grip, deadline_seconds: None }),
+                None => Step::Follow(stage, Some(trouble())),
+            };
+            assert_eq!(plan_stage(&Observed { suspend, ..observed(newest) }), expected, "{stage:?} {suspend} {hold:?}");
+        }
+    }
+    // The deadline is seen to once the mark is gone.
+    let marked = Running { hold: Hold::Undone(None), deadline_seconds: Some(60), ..running(None) };
+    let deadline = Deadline::At(at(2000));
+    let step = plan_stage(&Observed { deadline, ..observed(convert(ConvertJob::Running(marked))) });
+    assert_eq!(step, Step::Adjust(StageName::Convert, Control { grip: Grip::Forget, deadline_seconds: Some(60) }));
 }
 
 #[test]
@@ -196,8 +228,8 @@ fn a_jobs_deadline_is_what_is_left_of_the_runs() {
         for (stage, newest) in
             each_stage(&Running { hold, deadline_seconds: has, started: started.map(at), trouble: None })
         {
-            let suspend = (hold == Hold::Ours).then_some(false);
-            let adjusted = |deadline_seconds| Step::Adjust(stage, Control { suspend, deadline_seconds });
+            let grip = if hold == Hold::Ours { Grip::LetGo } else { Grip::Leave };
+            let adjusted = |deadline_seconds| Step::Adjust(stage, Control { grip, deadline_seconds });
             let expected = match (stage, hold, expected) {
                 (StageName::Report, Hold::Ours, _) => adjusted(None),
                 (StageName::Report, ..) if has.is_some() => adjusted(None),
@@ -211,15 +243,15 @@ fn a_jobs_deadline_is_what_is_left_of_the_runs() {
     let has = Running { deadline_seconds: Some(160), ..running(None) };
     // Who holds a Job holds its clock.
     for (suspend, hold, expected) in
-        [(true, Hold::None, Some(true)), (true, Hold::Foreign, None), (false, Hold::Foreign, None)]
+        [(true, Hold::None, Grip::Hold), (true, Hold::Foreign, Grip::Leave), (false, Hold::Foreign, Grip::Leave)]
     {
         let job = Running { hold, deadline_seconds: Some(160), ..running(None) };
         let observed = Observed { suspend, deadline, ..observed(convert(ConvertJob::Running(job))) };
-        let none = Step::Adjust(StageName::Convert, Control { suspend: expected, deadline_seconds: None });
+        let none = Step::Adjust(StageName::Convert, Control { grip: expected, deadline_seconds: None });
         assert_eq!(plan_stage(&observed), none, "{suspend} {hold:?}");
     }
     let taken_away = plan_stage(&observed(convert(ConvertJob::Running(has))));
-    let expected = Step::Adjust(StageName::Convert, Control { suspend: None, deadline_seconds: None });
+    let expected = Step::Adjust(StageName::Convert, Control { grip: Grip::Leave, deadline_seconds: None });
     assert_eq!(taken_away, expected);
 }
 
@@ -248,7 +280,7 @@ fn when_the_time_is_over_only_the_report_is_still_made() {
             }
             // The Job controller ends what runs.
             (Newest::Plan(_) | Newest::Convert { .. }, Step::Follow(stage, _)) => {
-                step == Step::Adjust(stage, Control { suspend: None, deadline_seconds: Some(100) })
+                step == Step::Adjust(stage, Control { grip: Grip::Leave, deadline_seconds: Some(100) })
             }
             (_, Step::Create(new, _)) => matches!(&step, Step::Create(same, _) if *same == new),
             (_, before) => step == before,

@@ -203,9 +203,11 @@ fn the_pace_is_told_while_it_is_known_and_goes_with_the_stage() {
 #[test]
 fn a_hold_is_told_by_its_condition_and_its_stage() {
     let trouble = Some(Trouble { reason: JobReason::Waiting, message: "Job x is suspended".to_owned() });
-    let hold = Control { suspend: Some(true), deadline_seconds: None };
-    let go_on = Control { suspend: Some(false), deadline_seconds: None };
-    let clockless = Control { suspend: None, deadline_seconds: None };
+    let hold = Control { grip: Grip::Hold, deadline_seconds: None };
+    let go_on = Control { grip: Grip::LetGo, deadline_seconds: None };
+    let note = Control { grip: Grip::NoteUndone(at(9).0), deadline_seconds: None };
+    let forget = Control { grip: Grip::Forget, deadline_seconds: None };
+    let clockless = Control { grip: Grip::Leave, deadline_seconds: None };
     let (spec, other) = (Some(("True", "SuspendedBySpec")), Some(("True", "JobSuspended")));
     for (step, hold, pods, expected, words) in [
         (Step::AwaitResume(None), Hold::None, 0, spec, "set it to false, and the run goes on where it is"),
@@ -221,6 +223,10 @@ fn a_hold_is_told_by_its_condition_and_its_stage() {
         ),
         (Step::Adjust(StageName::Convert, clockless), Hold::Foreign, 0, other, "Somebody has suspended"),
         (Step::Adjust(StageName::Convert, go_on), Hold::Ours, 0, None, "not suspended"),
+        (Step::Adjust(StageName::Convert, note), Hold::Undone(None), 2, None, "somebody has let the Job go"),
+        (Step::Follow(StageName::Convert, None), Hold::Undone(Some(at(9).0)), 2, None, "somebody has let the Job go"),
+        (Step::Adjust(StageName::Convert, hold), Hold::Undone(Some(at(9).0)), 2, spec, "2 pods are still stopping"),
+        (Step::Adjust(StageName::Convert, forget), Hold::Undone(None), 2, None, "not suspended"),
         (Step::Follow(StageName::Convert, trouble), Hold::None, 0, None, "not suspended"),
     ] {
         let run = RunFacts { pods, hold, ..planned(30) };
