@@ -120,6 +120,7 @@ pub async fn observe(
         settings,
         newest,
         suspend: job.suspend,
+        forbidden: job.forbidden.as_ref().map(|why| Failure { reason: why.reason(), message: why.to_string() }),
         deadline: plan_deadline(job.deadline_seconds, clock, now),
         begun: clock.started.is_some(),
         now,

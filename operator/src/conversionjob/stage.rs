@@ -162,6 +162,8 @@ pub struct Observed {
     pub newest: Newest,
     /// Whether the run is to be held.
     pub suspend: bool,
+    /// Why the operator may not go on with it: it is held for that too.
+    pub forbidden: Option<Failure>,
     /// When its time is over.
     pub deadline: Deadline,
     /// Whether a Job of it was ever made.
@@ -249,7 +251,7 @@ pub enum Ending {
 pub enum Step {
     /// Wait for the volumes; nothing runs.
     AwaitVolumes,
-    /// Wait for the AudioConverter whose settings the run takes; nothing runs.
+    /// Wait for the AudioConverter whose settings the run takes, or until the operator may go on; nothing runs.
     AwaitSettings(Failure),
     /// Wait until the run is no longer held: this Job, or nothing yet.
     AwaitResume(Option<StageName>),
@@ -279,8 +281,15 @@ enum Next {
 /// The next step of a run that has not ended.
 pub fn plan_stage(observed: &Observed) -> Step {
     let over = observed.deadline.is_over(observed.now);
+    take(next(observed, over), observed, over)
+}
+
+fn take(next: Next, observed: &Observed, over: bool) -> Step {
     let out_of_time = || Step::Finish(Ending::Failed { failure: exceeded(), report: None });
-    match next(observed, over) {
+    if let (Some(failure), Next::Make(_) | Next::Remake(_)) = (&observed.forbidden, &next) {
+        return Step::AwaitSettings(failure.clone());
+    }
+    match next {
         Next::End(ending) => Step::Finish(ending),
         Next::Leave(stage) => Step::AwaitDeletion(stage),
         Next::Watch(stage, running) => follow(stage, running, observed),
@@ -353,7 +362,7 @@ fn follow(stage: StageName, running: Running, observed: &Observed) -> Step {
     // The report tells what was done within the run's time, and comes after it.
     let deadline = if stage == StageName::Report { Deadline::None } else { observed.deadline };
     let adjust = |grip, deadline_seconds| Step::Adjust(stage, Control { grip, deadline_seconds });
-    match (observed.suspend, hold) {
+    match (observed.suspend || observed.forbidden.is_some(), hold) {
         (true, Hold::Undone(None)) => adjust(Grip::NoteUndone(observed.now), has),
         (true, Hold::Undone(Some(since))) if is_recent(since, observed.now) => Step::Follow(stage, trouble),
         (true, Hold::None | Hold::Undone(_)) => adjust(Grip::Hold, None),

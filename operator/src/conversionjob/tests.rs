@@ -15,6 +15,7 @@ fn stepped(step: Step, run: RunFacts) -> Outcome {
         settings: SettingsState::Known(Box::new(settings(&validated(SPEC)))),
         newest: Newest::None,
         suspend: false,
+        forbidden: None,
         deadline: Deadline::None,
         begun: false,
         now: now().0,
@@ -283,6 +284,41 @@ mod whole_looks {
         let outcome = look(&world.context(), &runs(), &job(SPEC)).await.unwrap();
         assert!(matches!(outcome, Outcome::Refused { failure: Failure { reason: JobReason::NameTaken, .. }, .. }));
         assert!(writes(&world).is_empty(), "it is never taken over");
+    }
+
+    #[tokio::test]
+    async fn a_run_that_an_operator_may_not_go_on_with_is_held_and_one_that_has_not_begun_ends() {
+        let resource = job(&format!("{{{SPEC}, podTemplate: {{serviceAccountName: own}}}}"));
+        let outcome = look(&ready().strict_context(), &runs(), &resource).await.unwrap();
+        assert!(matches!(&outcome, Outcome::Invalid(why) if why.reason() == JobReason::NotAllowed), "{outcome:?}");
+
+        let plan = |suspend: bool, annotations: &serde_json::Value| {
+            json!({
+                "metadata": {
+                    "name": "p", "namespace": "attic", "uid": "p-uid", "creationTimestamp": "2026-11-22T10:00:00Z",
+                    "labels": {"app.kubernetes.io/component": "plan"}, "annotations": annotations,
+                    "ownerReferences": [{"apiVersion": "v", "kind": "K", "name": "n", "uid": "0c1d-uid", "controller": true}],
+                },
+                "spec": {"suspend": suspend, "template": {}},
+                "status": {"active": 1, "ready": 1, "startTime": "2026-11-22T10:00:00Z"},
+            })
+        };
+        let world = |job| ready().json(JOBS, &list(&[job])).json(MAKE, &json!({"metadata": {"name": "p"}}));
+        let running = world(plan(false, &json!({})));
+        let outcome = look(&running.strict_context(), &runs(), &resource).await.unwrap();
+        let Outcome::Stepped { step, .. } = &outcome else { panic!("{outcome:?}") };
+        assert_eq!(step, &Step::Adjust(StageName::Plan, Control { grip: Grip::Hold, deadline_seconds: None }));
+        assert_eq!(writes(&running), ["job"]);
+        let status = status::compute(&resource, &outcome, &now());
+        assert!(!is_true(&status.conditions, "Failed") && is_true(&status.conditions, "Suspended"));
+
+        // An operator that allows it again lets it go on.
+        let held = world(plan(true, &json!({build::SUSPENDED: build::HELD})));
+        let outcome = look(&held.strict_context(), &runs(), &resource).await.unwrap();
+        assert_eq!(plan_next_look(&outcome, START), NextLook::Rested);
+        let outcome = look(&held.context(), &runs(), &resource).await.unwrap();
+        let Outcome::Stepped { step, .. } = &outcome else { panic!("{outcome:?}") };
+        assert_eq!(step, &Step::Adjust(StageName::Plan, Control { grip: Grip::LetGo, deadline_seconds: None }));
     }
 
     #[tokio::test]

@@ -28,6 +28,7 @@ fn observed(newest: Newest) -> Observed {
         begun: newest != Newest::None,
         newest,
         suspend: false,
+        forbidden: None,
         deadline: Deadline::None,
         now: at(1000),
     }
@@ -146,6 +147,29 @@ fn a_run_that_is_held_makes_no_job_and_holds_the_one_that_runs() {
             other => other,
         };
         assert_eq!(plan_stage(&held), expected, "{newest:?}");
+    }
+}
+
+#[test]
+fn a_run_that_is_not_allowed_any_more_is_held_and_not_ended() {
+    let forbidden = failure(JobReason::NotAllowed);
+    for (newest, step) in table() {
+        for suspend in [false, true] {
+            let held = Observed { suspend, forbidden: Some(forbidden.clone()), ..observed(newest.clone()) };
+            let expected = match step.clone() {
+                Step::Create(..) | Step::Rerun(_) => Step::AwaitSettings(forbidden.clone()),
+                Step::Follow(stage, _) => Step::Adjust(stage, Control { grip: Grip::Hold, deadline_seconds: None }),
+                other => other,
+            };
+            assert_eq!(plan_stage(&held), expected, "{newest:?}");
+        }
+    }
+    for (hold, expected) in [
+        (Hold::Ours, Step::AwaitResume(Some(StageName::Convert))),
+        (Hold::Foreign, Step::AwaitResume(Some(StageName::Convert))),
+    ] {
+        let job = convert(ConvertJob::Running(Running { hold, ..running(None) }));
+        assert_eq!(plan_stage(&Observed { forbidden: Some(forbidden.clone()), ..observed(job) }), expected, "{hold:?}");
     }
 }
 

@@ -25,6 +25,7 @@ fn sight(run: RunFacts) -> Sight {
         settings: SettingsState::Known(Box::new(settings(&validated(SPEC)))),
         newest: Newest::None,
         suspend: false,
+        forbidden: None,
         deadline: Deadline::None,
         begun: true,
         now: at(9).0,
@@ -240,6 +241,32 @@ fn a_hold_is_told_by_its_condition_and_its_stage() {
             assert_eq!(shown(&status, "Complete"), ("False", "Waiting"));
         }
     }
+}
+
+#[test]
+fn a_run_that_is_not_allowed_any_more_is_told_as_not_accepted_and_has_not_failed() {
+    let forbidden = Failure { reason: JobReason::NotAllowed, message: "--allow-host-path=true".to_owned() };
+    let look = |step: Step, hold: Hold| {
+        let mut sight = sight(RunFacts { pods: 1, hold, ..planned(30) });
+        sight.observed.forbidden = Some(forbidden.clone());
+        compute(&job(SPEC), &Outcome::Stepped { sight, step }, &at(9))
+    };
+    let hold = Step::Adjust(StageName::Convert, Control { grip: Grip::Hold, deadline_seconds: None });
+    for (step, hold, stage, suspended) in [
+        (hold, Hold::None, Stage::Suspended, ("True", "NotAllowed")),
+        (Step::AwaitResume(Some(StageName::Convert)), Hold::Ours, Stage::Suspended, ("True", "NotAllowed")),
+        (Step::AwaitSettings(forbidden.clone()), Hold::None, Stage::Pending, ("True", "NotAllowed")),
+        (Step::AwaitDeletion(StageName::Convert), Hold::None, Stage::Convert, ("False", "NotSuspended")),
+    ] {
+        let status = look(step.clone(), hold);
+        assert_eq!(shown(&status, "Accepted"), ("False", "NotAllowed"), "{step:?}");
+        assert_eq!(shown(&status, "Failed").0, "False", "{step:?}");
+        assert_eq!(shown(&status, "Suspended"), suspended, "{step:?}");
+        assert_eq!((status.stage, status.completion_time), (Some(stage), None), "{step:?}");
+    }
+    // What has ended by then has ended.
+    let status = look(Step::Finish(Ending::Complete(report(0))), Hold::None);
+    assert_eq!(shown(&status, "Accepted"), ("True", "SpecAccepted"));
 }
 
 #[test]
