@@ -15,7 +15,7 @@ use super::build::{HELD, SUSPENDED, build, job_name};
 use super::observe::RunFacts;
 use super::stage::{Control, Grip, StageName, Step};
 use super::validate::ValidatedJob;
-use crate::apply::{ApplyError, Deletion, apply_child, delete_child};
+use crate::apply::{ApplyError, Change, Deletion, apply_child, delete_child};
 use crate::context::Context;
 use crate::errors::{CallError, call};
 use crate::labels::MANAGER;
@@ -48,16 +48,24 @@ pub async fn apply(
             let made = apply_child(ctx, resource, build(job, new, how)).await?;
             Ok(Applied::Made(new.stage(), Box::new(made.object)))
         }
-        Step::Adjust(stage, control) => {
-            adjust(ctx, job, *stage, run.newest_uid.as_deref(), *control).await?;
-            Ok(Applied::Nothing)
-        }
-        Step::Rerun(stage) => {
+        Step::Rerun(new, how) => {
+            let stage = new.stage();
             tracing::info!(
                 stage = stage.component().as_str(),
+                lost = how.lost,
                 "The stage's result is gone with its pod: it runs again"
             );
-            delete_child::<Job>(ctx, resource, &job_name(&job.name, *stage)).await?;
+            // In one go, as only the Job that goes says how many were lost before it.
+            delete_child::<Job>(ctx, resource, &job_name(&job.name, stage)).await?;
+            let made = apply_child(ctx, resource, build(job, new, how)).await?;
+            Ok(match made.change {
+                // A finalizer of somebody else's keeps it.
+                Change::Terminating => Applied::Nothing,
+                _ => Applied::Made(stage, Box::new(made.object)),
+            })
+        }
+        Step::Adjust(stage, control) => {
+            adjust(ctx, job, *stage, run.newest_uid.as_deref(), *control).await?;
             Ok(Applied::Nothing)
         }
         Step::AwaitVolumes

@@ -10,7 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
-use super::build::{HELD, SUSPENDED};
+use super::build::{HELD, LOST, SUSPENDED};
 use super::indexes;
 use super::stage::{Hold, Trouble};
 use crate::pods;
@@ -101,6 +101,11 @@ pub fn completed(job: &Job) -> BTreeSet<usize> {
     let total = job.spec.as_ref().and_then(|spec| spec.completions).unwrap_or_default();
     let list = job.status.as_ref().and_then(|status| status.completed_indexes.as_deref()).unwrap_or_default();
     indexes::parse(list, size(total))
+}
+
+/// How many Jobs of the same stage were lost before this one, as it was noted on it when it was made.
+pub fn lost_before(job: &Job) -> u32 {
+    job.annotations().get(LOST).and_then(|noted| noted.parse().ok()).unwrap_or_default()
 }
 
 /// How many pods of the Job broke off, those that were evicted or stopped not counted.

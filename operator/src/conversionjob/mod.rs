@@ -286,14 +286,12 @@ fn plan_next_look(outcome: &Outcome, interval: Duration) -> NextLook {
             Step::Follow(..) if sight.run.hold == Hold::Foreign => NextLook::Rested,
             // It is to be held again.
             Step::Follow(..) if matches!(sight.run.hold, Hold::Undone(_)) => NextLook::After(WAIT),
-            Step::AwaitVolumes
-            | Step::AwaitSettings(_)
-            | Step::AwaitDeletion(_)
-            | Step::Rerun(_)
-            | Step::Adjust(..) => NextLook::After(WAIT),
+            Step::AwaitVolumes | Step::AwaitSettings(_) | Step::AwaitDeletion(_) | Step::Adjust(..) => {
+                NextLook::After(WAIT)
+            }
             Step::Follow(StageName::Convert, None) if sight.run.pods_ready > 0 => NextLook::After(interval),
             Step::Follow(_, None) if sight.run.pods_ready > 0 => NextLook::Rested,
-            Step::Create(..) | Step::Follow(..) => NextLook::After(START),
+            Step::Create(..) | Step::Rerun(..) | Step::Follow(..) => NextLook::After(START),
         },
     }
 }

@@ -113,8 +113,11 @@ pub enum StageJob<R> {
     Succeeded(R),
     /// It ended without a result.
     Failed(Failure),
-    /// It ended, and the pod that told how is gone.
-    Lost,
+    /// It ended, and the pod that told how is gone, or its log.
+    Lost {
+        /// How many Jobs of this stage were lost so before.
+        before: u32,
+    },
 }
 
 /// The Indexed Job. Its result lies on the volume, so there is none to lose.
@@ -206,6 +209,8 @@ pub struct How {
     pub placement: Placement,
     /// What is left of the run's time, in seconds.
     pub deadline_seconds: Option<i64>,
+    /// How many Jobs of the stage were lost before this one.
+    pub lost: u32,
 }
 
 /// What becomes of the hold on a Job.
@@ -259,8 +264,8 @@ pub enum Step {
     Create(NewJob, Box<How>),
     /// Hold the Job of a stage, let it go on, or set its deadline.
     Adjust(StageName, Control),
-    /// Delete the ended Job of a stage, so that the next look makes it anew.
-    Rerun(StageName),
+    /// Delete the ended Job of a stage and make it anew.
+    Rerun(NewJob, Box<How>),
     /// Wait for a Job to go away.
     AwaitDeletion(StageName),
     /// Wait for a Job to end.
@@ -272,7 +277,8 @@ pub enum Step {
 /// What would come next if nothing were to be waited for.
 enum Next {
     Make(NewJob),
-    Remake(StageName),
+    /// This Job was made before and was lost, as were so many before it.
+    Remake(NewJob, u32),
     Watch(StageName, Running),
     Leave(StageName),
     End(Ending),
@@ -286,17 +292,20 @@ pub fn plan_stage(observed: &Observed) -> Step {
 
 fn take(next: Next, observed: &Observed, over: bool) -> Step {
     let out_of_time = || Step::Finish(Ending::Failed { failure: exceeded(), report: None });
-    if let (Some(failure), Next::Make(_) | Next::Remake(_)) = (&observed.forbidden, &next) {
+    if let (Some(failure), Next::Make(_) | Next::Remake(..)) = (&observed.forbidden, &next) {
         return Step::AwaitSettings(failure.clone());
     }
     match next {
         Next::End(ending) => Step::Finish(ending),
         Next::Leave(stage) => Step::AwaitDeletion(stage),
         Next::Watch(stage, running) => follow(stage, running, observed),
-        Next::Make(_) | Next::Remake(_) if observed.suspend => Step::AwaitResume(None),
+        Next::Make(_) | Next::Remake(..) if observed.suspend => Step::AwaitResume(None),
         Next::Make(NewJob::Plan) if over && observed.begun => out_of_time(),
-        Next::Remake(StageName::Plan) if over => out_of_time(),
-        Next::Remake(stage) => Step::Rerun(stage),
+        Next::Remake(new, before) => match take(Next::Make(new), observed, over) {
+            Step::Create(new, how) => Step::Rerun(new, Box::new(How { lost: before.saturating_add(1), ..*how })),
+            // What keeps it from being made keeps the lost one, which says how many there were.
+            step => step,
+        },
         // A Job that runs already or has ended is not undone by a volume that is away now; a new one waits for it.
         Next::Make(new) => match (&observed.volumes, &observed.settings) {
             (VolumesState::NotReady(_), _) if over => out_of_time(),
@@ -304,7 +313,8 @@ fn take(next: Next, observed: &Observed, over: bool) -> Step {
             (_, SettingsState::NotReady(failure)) => Step::AwaitSettings(failure.clone()),
             (VolumesState::Ready(usable), SettingsState::Known(settings)) => {
                 let deadline_seconds = observed.deadline.seconds_from(observed.now);
-                let how = How { settings: settings.as_ref().clone(), placement: usable.placement, deadline_seconds };
+                let settings = settings.as_ref().clone();
+                let how = How { settings, placement: usable.placement, deadline_seconds, lost: 0 };
                 Step::Create(new, Box::new(how))
             }
         },
@@ -329,7 +339,7 @@ fn after_plan(job: &StageJob<PlanResult>, over: bool) -> Next {
     match job {
         StageJob::Leaving => Next::Leave(StageName::Plan),
         StageJob::Running(running) => Next::Watch(StageName::Plan, running.clone()),
-        StageJob::Lost => Next::Remake(StageName::Plan),
+        StageJob::Lost { before } => Next::Remake(NewJob::Plan, *before),
         // Without a plan there is nothing that a report could merge.
         StageJob::Failed(failure) => Next::End(Ending::Failed { failure: failure.clone(), report: None }),
         StageJob::Succeeded(plan) if plan.shards_with_files() == 0 => {
@@ -344,7 +354,9 @@ fn after_report(job: &StageJob<ReportResult>, convert_failure: Option<&Failure>)
     match (job, convert_failure) {
         (StageJob::Leaving, _) => Next::Leave(StageName::Report),
         (StageJob::Running(running), _) => Next::Watch(StageName::Report, running.clone()),
-        (StageJob::Lost, _) => Next::Remake(StageName::Report),
+        (StageJob::Lost { before }, failure) => {
+            Next::Remake(NewJob::Report { convert_failure: failure.cloned() }, *before)
+        }
         (StageJob::Succeeded(report), None) => Next::End(Ending::Complete(report.clone())),
         (StageJob::Succeeded(report), Some(failure)) => {
             Next::End(Ending::Failed { failure: failure.clone(), report: Some(report.clone()) })

@@ -293,10 +293,8 @@ fn progress(sight: &Sight, step: &Step) -> (Stage, Wanted, Wanted) {
         Step::AwaitSettings(_) => waiting(Stage::Pending, "Waiting: see the condition Accepted"),
         Step::AwaitResume(_) | Step::Adjust(_, Control { grip: Grip::Hold, .. }) => held(),
         Step::Follow(..) | Step::Adjust(..) if sight.run.hold == Hold::Foreign => held(),
-        Step::Create(new, _) => running(new.stage()),
-        Step::Rerun(name) | Step::AwaitDeletion(name) | Step::Follow(name, None) | Step::Adjust(name, _) => {
-            running(*name)
-        }
+        Step::Create(new, _) | Step::Rerun(new, _) => running(new.stage()),
+        Step::AwaitDeletion(name) | Step::Follow(name, None) | Step::Adjust(name, _) => running(*name),
         Step::Follow(name, Some(trouble)) => {
             let words = match name {
                 StageName::Convert => format!("{}; {}", words_of(*name, &sight.run), trouble.message),

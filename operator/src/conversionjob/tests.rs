@@ -28,7 +28,8 @@ fn a_run_is_looked_at_again_as_often_as_its_step_needs() {
     const ASK: Duration = Duration::from_secs(3);
     let failure = Failure { reason: JobReason::StageFailed, message: String::new() };
     let trouble = Some(Trouble { reason: JobReason::Waiting, message: String::new() });
-    let how = How { settings: settings(&validated(SPEC)), placement: Placement::Anywhere, deadline_seconds: None };
+    let how =
+        How { settings: settings(&validated(SPEC)), placement: Placement::Anywhere, deadline_seconds: None, lost: 0 };
     let hold = Control { grip: Grip::Hold, deadline_seconds: None };
     let follow = |stage| Step::Follow(stage, None);
     for (step, pods_ready, hold, expected) in [
@@ -37,8 +38,8 @@ fn a_run_is_looked_at_again_as_often_as_its_step_needs() {
         (Step::AwaitResume(None), 0, Hold::None, NextLook::Rested),
         (Step::AwaitResume(Some(StageName::Convert)), 2, Hold::Ours, NextLook::Rested),
         (Step::Adjust(StageName::Convert, hold), 2, Hold::None, NextLook::After(WAIT)),
-        (Step::Create(NewJob::Plan, Box::new(how)), 0, Hold::None, NextLook::After(START)),
-        (Step::Rerun(StageName::Plan), 0, Hold::None, NextLook::After(WAIT)),
+        (Step::Create(NewJob::Plan, Box::new(how.clone())), 0, Hold::None, NextLook::After(START)),
+        (Step::Rerun(NewJob::Plan, Box::new(how)), 0, Hold::None, NextLook::After(START)),
         (Step::AwaitDeletion(StageName::Report), 0, Hold::None, NextLook::After(WAIT)),
         (follow(StageName::Convert), 0, Hold::None, NextLook::After(START)),
         (follow(StageName::Convert), 3, Hold::None, NextLook::After(ASK)),
@@ -319,6 +320,31 @@ mod whole_looks {
         let outcome = look(&held.context(), &runs(), &resource).await.unwrap();
         let Outcome::Stepped { step, .. } = &outcome else { panic!("{outcome:?}") };
         assert_eq!(step, &Step::Adjust(StageName::Plan, Control { grip: Grip::LetGo, deadline_seconds: None }));
+    }
+
+    #[tokio::test]
+    async fn a_stage_whose_result_is_lost_is_deleted_and_made_anew_in_one_look() {
+        let lost = json!({
+            "metadata": {
+                "name": "p", "namespace": "attic", "uid": "p-uid", "creationTimestamp": "2026-11-22T10:00:00Z",
+                "labels": {"app.kubernetes.io/component": "plan"},
+                "ownerReferences": [{"apiVersion": "v", "kind": "K", "name": "n", "uid": "0c1d-uid", "controller": true}],
+            },
+            "spec": {"template": {}},
+            "status": {"conditions": [{"type": "Complete", "status": "True"}]},
+        });
+        let one = "DELETE /apis/batch/v1/namespaces/attic/jobs/";
+        let world = ready()
+            .json(JOBS, &list(std::slice::from_ref(&lost)))
+            .json("GET /apis/batch/v1/namespaces/attic/jobs/", &lost)
+            .json(one, &json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}))
+            .json(MAKE, &json!({"metadata": {"name": "p"}}));
+        let outcome = look(&world.context(), &runs(), &job(SPEC)).await.unwrap();
+        assert!(matches!(&outcome, Outcome::Stepped { step: Step::Rerun(NewJob::Plan, how), .. } if how.lost == 1));
+        let asked = world.asked();
+        let deleted = asked.iter().position(|asked| asked.starts_with(one)).unwrap();
+        let made = asked.iter().position(|asked| asked.starts_with(MAKE)).unwrap();
+        assert!(deleted < made, "{asked:?}");
     }
 
     #[tokio::test]

@@ -12,11 +12,16 @@ fn settings() -> Settings {
 }
 
 fn how() -> How {
-    How { settings: settings(), placement: Placement::OneNode, deadline_seconds: None }
+    How { settings: settings(), placement: Placement::OneNode, deadline_seconds: None, lost: 0 }
 }
 
 fn create(new: NewJob) -> Step {
     Step::Create(new, Box::new(how()))
+}
+
+/// To be made anew where as many were lost with this one.
+fn again(new: NewJob, lost: u32) -> Step {
+    Step::Rerun(new, Box::new(How { lost, ..how() }))
 }
 
 /// A run that nothing holds and nothing hurries.
@@ -77,7 +82,8 @@ fn table() -> Vec<(Newest, Step)> {
         (Newest::Plan(StageJob::Leaving), Step::AwaitDeletion(Plan)),
         (Newest::Plan(StageJob::Running(running(None))), Step::Follow(Plan, None)),
         (Newest::Plan(StageJob::Running(running(Some(trouble())))), Step::Follow(Plan, Some(trouble()))),
-        (Newest::Plan(StageJob::Lost), Step::Rerun(Plan)),
+        (Newest::Plan(StageJob::Lost { before: 0 }), again(NewJob::Plan, 1)),
+        (Newest::Plan(StageJob::Lost { before: 2 }), again(NewJob::Plan, 3)),
         (Newest::Plan(StageJob::Failed(failure(SourceNotFound))), finish_failed(failure(SourceNotFound), None)),
         (Newest::Plan(StageJob::Failed(failure(StageFailed))), finish_failed(failure(StageFailed), None)),
         (Newest::Plan(StageJob::Succeeded(plan(&[2, 1]))), create(NewJob::Convert(plan(&[2, 1])))),
@@ -100,8 +106,11 @@ fn table() -> Vec<(Newest, Step)> {
         (reporting(StageJob::Running(running(None)), None), Step::Follow(Report, None)),
         (reporting(StageJob::Running(running(Some(trouble()))), None), Step::Follow(Report, Some(trouble()))),
         (reporting(StageJob::Running(running(None)), Some(failure(StageFailed))), Step::Follow(Report, None)),
-        (reporting(StageJob::Lost, None), Step::Rerun(Report)),
-        (reporting(StageJob::Lost, Some(failure(StageFailed))), Step::Rerun(Report)),
+        (reporting(StageJob::Lost { before: 0 }, None), again(NewJob::Report { convert_failure: None }, 1)),
+        (
+            reporting(StageJob::Lost { before: 1 }, Some(failure(StageFailed))),
+            again(NewJob::Report { convert_failure: Some(failure(StageFailed)) }, 2),
+        ),
         (reporting(StageJob::Succeeded(report()), None), Step::Finish(Ending::Complete(report()))),
         (
             reporting(StageJob::Succeeded(report()), Some(failure(StageFailed))),
@@ -127,7 +136,7 @@ fn only_a_new_job_waits_for_the_volumes_and_the_settings() {
     let volumes = VolumesState::NotReady(failure(JobReason::ClaimNotFound));
     let settings = SettingsState::NotReady(failure(JobReason::ConverterNotFound));
     for (newest, step) in table() {
-        let awaits = matches!(step, Step::Create(..));
+        let awaits = matches!(step, Step::Create(..) | Step::Rerun(..));
         let without_volumes = Observed { volumes: volumes.clone(), ..observed(newest.clone()) };
         let expected = if awaits { Step::AwaitVolumes } else { step.clone() };
         assert_eq!(plan_stage(&without_volumes), expected, "{newest:?}");
@@ -142,7 +151,7 @@ fn a_run_that_is_held_makes_no_job_and_holds_the_one_that_runs() {
     for (newest, step) in table() {
         let held = Observed { suspend: true, ..observed(newest.clone()) };
         let expected = match step {
-            Step::Create(..) | Step::Rerun(_) => Step::AwaitResume(None),
+            Step::Create(..) | Step::Rerun(..) => Step::AwaitResume(None),
             Step::Follow(stage, _) => Step::Adjust(stage, Control { grip: Grip::Hold, deadline_seconds: None }),
             other => other,
         };
@@ -157,7 +166,7 @@ fn a_run_that_is_not_allowed_any_more_is_held_and_not_ended() {
         for suspend in [false, true] {
             let held = Observed { suspend, forbidden: Some(forbidden.clone()), ..observed(newest.clone()) };
             let expected = match step.clone() {
-                Step::Create(..) | Step::Rerun(_) => Step::AwaitSettings(forbidden.clone()),
+                Step::Create(..) | Step::Rerun(..) => Step::AwaitSettings(forbidden.clone()),
                 Step::Follow(stage, _) => Step::Adjust(stage, Control { grip: Grip::Hold, deadline_seconds: None }),
                 other => other,
             };
@@ -298,7 +307,7 @@ fn when_the_time_is_over_only_the_report_is_still_made() {
         let fits = match (&newest, before) {
             // A run that has not begun has all its time before it.
             (Newest::None, before) => matches!((&step, before), (Step::Create(NewJob::Plan, _), Step::Create(..))),
-            (Newest::Plan(StageJob::Lost), _) => step == finish_failed(exceeded(), None),
+            (Newest::Plan(StageJob::Lost { .. }), _) => step == finish_failed(exceeded(), None),
             (Newest::Plan(StageJob::Succeeded(plan)), _) if plan.shards_with_files() > 0 => {
                 matches!(&step, Step::Create(NewJob::Report { convert_failure: Some(failure) }, _) if *failure == exceeded())
             }
@@ -307,6 +316,7 @@ fn when_the_time_is_over_only_the_report_is_still_made() {
                 step == Step::Adjust(stage, Control { grip: Grip::Leave, deadline_seconds: Some(100) })
             }
             (_, Step::Create(new, _)) => matches!(&step, Step::Create(same, _) if *same == new),
+            (_, Step::Rerun(new, _)) => matches!(&step, Step::Rerun(same, _) if *same == new),
             (_, before) => step == before,
         };
         assert!(fits, "{newest:?}: {step:?}");

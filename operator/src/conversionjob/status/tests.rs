@@ -54,7 +54,8 @@ fn planned(files_done: u64) -> RunFacts {
 }
 
 fn create(new: NewJob) -> Step {
-    let how = How { settings: settings(&validated(SPEC)), placement: Placement::Anywhere, deadline_seconds: None };
+    let how =
+        How { settings: settings(&validated(SPEC)), placement: Placement::Anywhere, deadline_seconds: None, lost: 0 };
     Step::Create(new, Box::new(how))
 }
 
@@ -86,6 +87,10 @@ fn each_step_has_its_stage_and_conditions() {
     let trouble = Trouble { reason: JobReason::PodsNotCreated, message: "no pod".to_owned() };
     let ending = |report| Step::Finish(Ending::Failed { failure: failure(), report });
     let plan = PlanResult { files: 1, bytes: 1, shard_files: vec![1] };
+    let again = |new| match create(new) {
+        Step::Create(new, how) => Step::Rerun(new, how),
+        other => other,
+    };
     for (step, stage, complete, failed) in [
         (Step::AwaitVolumes, Stage::Pending, ("False", "Waiting"), ("False", "Waiting")),
         (create(NewJob::Plan), Stage::Plan, ("False", "Running"), ("False", "Running")),
@@ -98,7 +103,7 @@ fn each_step_has_its_stage_and_conditions() {
             ("False", "Running"),
             ("False", "Running"),
         ),
-        (Step::Rerun(StageName::Plan), Stage::Plan, ("False", "Running"), ("False", "Running")),
+        (again(NewJob::Plan), Stage::Plan, ("False", "Running"), ("False", "Running")),
         (Step::AwaitDeletion(StageName::Report), Stage::Report, ("False", "Running"), ("False", "Running")),
         (Step::Follow(StageName::Convert, None), Stage::Convert, ("False", "Running"), ("False", "Running")),
         (
