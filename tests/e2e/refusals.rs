@@ -87,6 +87,17 @@ fn converters() -> Vec<(Value, &'static str)> {
         (acv(json!({ "ingress": { "host": "Flac.Example" } })), "spec.ingress.host"),
         (acv(json!({ "auth": { "allowedOrigins": ["studio.example"] } })), "spec.auth.allowedOrigins"),
         (acv(json!({ "gateway": { "parentRefs": [] } })), "spec.gateway.parentRefs"),
+        (acv(json!({ "gateway": { "parentRefs": [{ "name": "an edge" }] } })), "spec.gateway.parentRefs[0].name"),
+        (
+            acv(json!({ "auth": { "bearerTokensSecretRef": { "name": "my tokens" } } })),
+            "spec.auth.bearerTokensSecretRef.name",
+        ),
+        (acv(json!({ "auth": { "streamKeySecretRef": { "name": "a/b" } } })), "spec.auth.streamKeySecretRef.name"),
+        (acv(json!({ "tls": { "secretRef": { "name": "Pair" } } })), "spec.tls.secretRef.name"),
+        (
+            acv(json!({ "ingress": { "host": "flac.example", "tlsSecretName": "pair?x" } })),
+            "spec.ingress.tlsSecretName",
+        ),
         (acv(json!({ "podTemplate": volumes("spool") })), OWN_VOLUMES),
         (acv(json!({ "replicas": -1 })), "spec.replicas"),
         (acv(json!({ "encoding": { "compressionLevel": 9 } })), "spec.encoding.compressionLevel"),
@@ -162,6 +173,11 @@ fn jobs() -> Vec<(Value, &'static str)> {
             job(&json!({ "source": { "volume": claim() }, "destination": { "path": "out", "layout": "Round" } })),
             "spec.destination.layout",
         ),
+        (
+            job(&json!({ "source": { "volume": { "persistentVolumeClaim": { "claimName": "my tapes" } } } })),
+            "spec.source.volume.persistentVolumeClaim.claimName",
+        ),
+        (job(&json!({ "source": { "volume": claim() }, "converterRef": { "name": "a b" } })), "spec.converterRef.name"),
         (job(&json!({})), "spec.source"),
         (job(&json!({ "source": { "volume": claim() }, "overwrite": "Sometimes" })), "spec.overwrite"),
     ]
