@@ -163,6 +163,10 @@ fn jobs() -> Vec<(Value, &'static str)> {
         (job(&json!({ "source": { "volume": claim() }, "recordsTTL": "0s" })), NO_TIME),
         (job(&json!({ "source": { "volume": claim() }, "recordsTTL": "30d" })), "spec.recordsTTL"),
         (job(&json!({ "source": { "volume": claim() }, "activeDeadlineSeconds": 0 })), "spec.activeDeadlineSeconds"),
+        (
+            job(&json!({ "source": { "volume": claim() }, "activeDeadlineSeconds": 3_153_600_001_i64 })),
+            "spec.activeDeadlineSeconds",
+        ),
         (job(&json!({ "source": { "volume": claim() }, "maxFailedFiles": -1 })), "spec.maxFailedFiles"),
         (job(&json!({ "source": { "volume": claim() }, "retries": { "perShard": -1 } })), "spec.retries.perShard"),
         (
