@@ -83,6 +83,9 @@ fn converters() -> Vec<(Value, &'static str)> {
         (acv(json!({ "limits": { "idleTimeout": "0s" } })), NO_TIME),
         (acv(json!({ "limits": { "maxStreamDuration": "0h" } })), NO_TIME),
         (acv(json!({ "limits": { "maxStreamDuration": "1d" } })), "spec.limits.maxStreamDuration"),
+        (acv(json!({ "limits": { "maxStreamDuration": "" } })), "spec.limits.maxStreamDuration"),
+        (acv(json!({ "limits": { "idleTimeout": "30s1m" } })), "spec.limits.idleTimeout"),
+        (acv(json!({ "serviceMonitor": { "interval": "30s1m" } })), "spec.serviceMonitor.interval"),
         (acv(json!({ "disruptionBudget": { "minAvailable": "half" } })), "spec.disruptionBudget.minAvailable"),
         (acv(json!({ "ingress": { "host": "Flac.Example" } })), "spec.ingress.host"),
         (acv(json!({ "auth": { "allowedOrigins": ["studio.example"] } })), "spec.auth.allowedOrigins"),
@@ -162,6 +165,7 @@ fn jobs() -> Vec<(Value, &'static str)> {
         (with_policy(json!({ "path": "done" })), "spec.sourcePolicy.type"),
         (job(&json!({ "source": { "volume": claim() }, "recordsTTL": "0s" })), NO_TIME),
         (job(&json!({ "source": { "volume": claim() }, "recordsTTL": "30d" })), "spec.recordsTTL"),
+        (job(&json!({ "source": { "volume": claim() }, "recordsTTL": "30m12h" })), "spec.recordsTTL"),
         (job(&json!({ "source": { "volume": claim() }, "activeDeadlineSeconds": 0 })), "spec.activeDeadlineSeconds"),
         (
             job(&json!({ "source": { "volume": claim() }, "activeDeadlineSeconds": 3_153_600_001_i64 })),
