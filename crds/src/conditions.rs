@@ -106,7 +106,7 @@ names! {
         Complete,
         /// The run has ended without a complete conversion.
         Failed,
-        /// No pod of the run works, because `spec.suspend` or somebody else holds it.
+        /// No pod of the run works, because `spec.suspend`, what the operator does not allow or somebody else holds it.
         Suspended,
     }
 }

@@ -3,6 +3,11 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::Value;
 
+/// The name of an object, 253 bytes at most: a DNS subdomain (RFC 1123). Nothing has another, and the operator asks for none.
+pub const NAME: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
+/// The name of a namespace, 63 bytes at most: a DNS label (RFC 1123).
+pub const LABEL: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
+
 /// The schema of a core Kubernetes type without its inner descriptions.
 ///
 /// The structure stays, so the apiserver validates and prunes as always; the prose goes, because `kubectl explain`
@@ -13,6 +18,16 @@ pub fn core<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     inline(&mut schema, generator, 0);
     drop_descriptions(&mut schema);
     Schema::try_from(schema).unwrap_or_default()
+}
+
+/// The same, where `field` of it names an object.
+pub fn core_naming<T: JsonSchema>(generator: &mut SchemaGenerator, field: &str) -> Schema {
+    let mut schema = core::<T>(generator);
+    if let Some(Value::Object(name)) = schema.pointer_mut(&format!("/properties/{field}")) {
+        name.insert("pattern".to_owned(), NAME.into());
+        name.insert("maxLength".to_owned(), 253.into());
+    }
+    schema
 }
 
 /// Replaces `$ref` by the definition it names. `depth` ends a recursive type, of which Kubernetes' pod parts have none.
@@ -53,7 +68,7 @@ fn drop_descriptions(schema: &mut Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use k8s_openapi::api::core::v1::{Affinity, Volume};
+    use k8s_openapi::api::core::v1::{Affinity, PersistentVolumeClaimVolumeSource, Volume};
 
     fn core_json<T: JsonSchema>() -> String {
         let mut generator = SchemaGenerator::default();
@@ -68,5 +83,13 @@ mod tests {
         assert!(!volume.contains("\"description\":\""));
         assert!(!volume.contains("$ref"));
         assert!(core_json::<Affinity>().contains("nodeSelectorTerms"));
+    }
+
+    #[test]
+    fn a_field_that_names_an_object_has_the_pattern_of_names() {
+        let claim = core_naming::<PersistentVolumeClaimVolumeSource>(&mut SchemaGenerator::default(), "claimName");
+        let name = claim.pointer("/properties/claimName").unwrap();
+        assert_eq!((&name["pattern"], &name["maxLength"]), (&NAME.into(), &253.into()));
+        assert_eq!(claim.pointer("/properties/readOnly/pattern"), None);
     }
 }

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::schema;
+
 /// An Ingress for the converter.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
@@ -18,11 +20,11 @@ pub struct IngressSpec {
     /// Secret of type kubernetes.io/tls with the host's certificate, in the resource's namespace. Left out, the ingress
     /// controller decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = schema::NAME))]
     pub tls_secret_name: Option<String>,
     /// Name of the IngressClass. Default: the cluster's default class.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = schema::NAME))]
     pub class_name: Option<String>,
     /// Annotations of the Ingress. Those for long streams and large uploads on ingress-nginx are set already; the same
     /// name here replaces one.
@@ -51,15 +53,15 @@ pub struct GatewaySpec {
 #[serde(rename_all = "camelCase")]
 pub struct ParentRef {
     /// Name of the Gateway.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = schema::NAME))]
     pub name: String,
     /// Namespace of the Gateway. Default: the resource's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 63))]
+    #[schemars(length(min = 1, max = 63), regex(pattern = schema::LABEL))]
     pub namespace: Option<String>,
     /// Name of the Gateway's listener. Default: every one that admits the route.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = schema::NAME))]
     pub section_name: Option<String>,
     /// Port of the Gateway's listener. Default: every one.
     #[serde(default, skip_serializing_if = "Option::is_none")]

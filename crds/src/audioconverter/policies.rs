@@ -8,7 +8,7 @@ use kube::KubeSchema;
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use crate::schema;
+use crate::{duration, schema};
 
 fn on() -> bool {
     true
@@ -69,7 +69,7 @@ pub struct ServiceMonitor {
     pub enabled: bool,
     /// How often the pods are scraped, for example 30s. Default: what Prometheus is set to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 24), regex(pattern = "^([0-9]{1,5}(h|m|s|ms)){1,4}$"))]
+    #[schemars(length(min = 1, max = 24), regex(pattern = duration::PATTERN))]
     pub interval: Option<String>,
     /// Labels to add to the ServiceMonitor, by which a Prometheus chooses it, for example `release: prometheus`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

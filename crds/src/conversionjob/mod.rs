@@ -181,9 +181,10 @@ pub struct ConversionJobSpec {
     #[schemars(range(min = 0))]
     pub max_failed_files: Option<i64>,
     /// How long, in seconds, the run may take from `status.startTime` on, time that it is suspended not counted. After
-    /// that the conversion is ended; the report is made all the same. Can change while the run goes on.
+    /// that the conversion is ended; the report is made all the same. At most 3153600000, which is a hundred years. Can
+    /// change while the run goes on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = LONGEST_DEADLINE))]
     pub active_deadline_seconds: Option<i64>,
     /// While true, no pod of the run works: those that do are stopped, and go on where they were once it is false again.
     /// Can change at any time.
@@ -201,6 +202,10 @@ pub struct ConversionJobSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod_template: Option<PodTemplate>,
 }
+
+/// The longest `activeDeadlineSeconds`: a hundred years. The Job controller counts in nanoseconds and 64 bits, which hold 292
+/// years; of more than that it makes a time that is over already.
+pub const LONGEST_DEADLINE: i64 = 100 * 365 * 24 * 3600;
 
 fn default_verify() -> bool {
     true

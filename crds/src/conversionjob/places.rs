@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1::{
     CSIVolumeSource, HostPathVolumeSource, NFSVolumeSource, PersistentVolumeClaimVolumeSource,
 };
 use kube::KubeSchema;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
 use crate::schema;
@@ -64,6 +64,10 @@ impl Layout {
     }
 }
 
+fn claim(generator: &mut SchemaGenerator) -> Schema {
+    schema::core_naming::<PersistentVolumeClaimVolumeSource>(generator, "claimName")
+}
+
 /// A pod volume: exactly one of its fields is set.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
@@ -72,7 +76,7 @@ impl Layout {
 pub struct VolumeSource {
     /// A claim in the job's namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "schema::core::<PersistentVolumeClaimVolumeSource>")]
+    #[schemars(schema_with = "claim")]
     pub persistent_volume_claim: Option<PersistentVolumeClaimVolumeSource>,
     /// An ephemeral volume of a CSI driver.
     #[serde(default, skip_serializing_if = "Option::is_none")]

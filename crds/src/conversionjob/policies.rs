@@ -4,6 +4,8 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::schema;
+
 /// What happens to a FLAC that exists already.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Overwrite {
@@ -80,7 +82,7 @@ impl SourcePolicyType {
 #[serde(rename_all = "camelCase")]
 pub struct ConverterRef {
     /// Name of the AudioConverter, in the job's namespace.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = schema::NAME))]
     pub name: String,
 }
 

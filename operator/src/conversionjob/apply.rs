@@ -11,11 +11,11 @@ use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 
-use super::build::{SUSPENDED, build, job_name};
+use super::build::{HELD, SUSPENDED, build, job_name};
 use super::observe::RunFacts;
-use super::stage::{Control, StageName, Step};
+use super::stage::{Control, Grip, StageName, Step};
 use super::validate::ValidatedJob;
-use crate::apply::{ApplyError, Deletion, apply_child, delete_child};
+use crate::apply::{ApplyError, Change, Deletion, apply_child, delete_child};
 use crate::context::Context;
 use crate::errors::{CallError, call};
 use crate::labels::MANAGER;
@@ -48,16 +48,24 @@ pub async fn apply(
             let made = apply_child(ctx, resource, build(job, new, how)).await?;
             Ok(Applied::Made(new.stage(), Box::new(made.object)))
         }
-        Step::Adjust(stage, control) => {
-            adjust(ctx, job, *stage, run.newest_uid.as_deref(), *control).await?;
-            Ok(Applied::Nothing)
-        }
-        Step::Rerun(stage) => {
+        Step::Rerun(new, how) => {
+            let stage = new.stage();
             tracing::info!(
                 stage = stage.component().as_str(),
+                lost = how.lost,
                 "The stage's result is gone with its pod: it runs again"
             );
-            delete_child::<Job>(ctx, resource, &job_name(&job.name, *stage)).await?;
+            // In one go, as only the Job that goes says how many were lost before it.
+            delete_child::<Job>(ctx, resource, &job_name(&job.name, stage)).await?;
+            let made = apply_child(ctx, resource, build(job, new, how)).await?;
+            Ok(match made.change {
+                // A finalizer of somebody else's keeps it.
+                Change::Terminating => Applied::Nothing,
+                _ => Applied::Made(stage, Box::new(made.object)),
+            })
+        }
+        Step::Adjust(stage, control) => {
+            adjust(ctx, job, *stage, run.newest_uid.as_deref(), *control).await?;
             Ok(Applied::Nothing)
         }
         Step::AwaitVolumes
@@ -92,14 +100,22 @@ async fn adjust(
 }
 
 fn control_patch(uid: Option<&str>, control: Control) -> Value {
-    let Control { suspend, deadline_seconds } = control;
+    let Control { grip, deadline_seconds } = control;
     let mut patch = json!({"metadata": {}, "spec": {"activeDeadlineSeconds": deadline_seconds}});
     if let Some(uid) = uid {
         // The apiserver refuses the patch if another object has the name by now.
         patch["metadata"]["uid"] = json!(uid);
     }
+    // A mark that goes is null.
+    let (mark, suspend) = match grip {
+        Grip::Leave => return patch,
+        Grip::Hold => (json!(HELD), Some(true)),
+        Grip::LetGo => (Value::Null, Some(false)),
+        Grip::NoteUndone(seen) => (json!(seen.to_string()), None),
+        Grip::Forget => (Value::Null, None),
+    };
+    patch["metadata"]["annotations"] = json!({SUSPENDED: mark});
     if let Some(suspend) = suspend {
-        patch["metadata"]["annotations"] = json!({SUSPENDED: suspend.then_some("true")});
         patch["spec"]["suspend"] = json!(suspend);
     }
     patch
@@ -129,19 +145,30 @@ mod tests {
     fn a_hold_is_marked_as_ours_and_the_mark_goes_with_it() {
         for (control, expected) in [
             (
-                Control { suspend: Some(true), deadline_seconds: None },
+                Control { grip: Grip::Hold, deadline_seconds: None },
                 json!({"metadata": {"uid": "u-7", "annotations": {"flacship.dev/suspended": "true"}},
                        "spec": {"suspend": true, "activeDeadlineSeconds": null}}),
             ),
             (
-                Control { suspend: Some(false), deadline_seconds: Some(40) },
+                Control { grip: Grip::LetGo, deadline_seconds: Some(40) },
                 json!({"metadata": {"uid": "u-7", "annotations": {"flacship.dev/suspended": null}},
                        "spec": {"suspend": false, "activeDeadlineSeconds": 40}}),
             ),
             // Whoever holds it goes on to.
             (
-                Control { suspend: None, deadline_seconds: Some(40) },
+                Control { grip: Grip::Leave, deadline_seconds: Some(40) },
                 json!({"metadata": {"uid": "u-7"}, "spec": {"activeDeadlineSeconds": 40}}),
+            ),
+            // Whoever has let it go may hold it again meanwhile: that is not undone.
+            (
+                Control { grip: Grip::NoteUndone("2026-11-22T10:00:00Z".parse().unwrap()), deadline_seconds: None },
+                json!({"metadata": {"uid": "u-7", "annotations": {"flacship.dev/suspended": "2026-11-22T10:00:00Z"}},
+                       "spec": {"activeDeadlineSeconds": null}}),
+            ),
+            (
+                Control { grip: Grip::Forget, deadline_seconds: Some(40) },
+                json!({"metadata": {"uid": "u-7", "annotations": {"flacship.dev/suspended": null}},
+                       "spec": {"activeDeadlineSeconds": 40}}),
             ),
         ] {
             assert_eq!(control_patch(Some("u-7"), control), expected);

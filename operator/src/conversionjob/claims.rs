@@ -6,6 +6,8 @@ use crds::conditions::JobReason;
 use super::result::Failure;
 use super::stage::{Placement, Usable, VolumesState};
 use super::validate::SourceUse;
+use crate::conditions::shorten;
+use crate::names::MAX_SUBDOMAIN;
 
 /// Label of a namespace: the Pod Security Standard that it enforces
 /// (<https://kubernetes.io/docs/concepts/security/pod-security-admission/>).
@@ -36,6 +38,8 @@ pub enum VolumeFacts {
 pub enum ClaimState {
     /// It does not exist.
     Missing,
+    /// It has a name that no claim can have.
+    Impossible,
     /// It is being deleted, so no new pod may use it.
     Leaving,
     /// Its volume is gone.
@@ -141,6 +145,13 @@ fn judge_claim(name: &str, state: ClaimState, modes: &[String], on_it: SourceUse
                 "claim {name}, {words}, has no volume yet: it gets one with the first pod if its class waits for one (WaitForFirstConsumer), else the pod waits until a volume fits; kubectl describe pvc {name} -n {namespace} tells which"
             )
         }),
+        ClaimState::Impossible => failure(
+            JobReason::ClaimNotFound,
+            format!(
+                "{:?} is no name that a PersistentVolumeClaim can have: make a ConversionJob that names one in namespace {namespace}; names are of lower-case letters, digits, dashes and dots",
+                shorten(name, MAX_SUBDOMAIN)
+            ),
+        ),
         ClaimState::Missing => failure(
             JobReason::ClaimNotFound,
             format!(
@@ -196,6 +207,7 @@ mod tests {
             (ClaimState::Bound, None),
             (ClaimState::Pending, None),
             (ClaimState::Missing, Some(JobReason::ClaimNotFound)),
+            (ClaimState::Impossible, Some(JobReason::ClaimNotFound)),
             (ClaimState::Leaving, Some(JobReason::ClaimNotFound)),
             (ClaimState::Lost, Some(JobReason::ClaimLost)),
         ] {
@@ -289,6 +301,12 @@ mod tests {
         assert!(
             missing.contains("PersistentVolumeClaim tape does not exist in namespace attic: create it"),
             "{missing}"
+        );
+        let name = "my tapes".to_owned();
+        let impossible = words(&[VolumeFacts::Claim { name, state: ClaimState::Impossible, modes: Vec::new() }], None);
+        assert!(
+            impossible.contains("\"my tapes\" is no name that a PersistentVolumeClaim can have: make a ConversionJob"),
+            "{impossible}"
         );
         let nfs = words(&[VolumeFacts::Nfs], Some("restricted"));
         assert!(nfs.contains("PersistentVolume ") && nfs.contains("PersistentVolumeClaim"), "{nfs}");

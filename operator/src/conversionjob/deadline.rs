@@ -7,6 +7,7 @@
 //! The report has no deadline: it tells what was done until then.
 
 use crds::conditions::JobReason;
+use crds::conversionjob::LONGEST_DEADLINE;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use super::result::Failure;
@@ -42,6 +43,10 @@ pub fn plan_deadline(limit: Option<i64>, clock: Clock, now: Timestamp) -> Deadli
     let Clock { started, suspended_seconds, suspended_since } = clock;
     let held = suspended_since.map_or(0, |since| now.duration_since(since).as_secs().max(0));
     let seconds = limit.saturating_add(suspended_seconds.max(0)).saturating_add(held);
+    // The schema has this bound; a resource may be older than that. A Job that was given more would be over at once.
+    if seconds > LONGEST_DEADLINE {
+        return Deadline::None;
+    }
     let end = started.unwrap_or(now).checked_add(SignedDuration::from_secs(seconds));
     // A time that no calendar has never comes.
     end.map_or(Deadline::None, Deadline::At)
@@ -107,6 +112,10 @@ mod tests {
             (Some(60), clock(100, 0, Some(150)), 140, Deadline::At(at(160))),
             (Some(60), clock(100, -5, None), 140, Deadline::At(at(160))),
             (Some(60), Clock::default(), 500, Deadline::At(at(560))),
+            (Some(LONGEST_DEADLINE), clock(100, 0, None), 200, Deadline::At(at(100 + LONGEST_DEADLINE))),
+            // More than the Job controller can count never comes.
+            (Some(LONGEST_DEADLINE + 1), clock(100, 0, None), 200, Deadline::None),
+            (Some(LONGEST_DEADLINE), clock(100, 1, None), 200, Deadline::None),
             (Some(i64::MAX), clock(100, 0, None), 200, Deadline::None),
         ] {
             assert_eq!(plan_deadline(limit, clock, at(now)), expected, "{limit:?} {clock:?} at {now}");

@@ -10,7 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
-use super::build::SUSPENDED;
+use super::build::{HELD, LOST, SUSPENDED};
 use super::indexes;
 use super::stage::{Hold, Trouble};
 use crate::pods;
@@ -103,6 +103,11 @@ pub fn completed(job: &Job) -> BTreeSet<usize> {
     indexes::parse(list, size(total))
 }
 
+/// How many Jobs of the same stage were lost before this one, as it was noted on it when it was made.
+pub fn lost_before(job: &Job) -> u32 {
+    job.annotations().get(LOST).and_then(|noted| noted.parse().ok()).unwrap_or_default()
+}
+
 /// How many pods of the Job broke off, those that were evicted or stopped not counted.
 pub fn broken_off(job: &Job) -> i32 {
     job.status.as_ref().and_then(|status| status.failed).unwrap_or_default()
@@ -165,10 +170,14 @@ pub fn last_broken_off(pods: &[Pod]) -> Option<String> {
 
 /// Who has suspended the Job.
 pub fn hold(job: &Job) -> Hold {
-    match job.spec.as_ref().and_then(|spec| spec.suspend) {
-        Some(true) if job.annotations().contains_key(SUSPENDED) => Hold::Ours,
-        Some(true) => Hold::Foreign,
-        _ => Hold::None,
+    let suspended = job.spec.as_ref().and_then(|spec| spec.suspend).unwrap_or(false);
+    match (suspended, job.annotations().get(SUSPENDED).map(String::as_str)) {
+        (true, Some(HELD)) => Hold::Ours,
+        (true, _) => Hold::Foreign,
+        (false, None) => Hold::None,
+        (false, Some(HELD)) => Hold::Undone(None),
+        // What is no time was noted at no time of ours.
+        (false, Some(noted)) => Hold::Undone(Some(noted.parse().unwrap_or(Timestamp::UNIX_EPOCH))),
     }
 }
 
@@ -189,7 +198,7 @@ pub fn is_slow(job: &Job, now: Timestamp) -> bool {
     let started = status.and_then(|status| status.start_time.as_ref());
     // The Job controller sets the start time at its first look; without one, count from the creation.
     let since = started.or(job.metadata.creation_timestamp.as_ref());
-    ready == 0 && hold(job) == Hold::None && since.is_some_and(|since| now.duration_since(since.0) >= PATIENCE)
+    ready == 0 && !hold(job).is_held() && since.is_some_and(|since| now.duration_since(since.0) >= PATIENCE)
 }
 
 /// What keeps the Job's pods from running. `pods` is None while they are not worth a look ([`is_slow`]).

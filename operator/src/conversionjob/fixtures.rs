@@ -103,12 +103,24 @@ impl FakeCluster {
 
     /// As [`FakeCluster::context`], where these of the kinds that not every cluster has are served.
     pub fn context_with(&self, apis: Apis) -> Arc<Context> {
+        self.context_of(apis, Config { concurrency: 1, ..Config::with_image("registry.example/converter:1") })
+    }
+
+    /// As [`FakeCluster::context`], of an operator that allows nothing which a switch can refuse.
+    pub fn strict_context(&self) -> Arc<Context> {
+        let config = Config::with_image("registry.example/converter:1");
+        self.context_of(
+            Apis::default(),
+            Config { concurrency: 1, allow_service_account_name: false, allow_host_path: false, ..config },
+        )
+    }
+
+    fn context_of(&self, apis: Apis, config: Config) -> Arc<Context> {
         let fake = self.clone();
         let service = tower::service_fn(move |request: Request<kube::client::Body>| {
             let (code, body) = fake.reply(&format!("{} {}", request.method(), request.uri()));
             std::future::ready(Response::builder().status(code).body(Body::from(body)))
         });
-        let config = Config { concurrency: 1, ..Config::with_image("registry.example/converter:1") };
         Context::new(Shared {
             client: Client::new(service, "default"),
             config,

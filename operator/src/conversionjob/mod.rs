@@ -250,6 +250,9 @@ async fn look(ctx: &Context, runs: &Runs, resource: &ConversionJob) -> Result<Ou
         Err(invalid) => return Ok(Outcome::Invalid(invalid)),
     };
     let mut sight = observe::observe(ctx, runs, resource, &job).await.map_err(Error::Observe)?;
+    if let (false, Some(forbidden)) = (sight.observed.begun, &job.forbidden) {
+        return Ok(Outcome::Invalid(forbidden.clone()));
+    }
     let step = plan_stage(&sight.observed);
     match apply::apply(ctx, resource, &job, &sight.run, &step).await {
         Ok(Applied::Nothing) => {}
@@ -294,17 +297,19 @@ fn plan_next_look(outcome: &Outcome, interval: Duration) -> NextLook {
         Outcome::Refused { .. } => NextLook::After(WAIT),
         Outcome::Stepped { sight, step } => match step {
             Step::Finish(_) => NextLook::Never,
+            // Only an operator that was started otherwise goes on.
+            Step::AwaitSettings(_) if sight.observed.forbidden.is_some() => NextLook::Rested,
             // A change of the spec wakes it; until its pods have gone, the Job does.
             Step::AwaitResume(_) => NextLook::Rested,
             Step::Follow(..) if sight.run.hold == Hold::Foreign => NextLook::Rested,
-            Step::AwaitVolumes
-            | Step::AwaitSettings(_)
-            | Step::AwaitDeletion(_)
-            | Step::Rerun(_)
-            | Step::Adjust(..) => NextLook::After(WAIT),
+            // It is to be held again.
+            Step::Follow(..) if matches!(sight.run.hold, Hold::Undone(_)) => NextLook::After(WAIT),
+            Step::AwaitVolumes | Step::AwaitSettings(_) | Step::AwaitDeletion(_) | Step::Adjust(..) => {
+                NextLook::After(WAIT)
+            }
             Step::Follow(StageName::Convert, None) if sight.run.pods_ready > 0 => NextLook::After(interval),
             Step::Follow(_, None) if sight.run.pods_ready > 0 => NextLook::Rested,
-            Step::Create(..) | Step::Follow(..) => NextLook::After(START),
+            Step::Create(..) | Step::Rerun(..) | Step::Follow(..) => NextLook::After(START),
         },
     }
 }

@@ -97,7 +97,7 @@ pub async fn observe(
     if let (Some(convert), Some(plan)) = (&jobs.convert, &run.plan) {
         let at_work = matches!(&newest, Newest::Convert { job: ConvertJob::Running(_), .. });
         let now = Instant::now();
-        let asked = at_work && run.hold == Hold::None && runs.with(&job.uid, now, |run| run.is_due(runs.interval, now));
+        let asked = at_work && !run.hold.is_held() && runs.with(&job.uid, now, |run| run.is_due(runs.interval, now));
         if asked {
             workers::ask(&look, runs, convert).await?;
         }
@@ -106,7 +106,7 @@ pub async fn observe(
             let progress = plan_progress(plan, &memory.readings, &completed);
             if asked {
                 memory.asked(&progress, Instant::now());
-            } else if run.hold != Hold::None {
+            } else if run.hold.is_held() {
                 memory.held();
             }
             (Some(progress), memory.rate())
@@ -120,6 +120,7 @@ pub async fn observe(
         settings,
         newest,
         suspend: job.suspend,
+        forbidden: job.forbidden.as_ref().map(|why| Failure { reason: why.reason(), message: why.to_string() }),
         deadline: plan_deadline(job.deadline_seconds, clock, now),
         begun: clock.started.is_some(),
         now,
@@ -153,7 +154,11 @@ async fn observe_settings(ctx: &Context, job: &ValidatedJob, jobs: &StageJobs) -
     Ok(plan_settings(job, converter.as_ref(), &ctx.config.converter_image))
 }
 
+/// One AudioConverter. Nothing is asked of a name that none can have: in a URL it may be another.
 async fn observe_converter(ctx: &Context, namespace: &str, name: &str) -> Result<ConverterSeen, CallError> {
+    if !names::is_subdomain(name) {
+        return Ok(ConverterSeen::Impossible);
+    }
     let converters: Api<AudioConverter> = Api::namespaced(ctx.client.clone(), namespace);
     match call(format!("get AudioConverter {name}"), converters.get_opt(name)).await {
         Ok(Some(converter)) => Ok(ConverterSeen::There(Box::new(converter))),

@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::result::Failure;
 use super::validate::{OnSource, ValidatedJob};
+use crate::conditions::shorten;
+use crate::names::MAX_SUBDOMAIN;
 
 /// Annotation of every Job of a run: its settings as JSON.
 pub const SETTINGS: &str = "flacship.dev/settings";
@@ -40,6 +42,8 @@ pub enum ConverterSeen {
     There(Box<AudioConverter>),
     /// It is not.
     Missing,
+    /// It has a name that no AudioConverter can have.
+    Impossible,
     /// It cannot be read, for this reason.
     Unreadable(String),
 }
@@ -60,6 +64,13 @@ pub fn plan_settings(job: &ValidatedJob, converter: Option<&ConverterSeen>, defa
             JobReason::ConverterNotFound,
             format!(
                 "AudioConverter {name} does not exist in namespace {namespace}: create it there, and the run begins by itself; or make a ConversionJob that names another"
+            ),
+        ),
+        Some(ConverterSeen::Impossible) => not_ready(
+            JobReason::ConverterNotFound,
+            format!(
+                "{:?} is no name that an AudioConverter can have: make a ConversionJob that names one in namespace {namespace}; names are of lower-case letters, digits, dashes and dots",
+                shorten(name, MAX_SUBDOMAIN)
             ),
         ),
         Some(ConverterSeen::Unreadable(why)) => not_ready(
@@ -158,6 +169,12 @@ mod tests {
                 ConverterSeen::Missing,
                 JobReason::ConverterNotFound,
                 "AudioConverter lark does not exist in namespace attic: create it",
+            ),
+            (
+                &validated(&spec(", converterRef: {name: a b}")),
+                ConverterSeen::Impossible,
+                JobReason::ConverterNotFound,
+                "\"a b\" is no name that an AudioConverter can have: make a ConversionJob",
             ),
             (
                 &job,

@@ -8,7 +8,7 @@
 //! every stage's log at each look (old pods go; a long run would start over for a result that nobody needs any more).
 
 use crds::conditions::JobReason;
-use k8s_openapi::jiff::Timestamp;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use super::deadline::{Deadline, exceeded};
 use super::result::{Failure, PlanResult, ReportResult};
@@ -74,7 +74,20 @@ pub enum Hold {
     Ours,
     /// Somebody else: Kueue, or a person.
     Foreign,
+    /// Nobody any more: somebody has let go what the operator held. When that was seen, once it is noted on the Job.
+    Undone(Option<Timestamp>),
 }
+
+impl Hold {
+    /// Whether the Job is held, whoever does.
+    pub const fn is_held(self) -> bool {
+        matches!(self, Self::Ours | Self::Foreign)
+    }
+}
+
+/// How long a Job is left alone that somebody else let go although the run is to be held: whoever does that, Kueue for one,
+/// does it again at once, and then each hold costs the pods of the moment.
+const UNDONE: SignedDuration = SignedDuration::from_secs(10);
 
 /// A Job that has not ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -100,8 +113,11 @@ pub enum StageJob<R> {
     Succeeded(R),
     /// It ended without a result.
     Failed(Failure),
-    /// It ended, and the pod that told how is gone.
-    Lost,
+    /// It ended, and the pod that told how is gone, or its log.
+    Lost {
+        /// How many Jobs of this stage were lost so before.
+        before: u32,
+    },
 }
 
 /// The Indexed Job. Its result lies on the volume, so there is none to lose.
@@ -149,6 +165,8 @@ pub struct Observed {
     pub newest: Newest,
     /// Whether the run is to be held.
     pub suspend: bool,
+    /// Why the operator may not go on with it: it is held for that too.
+    pub forbidden: Option<Failure>,
     /// When its time is over.
     pub deadline: Deadline,
     /// Whether a Job of it was ever made.
@@ -191,13 +209,30 @@ pub struct How {
     pub placement: Placement,
     /// What is left of the run's time, in seconds.
     pub deadline_seconds: Option<i64>,
+    /// How many Jobs of the stage were lost before this one.
+    pub lost: u32,
+}
+
+/// What becomes of the hold on a Job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grip {
+    /// It stays as it is.
+    Leave,
+    /// The Job is held, with our mark.
+    Hold,
+    /// The Job goes on, and the mark goes.
+    LetGo,
+    /// Somebody has let the Job go: our mark becomes a note of when that was seen, so that their next hold is theirs.
+    NoteUndone(Timestamp),
+    /// Such a mark or note goes, and nothing else changes.
+    Forget,
 }
 
 /// What is changed about a Job that runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Control {
-    /// Whether it is held; None leaves that as it is.
-    pub suspend: Option<bool>,
+    /// What becomes of the hold on it.
+    pub grip: Grip,
     /// Its `activeDeadlineSeconds`.
     pub deadline_seconds: Option<i64>,
 }
@@ -221,7 +256,7 @@ pub enum Ending {
 pub enum Step {
     /// Wait for the volumes; nothing runs.
     AwaitVolumes,
-    /// Wait for the AudioConverter whose settings the run takes; nothing runs.
+    /// Wait for the AudioConverter whose settings the run takes, or until the operator may go on; nothing runs.
     AwaitSettings(Failure),
     /// Wait until the run is no longer held: this Job, or nothing yet.
     AwaitResume(Option<StageName>),
@@ -229,8 +264,8 @@ pub enum Step {
     Create(NewJob, Box<How>),
     /// Hold the Job of a stage, let it go on, or set its deadline.
     Adjust(StageName, Control),
-    /// Delete the ended Job of a stage, so that the next look makes it anew.
-    Rerun(StageName),
+    /// Delete the ended Job of a stage and make it anew.
+    Rerun(NewJob, Box<How>),
     /// Wait for a Job to go away.
     AwaitDeletion(StageName),
     /// Wait for a Job to end.
@@ -242,7 +277,8 @@ pub enum Step {
 /// What would come next if nothing were to be waited for.
 enum Next {
     Make(NewJob),
-    Remake(StageName),
+    /// This Job was made before and was lost, as were so many before it.
+    Remake(NewJob, u32),
     Watch(StageName, Running),
     Leave(StageName),
     End(Ending),
@@ -251,15 +287,25 @@ enum Next {
 /// The next step of a run that has not ended.
 pub fn plan_stage(observed: &Observed) -> Step {
     let over = observed.deadline.is_over(observed.now);
+    take(next(observed, over), observed, over)
+}
+
+fn take(next: Next, observed: &Observed, over: bool) -> Step {
     let out_of_time = || Step::Finish(Ending::Failed { failure: exceeded(), report: None });
-    match next(observed, over) {
+    if let (Some(failure), Next::Make(_) | Next::Remake(..)) = (&observed.forbidden, &next) {
+        return Step::AwaitSettings(failure.clone());
+    }
+    match next {
         Next::End(ending) => Step::Finish(ending),
         Next::Leave(stage) => Step::AwaitDeletion(stage),
         Next::Watch(stage, running) => follow(stage, running, observed),
-        Next::Make(_) | Next::Remake(_) if observed.suspend => Step::AwaitResume(None),
+        Next::Make(_) | Next::Remake(..) if observed.suspend => Step::AwaitResume(None),
         Next::Make(NewJob::Plan) if over && observed.begun => out_of_time(),
-        Next::Remake(StageName::Plan) if over => out_of_time(),
-        Next::Remake(stage) => Step::Rerun(stage),
+        Next::Remake(new, before) => match take(Next::Make(new), observed, over) {
+            Step::Create(new, how) => Step::Rerun(new, Box::new(How { lost: before.saturating_add(1), ..*how })),
+            // What keeps it from being made keeps the lost one, which says how many there were.
+            step => step,
+        },
         // A Job that runs already or has ended is not undone by a volume that is away now; a new one waits for it.
         Next::Make(new) => match (&observed.volumes, &observed.settings) {
             (VolumesState::NotReady(_), _) if over => match new {
@@ -273,7 +319,8 @@ pub fn plan_stage(observed: &Observed) -> Step {
             (_, SettingsState::NotReady(failure)) => Step::AwaitSettings(failure.clone()),
             (VolumesState::Ready(usable), SettingsState::Known(settings)) => {
                 let deadline_seconds = observed.deadline.seconds_from(observed.now);
-                let how = How { settings: settings.as_ref().clone(), placement: usable.placement, deadline_seconds };
+                let settings = settings.as_ref().clone();
+                let how = How { settings, placement: usable.placement, deadline_seconds, lost: 0 };
                 Step::Create(new, Box::new(how))
             }
         },
@@ -298,7 +345,7 @@ fn after_plan(job: &StageJob<PlanResult>, over: bool) -> Next {
     match job {
         StageJob::Leaving => Next::Leave(StageName::Plan),
         StageJob::Running(running) => Next::Watch(StageName::Plan, running.clone()),
-        StageJob::Lost => Next::Remake(StageName::Plan),
+        StageJob::Lost { before } => Next::Remake(NewJob::Plan, *before),
         // Without a plan there is nothing that a report could merge.
         StageJob::Failed(failure) => Next::End(Ending::Failed { failure: failure.clone(), report: None }),
         StageJob::Succeeded(plan) if plan.shards_with_files() == 0 => {
@@ -313,7 +360,9 @@ fn after_report(job: &StageJob<ReportResult>, convert_failure: Option<&Failure>)
     match (job, convert_failure) {
         (StageJob::Leaving, _) => Next::Leave(StageName::Report),
         (StageJob::Running(running), _) => Next::Watch(StageName::Report, running.clone()),
-        (StageJob::Lost, _) => Next::Remake(StageName::Report),
+        (StageJob::Lost { before }, failure) => {
+            Next::Remake(NewJob::Report { convert_failure: failure.cloned() }, *before)
+        }
         (StageJob::Succeeded(report), None) => Next::End(Ending::Complete(report.clone())),
         (StageJob::Succeeded(report), Some(failure)) => {
             Next::End(Ending::Failed { failure: failure.clone(), report: Some(report.clone()) })
@@ -330,24 +379,31 @@ fn follow(stage: StageName, running: Running, observed: &Observed) -> Step {
     let Running { trouble, hold, deadline_seconds: has, started } = running;
     // The report tells what was done within the run's time, and comes after it.
     let deadline = if stage == StageName::Report { Deadline::None } else { observed.deadline };
-    match (observed.suspend, hold) {
-        (true, Hold::None) => Step::Adjust(stage, Control { suspend: Some(true), deadline_seconds: None }),
+    let adjust = |grip, deadline_seconds| Step::Adjust(stage, Control { grip, deadline_seconds });
+    match (observed.suspend || observed.forbidden.is_some(), hold) {
+        (true, Hold::Undone(None)) => adjust(Grip::NoteUndone(observed.now), has),
+        (true, Hold::Undone(Some(since))) if is_recent(since, observed.now) => Step::Follow(stage, trouble),
+        (true, Hold::None | Hold::Undone(_)) => adjust(Grip::Hold, None),
         // The Job controller looks at the deadline of a Job that is let go before it begins its clock anew: one of a Job that
         // was held for long would end it at once. Whoever holds it, it has none meanwhile.
-        (_, Hold::Foreign) if has.is_some() => Step::Adjust(stage, Control { suspend: None, deadline_seconds: None }),
+        (_, Hold::Foreign) if has.is_some() => adjust(Grip::Leave, None),
         (true, Hold::Ours | Hold::Foreign) => Step::AwaitResume(Some(stage)),
-        (false, Hold::Ours) => {
-            let deadline_seconds = deadline.seconds_from(started.unwrap_or(observed.now));
-            Step::Adjust(stage, Control { suspend: Some(false), deadline_seconds })
-        }
+        (false, Hold::Ours) => adjust(Grip::LetGo, deadline.seconds_from(started.unwrap_or(observed.now))),
         (false, Hold::Foreign) => Step::Follow(stage, trouble),
+        (false, Hold::Undone(_)) => adjust(Grip::Forget, has),
         (false, Hold::None) => match deadline.adjusted(has, started.unwrap_or(observed.now)) {
             wanted if wanted == has || (started.is_none() && wanted.is_some() == has.is_some()) => {
                 Step::Follow(stage, trouble)
             }
-            deadline_seconds => Step::Adjust(stage, Control { suspend: None, deadline_seconds }),
+            deadline_seconds => adjust(Grip::Leave, deadline_seconds),
         },
     }
+}
+
+/// Whether a hold was undone just now. A note of the future is from another clock.
+fn is_recent(since: Timestamp, now: Timestamp) -> bool {
+    let ago = now.duration_since(since);
+    !ago.is_negative() && ago < UNDONE
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use super::observe::{RunFacts, Sight};
 use super::pace::Size;
 use super::progress::{self, ratio};
 use super::result::{Failure, ReportResult};
-use super::stage::{Control, Ending, Hold, StageName, Step, VolumesState};
+use super::stage::{Control, Ending, Grip, Hold, StageName, Step, VolumesState};
 use super::validate::Invalid;
 use crate::conditions::{Holds, Wanted, find, is_true, merge};
 use times::{suspended_seconds, take_pace};
@@ -23,7 +23,7 @@ mod times;
 /// What came of a look at a resource.
 #[derive(Debug)]
 pub enum Outcome {
-    /// The spec contradicts itself: the run ends before it begins.
+    /// The spec contradicts itself or is not allowed: the run ends before it begins.
     Invalid(Invalid),
     /// A Job could not be made; a person has to change something.
     Refused {
@@ -175,17 +175,12 @@ impl Told {
 
     fn stepped(sight: &Sight, step: &Step) -> Self {
         if let Step::AwaitSettings(failure) = step {
-            return Self::not_accepted(sight, failure);
+            return Self { suspended: suspended(sight, step), ..Self::not_accepted(sight, failure) };
         }
         let (stage, complete, failed) = progress(sight, step);
         Self {
             stage,
-            accepted: condition(
-                JobCondition::Accepted,
-                Holds::True,
-                JobReason::SpecAccepted,
-                "The spec can be carried out",
-            ),
+            accepted: accepted(sight, step),
             volumes: Some(volumes(&sight.observed.volumes)),
             complete,
             failed,
@@ -215,23 +210,52 @@ fn not_suspended() -> Wanted {
     condition(JobCondition::Suspended, Holds::False, JobReason::NotSuspended, "The run is not suspended")
 }
 
+fn accepted(sight: &Sight, step: &Step) -> Wanted {
+    match (&sight.observed.forbidden, step) {
+        (None, _) | (_, Step::Finish(_)) => {
+            condition(JobCondition::Accepted, Holds::True, JobReason::SpecAccepted, "The spec can be carried out")
+        }
+        (Some(Failure { reason, message }), _) => {
+            condition(JobCondition::Accepted, Holds::False, *reason, message.clone())
+        }
+    }
+}
+
 fn suspended(sight: &Sight, step: &Step) -> Wanted {
-    let by_spec = |pods: i32| {
+    let by_us = |pods: i32| {
         let stopping = match pods {
             ..1 => String::new(),
             1 => "; one pod is still stopping".to_owned(),
             _ => format!("; {pods} pods are still stopping"),
         };
-        let words = format!("spec.suspend is true: set it to false, and the run goes on where it is{stopping}");
-        condition(JobCondition::Suspended, Holds::True, JobReason::SuspendedBySpec, words)
+        let (reason, why) = match &sight.observed.forbidden {
+            Some(forbidden) => (forbidden.reason, "The run is held because of what the condition Accepted says"),
+            None => {
+                (JobReason::SuspendedBySpec, "spec.suspend is true: set it to false, and the run goes on where it is")
+            }
+        };
+        condition(JobCondition::Suspended, Holds::True, reason, format!("{why}{stopping}"))
     };
     match step {
-        Step::AwaitResume(None) => by_spec(0),
-        Step::AwaitResume(Some(_)) | Step::Adjust(_, Control { suspend: Some(true), .. }) => by_spec(sight.run.pods),
-        Step::Follow(..) | Step::Adjust(_, Control { suspend: None, .. }) if sight.run.hold == Hold::Foreign => {
+        Step::AwaitResume(None) => by_us(0),
+        Step::AwaitSettings(_) if sight.observed.forbidden.is_some() => by_us(0),
+        Step::AwaitResume(Some(_)) | Step::Adjust(_, Control { grip: Grip::Hold, .. }) => by_us(sight.run.pods),
+        Step::Follow(..) | Step::Adjust(_, Control { grip: Grip::Leave, .. }) if sight.run.hold == Hold::Foreign => {
             let words =
                 "Somebody has suspended the Job that the run has come to: it goes on once its spec.suspend is false";
             condition(JobCondition::Suspended, Holds::True, JobReason::JobSuspended, words)
+        }
+        Step::Follow(..) | Step::Adjust(_, Control { grip: Grip::NoteUndone(_), .. })
+            if matches!(sight.run.hold, Hold::Undone(_)) =>
+        {
+            let why = match sight.observed.forbidden {
+                Some(_) => "The operator may not go on with the run",
+                None => "spec.suspend is true",
+            };
+            let words = format!(
+                "{why}, but somebody has let the Job go that was suspended for it; it is suspended again every few seconds: have who let it go, Kueue for example, leave it alone"
+            );
+            condition(JobCondition::Suspended, Holds::False, JobReason::NotSuspended, words)
         }
         _ => not_suspended(),
     }
@@ -267,12 +291,10 @@ fn progress(sight: &Sight, step: &Step) -> (Stage, Wanted, Wanted) {
     match step {
         Step::AwaitVolumes => waiting(Stage::Pending, "Waiting for the volumes: see the condition VolumesReady"),
         Step::AwaitSettings(_) => waiting(Stage::Pending, "Waiting: see the condition Accepted"),
-        Step::AwaitResume(_) | Step::Adjust(_, Control { suspend: Some(true), .. }) => held(),
+        Step::AwaitResume(_) | Step::Adjust(_, Control { grip: Grip::Hold, .. }) => held(),
         Step::Follow(..) | Step::Adjust(..) if sight.run.hold == Hold::Foreign => held(),
-        Step::Create(new, _) => running(new.stage()),
-        Step::Rerun(name) | Step::AwaitDeletion(name) | Step::Follow(name, None) | Step::Adjust(name, _) => {
-            running(*name)
-        }
+        Step::Create(new, _) | Step::Rerun(new, _) => running(new.stage()),
+        Step::AwaitDeletion(name) | Step::Follow(name, None) | Step::Adjust(name, _) => running(*name),
         Step::Follow(name, Some(trouble)) => {
             let words = match name {
                 StageName::Convert => format!("{}; {}", words_of(*name, &sight.run), trouble.message),

@@ -1,7 +1,7 @@
 use super::observe::{RunFacts, Sight};
 use super::settings::SettingsState;
 use super::stage::{
-    Control, Ending, How, NewJob, Newest, Observed, Placement, StageName, Trouble, Usable, VolumesState,
+    Control, Ending, Grip, How, NewJob, Newest, Observed, Placement, StageName, Trouble, Usable, VolumesState,
 };
 use super::*;
 use crate::conversionjob::deadline::Deadline;
@@ -15,6 +15,7 @@ fn stepped(step: Step, run: RunFacts) -> Outcome {
         settings: SettingsState::Known(Box::new(settings(&validated(SPEC)))),
         newest: Newest::None,
         suspend: false,
+        forbidden: None,
         deadline: Deadline::None,
         begun: false,
         now: now().0,
@@ -27,8 +28,9 @@ fn a_run_is_looked_at_again_as_often_as_its_step_needs() {
     const ASK: Duration = Duration::from_secs(3);
     let failure = Failure { reason: JobReason::StageFailed, message: String::new() };
     let trouble = Some(Trouble { reason: JobReason::Waiting, message: String::new() });
-    let how = How { settings: settings(&validated(SPEC)), placement: Placement::Anywhere, deadline_seconds: None };
-    let hold = Control { suspend: Some(true), deadline_seconds: None };
+    let how =
+        How { settings: settings(&validated(SPEC)), placement: Placement::Anywhere, deadline_seconds: None, lost: 0 };
+    let hold = Control { grip: Grip::Hold, deadline_seconds: None };
     let follow = |stage| Step::Follow(stage, None);
     for (step, pods_ready, hold, expected) in [
         (Step::AwaitVolumes, 0, Hold::None, NextLook::After(WAIT)),
@@ -36,14 +38,15 @@ fn a_run_is_looked_at_again_as_often_as_its_step_needs() {
         (Step::AwaitResume(None), 0, Hold::None, NextLook::Rested),
         (Step::AwaitResume(Some(StageName::Convert)), 2, Hold::Ours, NextLook::Rested),
         (Step::Adjust(StageName::Convert, hold), 2, Hold::None, NextLook::After(WAIT)),
-        (Step::Create(NewJob::Plan, Box::new(how)), 0, Hold::None, NextLook::After(START)),
-        (Step::Rerun(StageName::Plan), 0, Hold::None, NextLook::After(WAIT)),
+        (Step::Create(NewJob::Plan, Box::new(how.clone())), 0, Hold::None, NextLook::After(START)),
+        (Step::Rerun(NewJob::Plan, Box::new(how)), 0, Hold::None, NextLook::After(START)),
         (Step::AwaitDeletion(StageName::Report), 0, Hold::None, NextLook::After(WAIT)),
         (follow(StageName::Convert), 0, Hold::None, NextLook::After(START)),
         (follow(StageName::Convert), 3, Hold::None, NextLook::After(ASK)),
         (follow(StageName::Plan), 1, Hold::None, NextLook::Rested),
         (follow(StageName::Report), 1, Hold::None, NextLook::Rested),
         (Step::Follow(StageName::Convert, trouble.clone()), 0, Hold::Foreign, NextLook::Rested),
+        (follow(StageName::Convert), 3, Hold::Undone(Some(now().0)), NextLook::After(WAIT)),
         (Step::Follow(StageName::Convert, trouble.clone()), 0, Hold::None, NextLook::After(START)),
         (Step::Follow(StageName::Convert, trouble), 2, Hold::None, NextLook::After(START)),
         (Step::Finish(Ending::Failed { failure, report: None }), 0, Hold::None, NextLook::Never),
@@ -325,6 +328,66 @@ mod whole_looks {
         let outcome = look(&world.context(), &runs(), &job(SPEC)).await.unwrap();
         assert!(matches!(outcome, Outcome::Refused { failure: Failure { reason: JobReason::NameTaken, .. }, .. }));
         assert!(writes(&world).is_empty(), "it is never taken over");
+    }
+
+    #[tokio::test]
+    async fn a_run_that_an_operator_may_not_go_on_with_is_held_and_one_that_has_not_begun_ends() {
+        let resource = job(&format!("{{{SPEC}, podTemplate: {{serviceAccountName: own}}}}"));
+        let outcome = look(&ready().strict_context(), &runs(), &resource).await.unwrap();
+        assert!(matches!(&outcome, Outcome::Invalid(why) if why.reason() == JobReason::NotAllowed), "{outcome:?}");
+
+        let plan = |suspend: bool, annotations: &serde_json::Value| {
+            json!({
+                "metadata": {
+                    "name": "p", "namespace": "attic", "uid": "p-uid", "creationTimestamp": "2026-11-22T10:00:00Z",
+                    "labels": {"app.kubernetes.io/component": "plan"}, "annotations": annotations,
+                    "ownerReferences": [{"apiVersion": "v", "kind": "K", "name": "n", "uid": "0c1d-uid", "controller": true}],
+                },
+                "spec": {"suspend": suspend, "template": {}},
+                "status": {"active": 1, "ready": 1, "startTime": "2026-11-22T10:00:00Z"},
+            })
+        };
+        let world = |job| ready().json(JOBS, &list(&[job])).json(MAKE, &json!({"metadata": {"name": "p"}}));
+        let running = world(plan(false, &json!({})));
+        let outcome = look(&running.strict_context(), &runs(), &resource).await.unwrap();
+        let Outcome::Stepped { step, .. } = &outcome else { panic!("{outcome:?}") };
+        assert_eq!(step, &Step::Adjust(StageName::Plan, Control { grip: Grip::Hold, deadline_seconds: None }));
+        assert_eq!(writes(&running), ["job"]);
+        let status = status::compute(&resource, &outcome, &now());
+        assert!(!is_true(&status.conditions, "Failed") && is_true(&status.conditions, "Suspended"));
+
+        // An operator that allows it again lets it go on.
+        let held = world(plan(true, &json!({build::SUSPENDED: build::HELD})));
+        let outcome = look(&held.strict_context(), &runs(), &resource).await.unwrap();
+        assert_eq!(plan_next_look(&outcome, START), NextLook::Rested);
+        let outcome = look(&held.context(), &runs(), &resource).await.unwrap();
+        let Outcome::Stepped { step, .. } = &outcome else { panic!("{outcome:?}") };
+        assert_eq!(step, &Step::Adjust(StageName::Plan, Control { grip: Grip::LetGo, deadline_seconds: None }));
+    }
+
+    #[tokio::test]
+    async fn a_stage_whose_result_is_lost_is_deleted_and_made_anew_in_one_look() {
+        let lost = json!({
+            "metadata": {
+                "name": "p", "namespace": "attic", "uid": "p-uid", "creationTimestamp": "2026-11-22T10:00:00Z",
+                "labels": {"app.kubernetes.io/component": "plan"},
+                "ownerReferences": [{"apiVersion": "v", "kind": "K", "name": "n", "uid": "0c1d-uid", "controller": true}],
+            },
+            "spec": {"template": {}},
+            "status": {"conditions": [{"type": "Complete", "status": "True"}]},
+        });
+        let one = "DELETE /apis/batch/v1/namespaces/attic/jobs/";
+        let world = ready()
+            .json(JOBS, &list(std::slice::from_ref(&lost)))
+            .json("GET /apis/batch/v1/namespaces/attic/jobs/", &lost)
+            .json(one, &json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}))
+            .json(MAKE, &json!({"metadata": {"name": "p"}}));
+        let outcome = look(&world.context(), &runs(), &job(SPEC)).await.unwrap();
+        assert!(matches!(&outcome, Outcome::Stepped { step: Step::Rerun(NewJob::Plan, how), .. } if how.lost == 1));
+        let asked = world.asked();
+        let deleted = asked.iter().position(|asked| asked.starts_with(one)).unwrap();
+        let made = asked.iter().position(|asked| asked.starts_with(MAKE)).unwrap();
+        assert!(deleted < made, "{asked:?}");
     }
 
     #[tokio::test]

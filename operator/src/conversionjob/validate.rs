@@ -8,6 +8,7 @@ use std::time::Duration;
 use crds::conditions::JobReason;
 use crds::conversionjob::{
     ConversionJob, ConversionJobSpec, Destination, Layout, Overwrite, Source, SourcePolicy, SourcePolicyType,
+    VolumeSource,
 };
 use crds::podtemplate::PodTemplate;
 use crds::shared::{Encoding, ImageSource, Metadata};
@@ -169,6 +170,8 @@ pub struct ValidatedJob {
     pub records_ttl: Option<Duration>,
     /// What the user adds to the pods.
     pub pod_template: PodTemplate,
+    /// What of it the operator was started not to allow. A run that has begun keeps what it has until it is allowed again.
+    pub forbidden: Option<Invalid>,
 }
 
 /// What becomes of a source whose FLAC is safe.
@@ -207,7 +210,7 @@ const MOST_SHARDS: i32 = 1000;
 /// Most tries of a shard after the first, as in the CRD.
 const MOST_RETRIES: i32 = 100;
 
-/// Checks a resource.
+/// Checks a resource. What is not allowed is no error: the switches of an operator change, and a run may have begun before.
 pub fn validate(job: &ConversionJob, allowed: Allowed) -> Result<ValidatedJob, Invalid> {
     // Destructured without `..`, so that a new field of the API does not compile until it is taken up here.
     let ConversionJobSpec {
@@ -258,13 +261,8 @@ pub fn validate(job: &ConversionJob, allowed: Allowed) -> Result<ValidatedJob, I
         }
     }
     let pod_template = pod_template.clone().unwrap_or_default();
-    check_allowed(&pod_template, allowed)?;
     let volumes = volumes::volumes(source_volume, destination_volume, &on_source)?;
-    for (volume, field) in [(Some(source_volume), "source.volume"), (destination_volume, "destination.volume")] {
-        if volume.is_some_and(|volume| volume.host_path.is_some()) && !allowed.host_path {
-            return Err(Invalid::HostPath(field.to_owned()));
-        }
-    }
+    let forbidden = forbidden(&pod_template, source_volume, destination_volume, allowed);
     Ok(ValidatedJob {
         name,
         namespace,
@@ -291,6 +289,7 @@ pub fn validate(job: &ConversionJob, allowed: Allowed) -> Result<ValidatedJob, I
         suspend: *suspend,
         records_ttl: records_ttl.as_ref().map(crds::Time::duration),
         pod_template,
+        forbidden,
     })
 }
 
@@ -310,14 +309,30 @@ fn on_source(policy: Option<&SourcePolicy>, source_path: &str) -> Result<OnSourc
     }
 }
 
-fn check_allowed(template: &PodTemplate, allowed: Allowed) -> Result<(), Invalid> {
+/// The first thing that is not allowed.
+fn forbidden(
+    template: &PodTemplate,
+    source: &VolumeSource,
+    destination: Option<&VolumeSource>,
+    allowed: Allowed,
+) -> Option<Invalid> {
     if template.service_account_name.is_some() && !allowed.service_account_name {
-        return Err(Invalid::ServiceAccountName);
+        return Some(Invalid::ServiceAccountName);
     }
-    match template.volumes.iter().find(|volume| volume.host_path.is_some()) {
-        Some(volume) if !allowed.host_path => Err(Invalid::HostPath(format!("podTemplate.volumes: {:?}", volume.name))),
-        _ => Ok(()),
+    if allowed.host_path {
+        return None;
     }
+    let added = template.volumes.iter().find(|volume| volume.host_path.is_some());
+    let field = if let Some(volume) = added {
+        format!("podTemplate.volumes: {:?}", volume.name)
+    } else if source.host_path.is_some() {
+        "source.volume".to_owned()
+    } else if destination.is_some_and(|volume| volume.host_path.is_some()) {
+        "destination.volume".to_owned()
+    } else {
+        return None;
+    };
+    Some(Invalid::HostPath(field))
 }
 
 /// The schema bounds these numbers too; an object may be older than a bound.

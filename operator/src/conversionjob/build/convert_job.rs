@@ -43,7 +43,7 @@ pub fn build_convert_job(job: &ValidatedJob, plan: &PlanResult, how: &How) -> Jo
     };
     let stage =
         Stage { name: StageName::Convert, args: args(job, how), annotations, spec, cpu: "100m", ports: vec![port] };
-    let mut built = stage_job(job, stage, &how.settings);
+    let mut built = stage_job(job, stage, how);
     if how.placement == Placement::OneNode
         && let Some(pod) = built.spec.as_mut().and_then(|spec| spec.template.spec.as_mut())
     {

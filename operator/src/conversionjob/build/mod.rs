@@ -15,7 +15,7 @@ use k8s_openapi::api::core::v1::{Container, ContainerPort, PodTemplateSpec};
 use kube::api::ObjectMeta;
 
 use super::facts::{CONFIGURATION_ERROR, STOPPED};
-use super::settings::{SETTINGS, Settings};
+use super::settings::SETTINGS;
 use super::stage::{How, NewJob, StageName};
 use super::validate::ValidatedJob;
 use crate::labels::{self, Component};
@@ -30,8 +30,14 @@ pub const CONVERT_FAILURE_REASON: &str = "flacship.dev/convert-failure-reason";
 pub const CONVERT_FAILURE_MESSAGE: &str = "flacship.dev/convert-failure-message";
 
 /// Annotation of a Job that the operator holds for the resource's `spec.suspend`: so one that Kueue or a person holds stays
-/// theirs to let go.
+/// theirs to let go. Its value is [`HELD`]; once somebody else has let the Job go while the resource asks for it to be held, it is
+/// the time at which that was seen.
 pub const SUSPENDED: &str = "flacship.dev/suspended";
+/// See [`SUSPENDED`].
+pub const HELD: &str = "true";
+
+/// Annotation of a stage's Job that was made anew: how many before it ended with a result that was not to be read any more.
+pub const LOST: &str = "flacship.dev/lost";
 
 /// How often the plan and the report are tried again; shards have a setting of their own.
 const RETRIES: i32 = 3;
@@ -99,7 +105,8 @@ const fn subcommand(stage: StageName) -> &'static str {
     }
 }
 
-fn stage_job(job: &ValidatedJob, stage: Stage, settings: &Settings) -> Job {
+fn stage_job(job: &ValidatedJob, stage: Stage, how: &How) -> Job {
+    let settings = &how.settings;
     let Stage { name, args, mut annotations, spec, cpu, ports } = stage;
     let labels = labels::labels(&job.name, name.component());
     let PodVolumes { volumes, mounts, source_dir, destination_dir, records_dir } = build_volumes(job);
@@ -108,6 +115,9 @@ fn stage_job(job: &ValidatedJob, stage: Stage, settings: &Settings) -> Job {
 
     // Plain values have always a JSON form; without one, later stages would take the settings anew.
     annotations.extend(serde_json::to_string(settings).ok().map(|settings| (SETTINGS.to_owned(), settings)));
+    if how.lost > 0 {
+        annotations.insert(LOST.to_owned(), how.lost.to_string());
+    }
 
     let image = settings.image.image.as_deref().unwrap_or_default();
     let container = Container {

@@ -21,7 +21,7 @@ pub fn build_plan_job(job: &ValidatedJob, how: &How) -> Job {
         JobSpec { backoff_limit: Some(RETRIES), active_deadline_seconds: how.deadline_seconds, ..JobSpec::default() };
     let stage =
         Stage { name: StageName::Plan, args, annotations: BTreeMap::new(), spec, cpu: "50m", ports: Vec::new() };
-    stage_job(job, stage, &how.settings)
+    stage_job(job, stage, how)
 }
 
 /// The folder that sources are moved to, as a glob, if it lies below the source folder: what is done is not taken again.

@@ -25,5 +25,5 @@ pub fn build_report_job(job: &ValidatedJob, convert_failure: Option<&Failure>, h
     args.extend(seconds.map(|seconds| option_of("keep-for", &seconds.to_string())));
     let spec = JobSpec { backoff_limit: Some(RETRIES), ..JobSpec::default() };
     let stage = Stage { name: StageName::Report, args, annotations, spec, cpu: "50m", ports: Vec::new() };
-    stage_job(job, stage, &how.settings)
+    stage_job(job, stage, how)
 }

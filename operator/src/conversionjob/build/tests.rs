@@ -11,7 +11,7 @@ use crate::conversionjob::validate::validate;
 const TAPE: &str = "source: {volume: {persistentVolumeClaim: {claimName: tape}}, path: in}";
 
 fn how(job: &ValidatedJob, placement: Placement) -> How {
-    How { settings: settings(job), placement, deadline_seconds: None }
+    How { settings: settings(job), placement, deadline_seconds: None, lost: 0 }
 }
 
 fn built(spec: &str, new: &NewJob) -> Value {
@@ -267,6 +267,18 @@ fn every_job_of_a_run_keeps_its_settings() {
         let settings = kept(job["metadata"]["annotations"][SETTINGS].as_str().unwrap()).unwrap();
         assert_eq!(settings.image.image.as_deref(), Some("mine:2"));
         assert_eq!(settings.encoding.compression_level, 3);
+    }
+}
+
+#[test]
+fn a_job_that_is_made_anew_says_how_many_were_lost() {
+    let job = validated(TAPE);
+    for new in [NewJob::Plan, NewJob::Report { convert_failure: None }] {
+        let noted = |lost| {
+            let how = How { lost, ..how(&job, Placement::Anywhere) };
+            build(&job, &new, &how).metadata.annotations.unwrap().get(LOST).cloned()
+        };
+        assert_eq!((noted(0), noted(2).as_deref()), (None, Some("2")), "{new:?}");
     }
 }
 

@@ -79,13 +79,17 @@ fn shards_are_counted_from_the_index_lists() {
 fn who_suspended_a_job_is_told_by_our_mark() {
     let mark =
         format!("{{metadata: {{annotations: {{{SUSPENDED}: 'true'}}}}, spec: {{suspend: SUSPEND, template: {{}}}}}}");
+    let noted = mark.replace("'true'", &format!("'{NOON}'"));
     for (job, expected) in [
         ("{}".to_owned(), Hold::None),
         ("{spec: {suspend: false, template: {}}}".to_owned(), Hold::None),
         ("{spec: {suspend: true, template: {}}}".to_owned(), Hold::Foreign),
         (mark.replace("SUSPEND,", "true,"), Hold::Ours),
-        // Somebody else let it go on.
-        (mark.replace("SUSPEND,", "false,"), Hold::None),
+        // Somebody else let it go on, and may hold it again.
+        (mark.replace("SUSPEND,", "false,"), Hold::Undone(None)),
+        (noted.replace("SUSPEND,", "false,"), Hold::Undone(Some(at(NOON)))),
+        (noted.replace("SUSPEND,", "true,"), Hold::Foreign),
+        (mark.replace("'true'", "soon").replace("SUSPEND,", "false,"), Hold::Undone(Some(Timestamp::UNIX_EPOCH))),
     ] {
         assert_eq!(hold(&cluster_job(&job)), expected, "{job}");
     }

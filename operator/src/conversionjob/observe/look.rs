@@ -29,6 +29,9 @@ const LOST_LOGS: [&str; 2] = ["unable to retrieve container logs", "failed to tr
 /// The Job controller's reason where a Job took longer than its `activeDeadlineSeconds`.
 const DEADLINE: &str = "DeadlineExceeded";
 
+/// How often a stage runs again because its result is lost. A log that is never to be read is no reason to run for ever.
+const MOST_LOST: u32 = 3;
+
 /// What the pod that ended a stage told.
 enum Word<R> {
     Told(Told<R>),
@@ -63,7 +66,10 @@ impl Look<'_> {
             }
         };
         Ok(match self.last_word(&pods, exit_code).await? {
-            Word::Gone => StageJob::Lost,
+            Word::Gone => match facts::lost_before(job) {
+                before @ 0..MOST_LOST => StageJob::Lost { before },
+                before => StageJob::Failed(self.never_read(job, before)),
+            },
             Word::Told(Told::Error(failure)) => StageJob::Failed(failure),
             // A result beside the exit code of an error contradicts itself, and cannot be relied on.
             Word::Told(Told::Result(result)) if end == JobEnd::Complete => StageJob::Succeeded(result),
@@ -153,6 +159,17 @@ impl Look<'_> {
             // The kubelet says 400 of a container that it has forgotten.
             Err(error) if matches!(error.code(), Some(400 | 404)) => Ok(None),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Of a Job that was lost, as were so many before it.
+    fn never_read(&self, job: &Job, before: u32) -> Failure {
+        let (name, namespace, times) = (job.name_any(), &self.job.namespace, before.saturating_add(1));
+        Failure {
+            reason: JobReason::StageFailed,
+            message: format!(
+                "Job {name} ended {times} times, and each time its pod or the pod's log was gone before its result was read: see whether kubectl logs -n {namespace} job/{name} shows one, and what removes pods or logs on its node; make a new ConversionJob once that is mended"
+            ),
         }
     }
 

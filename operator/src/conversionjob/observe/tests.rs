@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::conversionjob::build::SUSPENDED;
+use crate::conversionjob::build::{LOST, SUSPENDED};
 use crate::conversionjob::claims::ENFORCE_LABEL;
 use crate::conversionjob::deadline::Deadline;
 use crate::conversionjob::fixtures::{FakeCluster, failure, job, list, runs, settings, validated};
@@ -122,7 +122,11 @@ async fn a_complete_stage_tells_its_result_through_the_log() {
 #[tokio::test]
 async fn a_result_whose_pod_or_log_is_gone_is_lost() {
     for status in [COMPLETE, REFUSED] {
-        assert_eq!(newest(&cluster(&[plain("plan", status)], &[])).await, Newest::Plan(StageJob::Lost), "{status}");
+        assert_eq!(
+            newest(&cluster(&[plain("plan", status)], &[])).await,
+            Newest::Plan(StageJob::Lost { before: 0 }),
+            "{status}"
+        );
     }
     for (code, body) in [
         (404, failure(404)),
@@ -131,7 +135,34 @@ async fn a_result_whose_pod_or_log_is_gone_is_lost() {
         (200, b"failed to try resolving symlinks in path \"/var/log/pods/x\": no such file".to_vec()),
     ] {
         let world = cluster(&[plain("plan", COMPLETE)], &[pod(0)]).answer(LOG, code, body.clone());
-        assert_eq!(newest(&world).await, Newest::Plan(StageJob::Lost), "{code} {}", String::from_utf8_lossy(&body));
+        assert_eq!(
+            newest(&world).await,
+            Newest::Plan(StageJob::Lost { before: 0 }),
+            "{code} {}",
+            String::from_utf8_lossy(&body)
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_result_that_is_lost_again_and_again_is_a_failure_that_names_the_log() {
+    for component in ["plan", "report"] {
+        for (noted, before) in [("1", Some(1)), ("2", Some(2)), ("many", Some(0)), ("3", None), ("99", None)] {
+            let found = newest(&cluster(&[stage(component, COMPLETE, &json!({LOST: noted}))], &[])).await;
+            let lost = match &found {
+                Newest::Plan(StageJob::Lost { before }) | Newest::Report { job: StageJob::Lost { before }, .. } => {
+                    Some(*before)
+                }
+                _ => None,
+            };
+            assert_eq!(lost, before, "{component}, {noted} before it");
+            assert_eq!(reason(&found).is_some(), before.is_none(), "{found:?}");
+            if let Newest::Plan(StageJob::Failed(failure)) = found {
+                let words = "its pod or the pod's log was gone before its result was read";
+                assert!(failure.message.contains(words), "{}", failure.message);
+                assert!(failure.message.contains("kubectl logs -n attic job/night-plan"), "{}", failure.message);
+            }
+        }
     }
 }
 
@@ -393,4 +424,24 @@ async fn settings_are_taken_once() {
     }
     let world = cluster(&[], &[]).answer(CONVERTER, 500, failure(500));
     assert_eq!(look(&world).await.unwrap_err().code(), Some(500));
+}
+
+#[tokio::test]
+async fn a_name_that_nothing_can_have_is_never_asked_for() {
+    for name in ["my tapes", "tape?x", "a/b", "..", "%74ape", "Tape", ""] {
+        let spec = format!(
+            "{{source: {{volume: {{persistentVolumeClaim: {{claimName: tape}}}}}}, destination: {{volume: {{persistentVolumeClaim: {{claimName: '{name} '}}}}}}, converterRef: {{name: '{name}'}}}}"
+        );
+        let world = cluster(&[], &[]);
+        let observed = see_with(&world, &runs(), &spec, "{}").await.unwrap().observed;
+        let VolumesState::NotReady(claim) = observed.volumes else { panic!("{name:?} is a claim") };
+        let SettingsState::NotReady(converter) = observed.settings else { panic!("{name:?} is a converter") };
+        assert_eq!(
+            (claim.reason, converter.reason),
+            (JobReason::ClaimNotFound, JobReason::ConverterNotFound),
+            "{name:?}"
+        );
+        assert!(claim.message.contains("no name") && converter.message.contains("no name"), "{}", claim.message);
+        assert_eq!(world.asked().len(), 2, "the other claim and the Jobs: {:?}", world.asked());
+    }
 }

@@ -8,6 +8,7 @@ use crate::conversionjob::claims::{ClaimState, ENFORCE_LABEL, VolumeFacts, plan_
 use crate::conversionjob::stage::VolumesState;
 use crate::conversionjob::validate::ValidatedJob;
 use crate::errors::{CallError, call};
+use crate::names;
 
 /// Whether pods could use the volumes of `job`.
 pub async fn observe_volumes(ctx: &Context, job: &ValidatedJob) -> Result<VolumesState, CallError> {
@@ -16,9 +17,7 @@ pub async fn observe_volumes(ctx: &Context, job: &ValidatedJob) -> Result<Volume
     let mut inline = false;
     for (volume, on_it) in job.volumes.iter() {
         let facts = if let Some(claim) = &volume.persistent_volume_claim {
-            let name = claim.claim_name.clone();
-            let claim = call(format!("get PersistentVolumeClaim {name}"), claims.get_opt(&name)).await?;
-            VolumeFacts::Claim { name, state: claim_state(claim.as_ref()), modes: access_modes(claim.as_ref()) }
+            observe_claim(&claims, &claim.claim_name).await?
         } else if volume.csi.is_some() {
             VolumeFacts::Csi
         } else {
@@ -29,6 +28,17 @@ pub async fn observe_volumes(ctx: &Context, job: &ValidatedJob) -> Result<Volume
     }
     let enforced = if inline { enforced_standard(ctx, &job.namespace).await? } else { None };
     Ok(plan_volumes(&seen, &job.namespace, enforced.as_deref()))
+}
+
+/// One claim. Nothing is asked of a name that no claim can have: in a URL it may be another.
+async fn observe_claim(claims: &Api<PersistentVolumeClaim>, name: &str) -> Result<VolumeFacts, CallError> {
+    let possible = names::is_subdomain(name);
+    let name = name.to_owned();
+    if !possible {
+        return Ok(VolumeFacts::Claim { name, state: ClaimState::Impossible, modes: Vec::new() });
+    }
+    let claim = call(format!("get PersistentVolumeClaim {name}"), claims.get_opt(&name)).await?;
+    Ok(VolumeFacts::Claim { name, state: claim_state(claim.as_ref()), modes: access_modes(claim.as_ref()) })
 }
 
 fn claim_state(claim: Option<&PersistentVolumeClaim>) -> ClaimState {

@@ -12,11 +12,16 @@ fn settings() -> Settings {
 }
 
 fn how() -> How {
-    How { settings: settings(), placement: Placement::OneNode, deadline_seconds: None }
+    How { settings: settings(), placement: Placement::OneNode, deadline_seconds: None, lost: 0 }
 }
 
 fn create(new: NewJob) -> Step {
     Step::Create(new, Box::new(how()))
+}
+
+/// To be made anew where as many were lost with this one.
+fn again(new: NewJob, lost: u32) -> Step {
+    Step::Rerun(new, Box::new(How { lost, ..how() }))
 }
 
 /// A run that nothing holds and nothing hurries.
@@ -28,6 +33,7 @@ fn observed(newest: Newest) -> Observed {
         begun: newest != Newest::None,
         newest,
         suspend: false,
+        forbidden: None,
         deadline: Deadline::None,
         now: at(1000),
     }
@@ -76,7 +82,8 @@ fn table() -> Vec<(Newest, Step)> {
         (Newest::Plan(StageJob::Leaving), Step::AwaitDeletion(Plan)),
         (Newest::Plan(StageJob::Running(running(None))), Step::Follow(Plan, None)),
         (Newest::Plan(StageJob::Running(running(Some(trouble())))), Step::Follow(Plan, Some(trouble()))),
-        (Newest::Plan(StageJob::Lost), Step::Rerun(Plan)),
+        (Newest::Plan(StageJob::Lost { before: 0 }), again(NewJob::Plan, 1)),
+        (Newest::Plan(StageJob::Lost { before: 2 }), again(NewJob::Plan, 3)),
         (Newest::Plan(StageJob::Failed(failure(SourceNotFound))), finish_failed(failure(SourceNotFound), None)),
         (Newest::Plan(StageJob::Failed(failure(StageFailed))), finish_failed(failure(StageFailed), None)),
         (Newest::Plan(StageJob::Succeeded(plan(&[2, 1]))), create(NewJob::Convert(plan(&[2, 1])))),
@@ -99,8 +106,11 @@ fn table() -> Vec<(Newest, Step)> {
         (reporting(StageJob::Running(running(None)), None), Step::Follow(Report, None)),
         (reporting(StageJob::Running(running(Some(trouble()))), None), Step::Follow(Report, Some(trouble()))),
         (reporting(StageJob::Running(running(None)), Some(failure(StageFailed))), Step::Follow(Report, None)),
-        (reporting(StageJob::Lost, None), Step::Rerun(Report)),
-        (reporting(StageJob::Lost, Some(failure(StageFailed))), Step::Rerun(Report)),
+        (reporting(StageJob::Lost { before: 0 }, None), again(NewJob::Report { convert_failure: None }, 1)),
+        (
+            reporting(StageJob::Lost { before: 1 }, Some(failure(StageFailed))),
+            again(NewJob::Report { convert_failure: Some(failure(StageFailed)) }, 2),
+        ),
         (reporting(StageJob::Succeeded(report()), None), Step::Finish(Ending::Complete(report()))),
         (
             reporting(StageJob::Succeeded(report()), Some(failure(StageFailed))),
@@ -126,7 +136,7 @@ fn only_a_new_job_waits_for_the_volumes_and_the_settings() {
     let volumes = VolumesState::NotReady(failure(JobReason::ClaimNotFound));
     let settings = SettingsState::NotReady(failure(JobReason::ConverterNotFound));
     for (newest, step) in table() {
-        let awaits = matches!(step, Step::Create(..));
+        let awaits = matches!(step, Step::Create(..) | Step::Rerun(..));
         let without_volumes = Observed { volumes: volumes.clone(), ..observed(newest.clone()) };
         let expected = if awaits { Step::AwaitVolumes } else { step.clone() };
         assert_eq!(plan_stage(&without_volumes), expected, "{newest:?}");
@@ -141,11 +151,34 @@ fn a_run_that_is_held_makes_no_job_and_holds_the_one_that_runs() {
     for (newest, step) in table() {
         let held = Observed { suspend: true, ..observed(newest.clone()) };
         let expected = match step {
-            Step::Create(..) | Step::Rerun(_) => Step::AwaitResume(None),
-            Step::Follow(stage, _) => Step::Adjust(stage, Control { suspend: Some(true), deadline_seconds: None }),
+            Step::Create(..) | Step::Rerun(..) => Step::AwaitResume(None),
+            Step::Follow(stage, _) => Step::Adjust(stage, Control { grip: Grip::Hold, deadline_seconds: None }),
             other => other,
         };
         assert_eq!(plan_stage(&held), expected, "{newest:?}");
+    }
+}
+
+#[test]
+fn a_run_that_is_not_allowed_any_more_is_held_and_not_ended() {
+    let forbidden = failure(JobReason::NotAllowed);
+    for (newest, step) in table() {
+        for suspend in [false, true] {
+            let held = Observed { suspend, forbidden: Some(forbidden.clone()), ..observed(newest.clone()) };
+            let expected = match step.clone() {
+                Step::Create(..) | Step::Rerun(..) => Step::AwaitSettings(forbidden.clone()),
+                Step::Follow(stage, _) => Step::Adjust(stage, Control { grip: Grip::Hold, deadline_seconds: None }),
+                other => other,
+            };
+            assert_eq!(plan_stage(&held), expected, "{newest:?}");
+        }
+    }
+    for (hold, expected) in [
+        (Hold::Ours, Step::AwaitResume(Some(StageName::Convert))),
+        (Hold::Foreign, Step::AwaitResume(Some(StageName::Convert))),
+    ] {
+        let job = convert(ConvertJob::Running(Running { hold, ..running(None) }));
+        assert_eq!(plan_stage(&Observed { forbidden: Some(forbidden.clone()), ..observed(job) }), expected, "{hold:?}");
     }
 }
 
@@ -160,7 +193,7 @@ fn each_stage(running: &Running) -> [(StageName, Newest); 3] {
 
 #[test]
 fn who_held_a_job_lets_it_go() {
-    let go_on = Control { suspend: Some(false), deadline_seconds: None };
+    let go_on = Control { grip: Grip::LetGo, deadline_seconds: None };
     for (suspend, hold) in
         [(true, Hold::Ours), (true, Hold::Foreign), (false, Hold::Ours), (false, Hold::Foreign), (false, Hold::None)]
     {
@@ -174,6 +207,38 @@ fn who_held_a_job_lets_it_go() {
             assert_eq!(plan_stage(&Observed { suspend, ..observed(newest) }), expected, "{stage:?} {suspend} {hold:?}");
         }
     }
+}
+
+#[test]
+fn a_hold_that_somebody_undid_is_theirs_from_then_on() {
+    // It is second 1000.
+    let noted = |second| Hold::Undone(Some(at(second)));
+    for (suspend, hold, expected) in [
+        (true, Hold::Undone(None), Some(Grip::NoteUndone(at(1000)))),
+        // They would undo it at once.
+        (true, noted(1000), None),
+        (true, noted(991), None),
+        (true, noted(990), Some(Grip::Hold)),
+        (true, noted(0), Some(Grip::Hold)),
+        (true, noted(1001), Some(Grip::Hold)),
+        // Their next hold is not to be taken for ours.
+        (false, Hold::Undone(None), Some(Grip::Forget)),
+        (false, noted(1000), Some(Grip::Forget)),
+        (false, noted(990), Some(Grip::Forget)),
+    ] {
+        for (stage, newest) in each_stage(&Running { hold, ..running(Some(trouble())) }) {
+            let expected = match expected {
+                Some(grip) => Step::Adjust(stage, Control { grip, deadline_seconds: None }),
+                None => Step::Follow(stage, Some(trouble())),
+            };
+            assert_eq!(plan_stage(&Observed { suspend, ..observed(newest) }), expected, "{stage:?} {suspend} {hold:?}");
+        }
+    }
+    // The deadline is seen to once the mark is gone.
+    let marked = Running { hold: Hold::Undone(None), deadline_seconds: Some(60), ..running(None) };
+    let deadline = Deadline::At(at(2000));
+    let step = plan_stage(&Observed { deadline, ..observed(convert(ConvertJob::Running(marked))) });
+    assert_eq!(step, Step::Adjust(StageName::Convert, Control { grip: Grip::Forget, deadline_seconds: Some(60) }));
 }
 
 #[test]
@@ -196,8 +261,8 @@ fn a_jobs_deadline_is_what_is_left_of_the_runs() {
         for (stage, newest) in
             each_stage(&Running { hold, deadline_seconds: has, started: started.map(at), trouble: None })
         {
-            let suspend = (hold == Hold::Ours).then_some(false);
-            let adjusted = |deadline_seconds| Step::Adjust(stage, Control { suspend, deadline_seconds });
+            let grip = if hold == Hold::Ours { Grip::LetGo } else { Grip::Leave };
+            let adjusted = |deadline_seconds| Step::Adjust(stage, Control { grip, deadline_seconds });
             let expected = match (stage, hold, expected) {
                 (StageName::Report, Hold::Ours, _) => adjusted(None),
                 (StageName::Report, ..) if has.is_some() => adjusted(None),
@@ -211,15 +276,15 @@ fn a_jobs_deadline_is_what_is_left_of_the_runs() {
     let has = Running { deadline_seconds: Some(160), ..running(None) };
     // Who holds a Job holds its clock.
     for (suspend, hold, expected) in
-        [(true, Hold::None, Some(true)), (true, Hold::Foreign, None), (false, Hold::Foreign, None)]
+        [(true, Hold::None, Grip::Hold), (true, Hold::Foreign, Grip::Leave), (false, Hold::Foreign, Grip::Leave)]
     {
         let job = Running { hold, deadline_seconds: Some(160), ..running(None) };
         let observed = Observed { suspend, deadline, ..observed(convert(ConvertJob::Running(job))) };
-        let none = Step::Adjust(StageName::Convert, Control { suspend: expected, deadline_seconds: None });
+        let none = Step::Adjust(StageName::Convert, Control { grip: expected, deadline_seconds: None });
         assert_eq!(plan_stage(&observed), none, "{suspend} {hold:?}");
     }
     let taken_away = plan_stage(&observed(convert(ConvertJob::Running(has))));
-    let expected = Step::Adjust(StageName::Convert, Control { suspend: None, deadline_seconds: None });
+    let expected = Step::Adjust(StageName::Convert, Control { grip: Grip::Leave, deadline_seconds: None });
     assert_eq!(taken_away, expected);
 }
 
@@ -242,15 +307,16 @@ fn when_the_time_is_over_only_the_report_is_still_made() {
         let fits = match (&newest, before) {
             // A run that has not begun has all its time before it.
             (Newest::None, before) => matches!((&step, before), (Step::Create(NewJob::Plan, _), Step::Create(..))),
-            (Newest::Plan(StageJob::Lost), _) => step == finish_failed(exceeded(), None),
+            (Newest::Plan(StageJob::Lost { .. }), _) => step == finish_failed(exceeded(), None),
             (Newest::Plan(StageJob::Succeeded(plan)), _) if plan.shards_with_files() > 0 => {
                 matches!(&step, Step::Create(NewJob::Report { convert_failure: Some(failure) }, _) if *failure == exceeded())
             }
             // The Job controller ends what runs.
             (Newest::Plan(_) | Newest::Convert { .. }, Step::Follow(stage, _)) => {
-                step == Step::Adjust(stage, Control { suspend: None, deadline_seconds: Some(100) })
+                step == Step::Adjust(stage, Control { grip: Grip::Leave, deadline_seconds: Some(100) })
             }
             (_, Step::Create(new, _)) => matches!(&step, Step::Create(same, _) if *same == new),
+            (_, Step::Rerun(new, _)) => matches!(&step, Step::Rerun(same, _) if *same == new),
             (_, before) => step == before,
         };
         assert!(fits, "{newest:?}: {step:?}");

@@ -25,6 +25,7 @@ fn sight(run: RunFacts) -> Sight {
         settings: SettingsState::Known(Box::new(settings(&validated(SPEC)))),
         newest: Newest::None,
         suspend: false,
+        forbidden: None,
         deadline: Deadline::None,
         begun: true,
         now: at(9).0,
@@ -53,7 +54,8 @@ fn planned(files_done: u64) -> RunFacts {
 }
 
 fn create(new: NewJob) -> Step {
-    let how = How { settings: settings(&validated(SPEC)), placement: Placement::Anywhere, deadline_seconds: None };
+    let how =
+        How { settings: settings(&validated(SPEC)), placement: Placement::Anywhere, deadline_seconds: None, lost: 0 };
     Step::Create(new, Box::new(how))
 }
 
@@ -85,6 +87,10 @@ fn each_step_has_its_stage_and_conditions() {
     let trouble = Trouble { reason: JobReason::PodsNotCreated, message: "no pod".to_owned() };
     let ending = |report| Step::Finish(Ending::Failed { failure: failure(), report });
     let plan = PlanResult { files: 1, bytes: 1, shard_files: vec![1] };
+    let again = |new| match create(new) {
+        Step::Create(new, how) => Step::Rerun(new, how),
+        other => other,
+    };
     for (step, stage, complete, failed) in [
         (Step::AwaitVolumes, Stage::Pending, ("False", "Waiting"), ("False", "Waiting")),
         (create(NewJob::Plan), Stage::Plan, ("False", "Running"), ("False", "Running")),
@@ -97,7 +103,7 @@ fn each_step_has_its_stage_and_conditions() {
             ("False", "Running"),
             ("False", "Running"),
         ),
-        (Step::Rerun(StageName::Plan), Stage::Plan, ("False", "Running"), ("False", "Running")),
+        (again(NewJob::Plan), Stage::Plan, ("False", "Running"), ("False", "Running")),
         (Step::AwaitDeletion(StageName::Report), Stage::Report, ("False", "Running"), ("False", "Running")),
         (Step::Follow(StageName::Convert, None), Stage::Convert, ("False", "Running"), ("False", "Running")),
         (
@@ -203,9 +209,11 @@ fn the_pace_is_told_while_it_is_known_and_goes_with_the_stage() {
 #[test]
 fn a_hold_is_told_by_its_condition_and_its_stage() {
     let trouble = Some(Trouble { reason: JobReason::Waiting, message: "Job x is suspended".to_owned() });
-    let hold = Control { suspend: Some(true), deadline_seconds: None };
-    let go_on = Control { suspend: Some(false), deadline_seconds: None };
-    let clockless = Control { suspend: None, deadline_seconds: None };
+    let hold = Control { grip: Grip::Hold, deadline_seconds: None };
+    let go_on = Control { grip: Grip::LetGo, deadline_seconds: None };
+    let note = Control { grip: Grip::NoteUndone(at(9).0), deadline_seconds: None };
+    let forget = Control { grip: Grip::Forget, deadline_seconds: None };
+    let clockless = Control { grip: Grip::Leave, deadline_seconds: None };
     let (spec, other) = (Some(("True", "SuspendedBySpec")), Some(("True", "JobSuspended")));
     for (step, hold, pods, expected, words) in [
         (Step::AwaitResume(None), Hold::None, 0, spec, "set it to false, and the run goes on where it is"),
@@ -221,6 +229,10 @@ fn a_hold_is_told_by_its_condition_and_its_stage() {
         ),
         (Step::Adjust(StageName::Convert, clockless), Hold::Foreign, 0, other, "Somebody has suspended"),
         (Step::Adjust(StageName::Convert, go_on), Hold::Ours, 0, None, "not suspended"),
+        (Step::Adjust(StageName::Convert, note), Hold::Undone(None), 2, None, "somebody has let the Job go"),
+        (Step::Follow(StageName::Convert, None), Hold::Undone(Some(at(9).0)), 2, None, "somebody has let the Job go"),
+        (Step::Adjust(StageName::Convert, hold), Hold::Undone(Some(at(9).0)), 2, spec, "2 pods are still stopping"),
+        (Step::Adjust(StageName::Convert, forget), Hold::Undone(None), 2, None, "not suspended"),
         (Step::Follow(StageName::Convert, trouble), Hold::None, 0, None, "not suspended"),
     ] {
         let run = RunFacts { pods, hold, ..planned(30) };
@@ -234,6 +246,32 @@ fn a_hold_is_told_by_its_condition_and_its_stage() {
             assert_eq!(shown(&status, "Complete"), ("False", "Waiting"));
         }
     }
+}
+
+#[test]
+fn a_run_that_is_not_allowed_any_more_is_told_as_not_accepted_and_has_not_failed() {
+    let forbidden = Failure { reason: JobReason::NotAllowed, message: "--allow-host-path=true".to_owned() };
+    let look = |step: Step, hold: Hold| {
+        let mut sight = sight(RunFacts { pods: 1, hold, ..planned(30) });
+        sight.observed.forbidden = Some(forbidden.clone());
+        compute(&job(SPEC), &Outcome::Stepped { sight, step }, &at(9))
+    };
+    let hold = Step::Adjust(StageName::Convert, Control { grip: Grip::Hold, deadline_seconds: None });
+    for (step, hold, stage, suspended) in [
+        (hold, Hold::None, Stage::Suspended, ("True", "NotAllowed")),
+        (Step::AwaitResume(Some(StageName::Convert)), Hold::Ours, Stage::Suspended, ("True", "NotAllowed")),
+        (Step::AwaitSettings(forbidden.clone()), Hold::None, Stage::Pending, ("True", "NotAllowed")),
+        (Step::AwaitDeletion(StageName::Convert), Hold::None, Stage::Convert, ("False", "NotSuspended")),
+    ] {
+        let status = look(step.clone(), hold);
+        assert_eq!(shown(&status, "Accepted"), ("False", "NotAllowed"), "{step:?}");
+        assert_eq!(shown(&status, "Failed").0, "False", "{step:?}");
+        assert_eq!(shown(&status, "Suspended"), suspended, "{step:?}");
+        assert_eq!((status.stage, status.completion_time), (Some(stage), None), "{step:?}");
+    }
+    // What has ended by then has ended.
+    let status = look(Step::Finish(Ending::Complete(report(0))), Hold::None);
+    assert_eq!(shown(&status, "Accepted"), ("True", "SpecAccepted"));
 }
 
 #[test]
