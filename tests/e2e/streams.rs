@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use kube::api::EvictParams;
 use serde_json::json;
@@ -104,6 +105,41 @@ async fn the_count_follows_the_streams() {
     let events = namespace.kubectl("get events -o custom-columns=R:.reason,N:.message");
     for reason in ["ScaledOut", "ScaledIn", "PodsChosen"] {
         assert!(events.contains(reason), "{reason} in {events}");
+    }
+}
+
+/// Room of a pod, and how many more streams there is to be room for: one pod is enough at rest.
+const SLOTS: usize = 30;
+/// Time between two clients: pods have to be there in less than those need to fill one, and the Service sends each to any
+/// pod, full or not. That all but one go to the first in spite of a second is less likely than one in a million.
+const BETWEEN_CLIENTS: Duration = Duration::from_millis(900);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_come_one_after_the_other_and_none_is_refused() {
+    let namespace = Namespace::restricted("crowd");
+    let (folder, take) = (tempfile::tempdir().unwrap(), Take::new(313));
+    let spec = json!({
+        "drainSeconds": 5,
+        "limits": { "maxStreams": SLOTS },
+        "autoscaling": { "minReplicas": 1, "maxReplicas": 4, "streams": { "freeSlots": SLOTS } },
+        "podTemplate": small_pods(),
+    });
+    let url = converter::reachable(&namespace, "hall", spec).await;
+    until_ready(&namespace, "hall", 1);
+
+    // One more than the pod at rest has room for; nobody looks whether there is room, and no client tries twice.
+    let mut clock = tokio::time::interval(BETWEEN_CLIENTS);
+    let mut live = Vec::new();
+    for number in 0..=SLOTS {
+        clock.tick().await;
+        live.push(Live::start(&url, &take, folder.path().join(format!("{number}.flac")), &["--retries", "0"]));
+    }
+    until_ready(&namespace, "hall", 3);
+    until_streams(&staying(&namespace), SLOTS as u64 + 1).await;
+    let reason = namespace.get("acv/hall")["status"]["lastScaleReason"].clone();
+    assert_eq!(reason, format!("scaled from 2 to 3: {} live streams and {SLOTS} free slots need 3 pods", SLOTS + 1));
+    for live in live {
+        assert_eq!(live.end().await, 0);
     }
 }
 
