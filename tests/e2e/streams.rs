@@ -30,6 +30,20 @@ async fn roomiest(namespace: &Namespace) -> Pod {
     pod
 }
 
+/// Waits until the converter says that the annotation keeps pods from it, and takes the annotation away.
+fn scale_out_is_paused(namespace: &Namespace, name: &str) {
+    let object = format!("acv/{name}");
+    let said = block_in_place(|| {
+        namespace.until("says that it is paused", &object, STEP, |now| {
+            condition_is(now, "ScalingActive", "False", "ScalingPaused")
+        })
+    });
+    assert!(said.message.contains("flacship.dev/paused-scale-out"), "{}", said.message);
+    assert_eq!(namespace.get(&object)["spec"]["replicas"], 1);
+    assert_eq!(pods(namespace).len(), 1);
+    namespace.kubectl(&format!("annotate {object} flacship.dev/paused-scale-out-"));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_count_follows_the_streams() {
     let namespace = Namespace::restricted("slots");
@@ -51,6 +65,8 @@ async fn the_count_follows_the_streams() {
     // one that is refused fails the test.
     let mut live = BTreeMap::<String, Vec<Live>>::new();
     let mut begun = 0;
+    // A person has switched scaling out off until the first pod is missing.
+    namespace.kubectl("annotate acv/stage flacship.dev/paused-scale-out=true");
     for (until, count) in [(2, 1), (3, 2), (6, 2), (7, 3)] {
         while begun < until {
             let pod = roomiest(&namespace).await;
@@ -60,6 +76,9 @@ async fn the_count_follows_the_streams() {
             live.entry(pod.name.clone()).or_default().push(stream);
             until_streams(std::slice::from_ref(&pod), before + 1).await;
             begun += 1;
+        }
+        if begun == 3 {
+            scale_out_is_paused(&namespace, "stage");
         }
         until_ready(&namespace, "stage", count);
         block_in_place(|| {
