@@ -10,8 +10,9 @@ use serde_json::json;
 use tokio::task::block_in_place;
 
 use crate::harness::live::{Live, Take};
-use crate::harness::object::{condition, condition_is};
+use crate::harness::object::{condition, condition_is, version};
 use crate::harness::pods::{Pod, load, pods, small_pods, staying, streams, until_ready, until_streams};
+use crate::harness::recorder::Recorder;
 use crate::harness::wait::{self, STEP};
 use crate::harness::{Namespace, converter};
 
@@ -180,6 +181,8 @@ async fn twenty_streams_outlive_a_rollout_evictions_and_a_bad_image() {
 
     // A new setting, and all pods with it.
     let before = staying(&namespace);
+    let client = kube::Client::try_default().await.unwrap();
+    let mut record = Recorder::start(&client, namespace.name(), "apps/v1/Deployment").await;
     namespace
         .patch("acv/live", &json!({ "spec": { "podTemplate": { "annotations": { "example.com/take": "two" } } } }));
     let gone = |before: &[Pod]| {
@@ -194,6 +197,12 @@ async fn twenty_streams_outlive_a_rollout_evictions_and_a_bad_image() {
     };
     gone(&before);
     until_streams(&staying(&namespace), STREAMS as u64).await;
+    namespace.kubectl("annotate deployment/live example.com/rollout=over");
+    let changes = record.up_to(&version(&namespace.get("deployment/live"))).await;
+    let available: Vec<Option<i64>> =
+        changes.iter().map(|change| change["status"]["availableReplicas"].as_i64()).collect();
+    println!("available over {} changes: {available:?}", available.len());
+    assert!(available.iter().all(|count| *count >= Some(2)), "{available:?}");
 
     // Every pod evicted in turn, as a node drain does it: asked again for as long as the budget refuses.
     let before = staying(&namespace);
@@ -244,4 +253,46 @@ async fn twenty_streams_outlive_a_rollout_evictions_and_a_bad_image() {
     }
     println!("{STREAMS} streams, {reconnects} reconnects");
     assert!(reconnects >= STREAMS as u64, "every stream lost a pod");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_ends_during_a_rollout_ends_on_its_stopping_pod() {
+    let namespace = Namespace::restricted("finish");
+    let (folder, take) = (tempfile::tempdir().unwrap(), Take::new(314));
+    // Longer than the test waits for anything.
+    let drain = 3 * STEP.as_secs();
+    let spec = json!({ "replicas": 1, "drainSeconds": drain, "podTemplate": small_pods() });
+    let url = converter::reachable(&namespace, "finale", spec).await;
+    until_ready(&namespace, "finale", 1);
+    let live = Live::start(&url, &take, folder.path().join("last.flac"), &["--retries", "0"]);
+    let old = staying(&namespace).remove(0);
+    until_streams(std::slice::from_ref(&old), 1).await;
+
+    let template = json!({ "annotations": { "example.com/take": "two" } });
+    namespace.patch("acv/finale", &json!({ "spec": { "podTemplate": template } }));
+    block_in_place(|| {
+        wait::until("the pod stops, and another is ready", STEP, || {
+            let now = pods(&namespace);
+            let stops = now.iter().any(|pod| pod.name == old.name && pod.stopping);
+            let ready = now.iter().any(|pod| pod.name != old.name && pod.ready);
+            if stops && ready { Ok(()) } else { Err(format!("{now:?}")) }
+        });
+    });
+    // Beyond the time in which it takes streams that come late.
+    wait::until_async("the pod drains", STEP, async || {
+        let said = reqwest::get(format!("{}/status", old.url())).await.map_err(|error| error.to_string())?;
+        let said = said.text().await.map_err(|error| error.to_string())?;
+        if said.contains("\"phase\":\"draining\"") { Ok(()) } else { Err(said) }
+    })
+    .await;
+    assert_eq!(streams(&old).await, 1, "it has its stream still");
+    block_in_place(|| {
+        namespace.until("counts the one that drains apart", "acv/finale", STEP, |now| {
+            let status = &now["status"];
+            (status["readyReplicas"] == 1 && status["drainingReplicas"] == 1).then_some(())
+        });
+    });
+    assert_eq!(live.end().await, 0);
+    // Nothing is left to wait for.
+    namespace.wait_for(&format!("pod/{}", old.name), "delete", STEP);
 }
