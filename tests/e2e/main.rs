@@ -16,6 +16,7 @@ mod healing;
 mod jobs;
 mod names;
 mod page;
+mod people;
 mod refusals;
 mod removal;
 mod rest;

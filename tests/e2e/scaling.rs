@@ -103,15 +103,33 @@ async fn the_autoscaler_follows_real_load() {
     namespace.kubectl("get hpa,acv,pods");
 }
 
-/// Waits until the operator has followed the present spec and the Deployment runs what it wants.
-fn settled(namespace: &Namespace, autoscaled: bool) -> i64 {
+/// Who writes the wanted count.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum By {
+    People,
+    Autoscaler,
+    Streams,
+}
+
+/// Waits until the operator has followed the present spec, the Deployment runs what it wants, and whoever writes the
+/// count by it has looked.
+fn settled(namespace: &Namespace, by: By) -> i64 {
     namespace.until("is settled", "acv/duo", STEP, |now| {
         let wanted = now["spec"]["replicas"].as_i64()?;
         let runs = now["status"]["readyReplicas"].as_i64()?;
-        let scaling = condition(now, "ScalingActive").is_some();
+        let follows = match by {
+            By::People => condition(now, "ScalingActive").is_none(),
+            By::Autoscaler => condition(now, "ScalingActive").is_some_and(|it| it.reason != "StreamsFollowed"),
+            By::Streams => condition_is(now, "ScalingActive", "True", "StreamsFollowed").is_some(),
+        };
         let hpa = namespace.find("hpa/duo").is_some();
-        (is_observed(now) && wanted == runs && scaling == autoscaled && hpa == autoscaled).then_some(wanted)
+        (is_observed(now) && wanted == runs && follows && hpa == (by == By::Autoscaler)).then_some(wanted)
     })
+}
+
+/// The counts that an object was given, as a watch tells them; none where the spec leaves it out.
+fn counts(changes: &[Value]) -> Vec<Option<i64>> {
+    changes.iter().map(|change| change["spec"]["replicas"].as_i64()).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -122,33 +140,61 @@ async fn switching_between_fixed_and_automatic_never_passes_through_one() {
         spec.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
         converter::manifest("duo", &spec)
     };
-    let autoscaling = json!({ "minReplicas": 2, "maxReplicas": 4, "cpu": { "averageUtilization": 90 } });
 
     namespace.apply(&manifest(json!({ "replicas": 3 })));
-    assert_eq!(settled(&namespace, false), 3);
+    assert_eq!(settled(&namespace, By::People), 3);
     let client = kube::Client::try_default().await.unwrap();
-    let mut record = Recorder::start(&client, namespace.name(), "apps/v1/Deployment").await;
+    let mut deployments = Recorder::start(&client, namespace.name(), "apps/v1/Deployment").await;
+    let mut converters = Recorder::start(&client, namespace.name(), "flacship.dev/v1alpha1/AudioConverter").await;
+
+    // Each hands its count over to the next, which may take pods away, and in this time has no reason to.
+    let patient = |how: &str, target: Value| {
+        let mut autoscaling =
+            json!({ "minReplicas": 2, "maxReplicas": 4, "scaleDown": { "stabilizationSeconds": 3600 } });
+        autoscaling[how] = target;
+        manifest(json!({ "autoscaling": autoscaling }))
+    };
+    let streams = patient("streams", json!({ "targetPerReplica": 10 }));
+    namespace.apply(&streams);
+    assert_eq!(settled(&namespace, By::Streams), 3);
+    namespace.apply(&patient("cpu", json!({ "averageUtilization": 90 })));
+    assert_eq!(settled(&namespace, By::Autoscaler), 3);
+    namespace.until("has looked at the pods", "hpa/duo", PATIENCE, |now| {
+        (now["status"]["currentMetrics"].is_array() && now["status"]["desiredReplicas"] == 3).then_some(())
+    });
+    namespace.apply(&streams);
+    assert_eq!(settled(&namespace, By::Streams), 3);
+    namespace.apply(&manifest(json!({})));
+    assert_eq!(settled(&namespace, By::People), 3, "taking autoscaling away keeps the count");
+    namespace.kubectl("annotate deployment/duo example.com/handed-over=yes");
+    namespace.kubectl("annotate acv/duo example.com/handed-over=yes");
+    let given = counts(&deployments.up_to(&version(&namespace.get("deployment/duo"))).await);
+    assert!(given.iter().all(|count| *count == Some(3)), "the Deployment's: {given:?}");
+    let wanted = counts(&converters.up_to(&version(&namespace.get("acv/duo"))).await);
+    println!("spec.replicas over {} changes: {wanted:?}", wanted.len());
+    // A manifest that leaves the count out takes it out of the spec, until the operator fills in what runs.
+    assert!(wanted.iter().flatten().all(|count| *count == 3), "the AudioConverter's: {wanted:?}");
 
     // On, with the count left out, as the manifest of an autoscaled converter has it; off; on; and a fixed count again.
+    let autoscaling = json!({ "minReplicas": 2, "maxReplicas": 4, "cpu": { "averageUtilization": 90 } });
     namespace.apply(&manifest(json!({ "autoscaling": autoscaling.clone() })));
-    assert!(settled(&namespace, true) >= 2);
+    assert!(settled(&namespace, By::Autoscaler) >= 2);
     // The autoscaler has written a count of its own before it is taken away again.
     namespace
         .until("is scaled in, being idle", "acv/duo", PATIENCE, |now| (now["spec"]["replicas"] == 2).then_some(()));
     namespace.apply(&manifest(json!({})));
-    let kept = settled(&namespace, false);
+    let kept = settled(&namespace, By::People);
     assert_eq!(kept, 2, "taking autoscaling away keeps the count");
     namespace.patch("acv/duo", &json!({ "spec": { "autoscaling": autoscaling } }));
-    assert!(settled(&namespace, true) >= 2);
+    assert!(settled(&namespace, By::Autoscaler) >= 2);
     namespace.patch_as("json", "acv/duo", &json!([{ "op": "remove", "path": "/spec/autoscaling" }]));
-    assert!(settled(&namespace, false) >= 2);
+    assert!(settled(&namespace, By::People) >= 2);
     namespace.apply(&manifest(json!({ "replicas": 4 })));
-    assert_eq!(settled(&namespace, false), 4);
+    assert_eq!(settled(&namespace, By::People), 4);
 
     namespace.kubectl("annotate deployment/duo example.com/switching=over");
-    let changes = record.up_to(&version(&namespace.get("deployment/duo"))).await;
-    let seen: Vec<i64> = changes.iter().map(|change| change["spec"]["replicas"].as_i64().unwrap()).collect();
+    let seen = counts(&deployments.up_to(&version(&namespace.get("deployment/duo"))).await);
     println!("spec.replicas over {} changes: {seen:?}", seen.len());
-    assert!(seen.iter().all(|count| (2..=4).contains(count)), "{seen:?}");
-    assert_eq!(seen.last(), Some(&4));
+    assert!(seen.iter().all(|count| count.is_some_and(|count| (2..=4).contains(&count))), "{seen:?}");
+    assert_eq!(seen.last(), Some(&Some(4)));
 }

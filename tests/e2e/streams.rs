@@ -3,14 +3,16 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use kube::api::EvictParams;
 use serde_json::json;
 use tokio::task::block_in_place;
 
 use crate::harness::live::{Live, Take};
-use crate::harness::object::{condition, condition_is};
+use crate::harness::object::{condition, condition_is, version};
 use crate::harness::pods::{Pod, load, pods, small_pods, staying, streams, until_ready, until_streams};
+use crate::harness::recorder::Recorder;
 use crate::harness::wait::{self, STEP};
 use crate::harness::{Namespace, converter};
 
@@ -27,6 +29,20 @@ async fn roomiest(namespace: &Namespace) -> Pod {
     let (room, pod) = best.expect("a ready pod");
     assert!(room > 0, "a client would be refused");
     pod
+}
+
+/// Waits until the converter says that the annotation keeps pods from it, and takes the annotation away.
+fn scale_out_is_paused(namespace: &Namespace, name: &str) {
+    let object = format!("acv/{name}");
+    let said = block_in_place(|| {
+        namespace.until("says that it is paused", &object, STEP, |now| {
+            condition_is(now, "ScalingActive", "False", "ScalingPaused")
+        })
+    });
+    assert!(said.message.contains("flacship.dev/paused-scale-out"), "{}", said.message);
+    assert_eq!(namespace.get(&object)["spec"]["replicas"], 1);
+    assert_eq!(pods(namespace).len(), 1);
+    namespace.kubectl(&format!("annotate {object} flacship.dev/paused-scale-out-"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -50,6 +66,8 @@ async fn the_count_follows_the_streams() {
     // one that is refused fails the test.
     let mut live = BTreeMap::<String, Vec<Live>>::new();
     let mut begun = 0;
+    // A person has switched scaling out off until the first pod is missing.
+    namespace.kubectl("annotate acv/stage flacship.dev/paused-scale-out=true");
     for (until, count) in [(2, 1), (3, 2), (6, 2), (7, 3)] {
         while begun < until {
             let pod = roomiest(&namespace).await;
@@ -59,6 +77,9 @@ async fn the_count_follows_the_streams() {
             live.entry(pod.name.clone()).or_default().push(stream);
             until_streams(std::slice::from_ref(&pod), before + 1).await;
             begun += 1;
+        }
+        if begun == 3 {
+            scale_out_is_paused(&namespace, "stage");
         }
         until_ready(&namespace, "stage", count);
         block_in_place(|| {
@@ -107,6 +128,41 @@ async fn the_count_follows_the_streams() {
     }
 }
 
+/// Room of a pod, and how many more streams there is to be room for: one pod is enough at rest.
+const SLOTS: usize = 30;
+/// Time between two clients: pods have to be there in less than those need to fill one, and the Service sends each to any
+/// pod, full or not. That all but one go to the first in spite of a second is less likely than one in a million.
+const BETWEEN_CLIENTS: Duration = Duration::from_millis(900);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_come_one_after_the_other_and_none_is_refused() {
+    let namespace = Namespace::restricted("crowd");
+    let (folder, take) = (tempfile::tempdir().unwrap(), Take::new(313));
+    let spec = json!({
+        "drainSeconds": 5,
+        "limits": { "maxStreams": SLOTS },
+        "autoscaling": { "minReplicas": 1, "maxReplicas": 4, "streams": { "freeSlots": SLOTS } },
+        "podTemplate": small_pods(),
+    });
+    let url = converter::reachable(&namespace, "hall", spec).await;
+    until_ready(&namespace, "hall", 1);
+
+    // One more than the pod at rest has room for; nobody looks whether there is room, and no client tries twice.
+    let mut clock = tokio::time::interval(BETWEEN_CLIENTS);
+    let mut live = Vec::new();
+    for number in 0..=SLOTS {
+        clock.tick().await;
+        live.push(Live::start(&url, &take, folder.path().join(format!("{number}.flac")), &["--retries", "0"]));
+    }
+    until_ready(&namespace, "hall", 3);
+    until_streams(&staying(&namespace), SLOTS as u64 + 1).await;
+    let reason = namespace.get("acv/hall")["status"]["lastScaleReason"].clone();
+    assert_eq!(reason, format!("scaled from 2 to 3: {} live streams and {SLOTS} free slots need 3 pods", SLOTS + 1));
+    for live in live {
+        assert_eq!(live.end().await, 0);
+    }
+}
+
 const STREAMS: usize = 20;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -125,6 +181,8 @@ async fn twenty_streams_outlive_a_rollout_evictions_and_a_bad_image() {
 
     // A new setting, and all pods with it.
     let before = staying(&namespace);
+    let client = kube::Client::try_default().await.unwrap();
+    let mut record = Recorder::start(&client, namespace.name(), "apps/v1/Deployment").await;
     namespace
         .patch("acv/live", &json!({ "spec": { "podTemplate": { "annotations": { "example.com/take": "two" } } } }));
     let gone = |before: &[Pod]| {
@@ -139,6 +197,12 @@ async fn twenty_streams_outlive_a_rollout_evictions_and_a_bad_image() {
     };
     gone(&before);
     until_streams(&staying(&namespace), STREAMS as u64).await;
+    namespace.kubectl("annotate deployment/live example.com/rollout=over");
+    let changes = record.up_to(&version(&namespace.get("deployment/live"))).await;
+    let available: Vec<Option<i64>> =
+        changes.iter().map(|change| change["status"]["availableReplicas"].as_i64()).collect();
+    println!("available over {} changes: {available:?}", available.len());
+    assert!(available.iter().all(|count| *count >= Some(2)), "{available:?}");
 
     // Every pod evicted in turn, as a node drain does it: asked again for as long as the budget refuses.
     let before = staying(&namespace);
@@ -189,4 +253,46 @@ async fn twenty_streams_outlive_a_rollout_evictions_and_a_bad_image() {
     }
     println!("{STREAMS} streams, {reconnects} reconnects");
     assert!(reconnects >= STREAMS as u64, "every stream lost a pod");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_ends_during_a_rollout_ends_on_its_stopping_pod() {
+    let namespace = Namespace::restricted("finish");
+    let (folder, take) = (tempfile::tempdir().unwrap(), Take::new(314));
+    // Longer than the test waits for anything.
+    let drain = 3 * STEP.as_secs();
+    let spec = json!({ "replicas": 1, "drainSeconds": drain, "podTemplate": small_pods() });
+    let url = converter::reachable(&namespace, "finale", spec).await;
+    until_ready(&namespace, "finale", 1);
+    let live = Live::start(&url, &take, folder.path().join("last.flac"), &["--retries", "0"]);
+    let old = staying(&namespace).remove(0);
+    until_streams(std::slice::from_ref(&old), 1).await;
+
+    let template = json!({ "annotations": { "example.com/take": "two" } });
+    namespace.patch("acv/finale", &json!({ "spec": { "podTemplate": template } }));
+    block_in_place(|| {
+        wait::until("the pod stops, and another is ready", STEP, || {
+            let now = pods(&namespace);
+            let stops = now.iter().any(|pod| pod.name == old.name && pod.stopping);
+            let ready = now.iter().any(|pod| pod.name != old.name && pod.ready);
+            if stops && ready { Ok(()) } else { Err(format!("{now:?}")) }
+        });
+    });
+    // Beyond the time in which it takes streams that come late.
+    wait::until_async("the pod drains", STEP, async || {
+        let said = reqwest::get(format!("{}/status", old.url())).await.map_err(|error| error.to_string())?;
+        let said = said.text().await.map_err(|error| error.to_string())?;
+        if said.contains("\"phase\":\"draining\"") { Ok(()) } else { Err(said) }
+    })
+    .await;
+    assert_eq!(streams(&old).await, 1, "it has its stream still");
+    block_in_place(|| {
+        namespace.until("counts the one that drains apart", "acv/finale", STEP, |now| {
+            let status = &now["status"];
+            (status["readyReplicas"] == 1 && status["drainingReplicas"] == 1).then_some(())
+        });
+    });
+    assert_eq!(live.end().await, 0);
+    // Nothing is left to wait for.
+    namespace.wait_for(&format!("pod/{}", old.name), "delete", STEP);
 }

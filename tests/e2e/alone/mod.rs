@@ -4,6 +4,7 @@
 pub mod faults;
 mod kinds;
 mod leader;
+mod metrics;
 mod modes;
 mod restart;
 mod unreadable;

@@ -1,6 +1,7 @@
-//! An operator that runs otherwise than the shipped one: for one namespace with rights in no other, for one share of the
-//! resources, with the dangerous parts of pods switched off, and with its traces sent to a collector.
+//! An operator that runs otherwise than the shipped one: for two namespaces with rights in no other, for one share of the
+//! resources, with the dangerous parts of pods switched off, with its traces sent to a collector, and with logs in JSON.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -13,7 +14,7 @@ use crate::harness::operator::{self, Absent};
 use crate::harness::process::Process;
 use crate::harness::proxy::Proxy;
 use crate::harness::wait::{self, STEP};
-use crate::harness::{Namespace, converter};
+use crate::harness::{Namespace, converter, json_lines, kubectl, root};
 
 fn manifest(name: &str, labels: &Value, mut spec: Value) -> Value {
     // Without pods: they would add nothing but time.
@@ -48,10 +49,11 @@ fn is_not_allowed(namespace: &Namespace, name: &str, part: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_operator_keeps_to_its_namespace_its_share_and_what_it_allows() {
+async fn an_operator_keeps_to_its_namespaces_its_share_and_what_it_allows() {
     let _absent = Absent::begin();
-    let (namespace, elsewhere) = (Namespace::restricted("modes"), Namespace::restricted("elsewhere"));
-    let identity = Identity::in_namespace(namespace.name());
+    let (namespace, second) = (Namespace::restricted("modes"), Namespace::restricted("second"));
+    let elsewhere = Namespace::restricted("elsewhere");
+    let identity = Identity::in_namespaces(&[namespace.name(), second.name()]);
     let collector = Collector::open().await;
     let proxy = Arc::new(Proxy::open(identity.client().await).await);
     let ours = json!({ "shard": "a" });
@@ -59,7 +61,8 @@ async fn an_operator_keeps_to_its_namespace_its_share_and_what_it_allows() {
     namespace.apply(&manifest("theirs", &json!({ "shard": "b" }), json!({})));
     elsewhere.apply(&manifest("abroad", &ours, json!({})));
     let arguments = [
-        format!("--namespaces={}", namespace.name()),
+        format!("--namespaces={},{}", namespace.name(), second.name()),
+        "--log-format=json".to_owned(),
         "--selector=shard=a".to_owned(),
         format!("--lease-name={}", namespace.name()),
         format!("--lease-namespace={}", operator::NAMESPACE),
@@ -71,6 +74,8 @@ async fn an_operator_keeps_to_its_namespace_its_share_and_what_it_allows() {
 
     namespace.apply(&manifest("solo", &ours, json!({ "disruptionBudget": { "maxUnavailable": 1 } })));
     is_followed(&namespace, "solo");
+    second.apply(&manifest("duet", &ours, json!({ "disruptionBudget": { "maxUnavailable": 1 } })));
+    is_followed(&second, "duet");
     namespace.kubectl("delete service solo");
     namespace.until("is made again", "service/solo", STEP, |_| Some(()));
     is_left_alone(&namespace, "theirs");
@@ -103,4 +108,44 @@ async fn an_operator_keeps_to_its_namespace_its_share_and_what_it_allows() {
     assert!(process.runs());
     identity::nothing_was_lacking(identity.rights(), &proxy.entries());
     is_left_alone(&elsewhere, "abroad");
+    tells_machines(&process.log(), &[(&namespace, "solo"), (&second, "duet")]);
+}
+
+/// Every line is JSON, and one of a reconcile says which object it is about and which reconcile it was.
+fn tells_machines(log: &str, followed: &[(&Namespace, &str)]) {
+    let lines: Vec<Value> = json_lines(log).collect();
+    for line in &lines {
+        for field in ["timestamp", "level", "message"] {
+            assert!(line[field].is_string(), "{field} in {line}");
+        }
+    }
+    let reconciles: Vec<&Value> =
+        lines.iter().map(|line| &line["span"]).filter(|span| span["name"] == "reconcile").collect();
+    for span in &reconciles {
+        assert!(span["reconcile"].is_u64() && span["namespace"].is_string() && span["resource"].is_string(), "{span}");
+    }
+    let mut numbers = BTreeSet::new();
+    for (namespace, name) in followed {
+        let of = |span: &&&Value| {
+            span["kind"] == "AudioConverter" && span["namespace"] == namespace.name() && span["resource"] == *name
+        };
+        let own: BTreeSet<u64> = reconciles.iter().filter(of).filter_map(|span| span["reconcile"].as_u64()).collect();
+        assert!(!own.is_empty(), "no line of a reconcile of {name} in {log}");
+        assert!(numbers.is_disjoint(&own), "a number names one reconcile: {own:?}");
+        numbers.extend(own);
+    }
+}
+
+#[test]
+fn the_manifests_for_some_namespaces_are_admitted() {
+    let _recordings = Namespace::called(identity::EXAMPLE);
+    let folder = root().join("config/namespaced");
+    // As README says it, and without a change to the cluster, whose operator is another.
+    let said =
+        kubectl::run(&format!("apply --server-side --force-conflicts --dry-run=server -k {}", folder.display()), None)
+            .unwrap();
+    for object in ["role.rbac.authorization.k8s.io/flacship-operator", "deployment.apps/flacship-operator"] {
+        assert!(said.lines().any(|line| line.starts_with(object)), "{object} in {said}");
+    }
+    assert!(!said.contains("clusterrole.rbac.authorization.k8s.io/flacship-operator"), "{said}");
 }

@@ -1,8 +1,9 @@
-//! Resources that the operator cannot read, stored by a schema other than today's: each says so, and the others go on.
+//! Resources that were stored by a schema other than today's: one that the operator cannot read says so, one with fields
+//! that it does not know is followed like any, and the others go on.
 
 use serde_json::{Value, json};
 
-use crate::harness::object::{condition, condition_is};
+use crate::harness::object::{condition, condition_is, is_observed};
 use crate::harness::wait::{self, STEP};
 use crate::harness::{Namespace, converter, job, kubectl};
 
@@ -43,6 +44,27 @@ impl Drop for Lenient {
     }
 }
 
+/// Stores a converter with fields that the operator does not know, and waits until it is followed all the same.
+fn fields_of_another_version_are_no_trouble(namespace: &Namespace) {
+    let spec = json!({ "replicas": 0, "reverb": { "room": "hall" }, "service": { "port": 8000, "echo": 2 } });
+    namespace.apply(&converter::manifest("newer", &spec));
+    namespace.wait_for("acv/newer", "condition=Ready", STEP);
+    let status = json!({ "status": { "mood": "calm", "conditions": [
+        { "type": "Tuned", "status": "True", "reason": "ByEar", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z" },
+    ] } });
+    let words = ["patch", "acv/newer", "--subresource=status", "--type=merge", "-p", &status.to_string()];
+    kubectl::run_words(&[&["-n", namespace.name()], &words[..]].concat(), None).unwrap();
+    namespace.patch("acv/newer", &json!({ "spec": { "service": { "port": 8001 } } }));
+    namespace.until("follows the spec", "service/newer", STEP, |now| {
+        (now["spec"]["ports"][0]["port"] == 8001).then_some(())
+    });
+    let now = namespace.until("is well", "acv/newer", STEP, |now| {
+        let ready = condition(now, "Ready")?.status == "True" && condition(now, "Degraded")?.status == "False";
+        (is_observed(now) && ready).then(|| now.clone())
+    });
+    assert_eq!((&now["spec"]["reverb"]["room"], &now["status"]["mood"]), (&json!("hall"), &json!("calm")));
+}
+
 fn odd() -> Value {
     json!({ "replicas": 0, "service": { "port": "high" } })
 }
@@ -70,6 +92,7 @@ fn a_resource_that_cannot_be_read_says_so_and_stops_no_other() {
             condition_is(now, "Accepted", "False", "InvalidSpec")
         });
         assert!(refused.message.contains("cannot be read"), "{}", refused.message);
+        fields_of_another_version_are_no_trouble(&namespace);
     }
     // Today's schema again: another one is served meanwhile, and the odd one once it is right.
     wait::until("the schema is back", STEP, || {
@@ -77,6 +100,10 @@ fn a_resource_that_cannot_be_read_says_so_and_stops_no_other() {
         if said.ok { Err("anything is admitted".to_owned()) } else { Ok(()) }
     });
     converter::ready(&namespace, "even", &json!({ "replicas": 0 }));
+    namespace.patch("acv/newer", &json!({ "spec": { "service": { "port": 8002 } } }));
+    namespace.until("follows the spec", "service/newer", STEP, |now| {
+        (now["spec"]["ports"][0]["port"] == 8002).then_some(())
+    });
     assert!(condition_is(&namespace.get("acv/odd"), "Degraded", "True", "InvalidSpec").is_some(), "it is told still");
     namespace.patch("acv/odd", &json!({ "spec": { "service": { "port": 80 } } }));
     namespace.wait_for("acv/odd", "condition=Ready", STEP);

@@ -54,6 +54,28 @@ pub fn restart(name: &str) {
     println!("{name} restarted in {:.1} s", begin.elapsed().as_secs_f64());
 }
 
+/// A process that stands still until this is dropped.
+pub struct Halted(Record);
+
+impl Halted {
+    /// Stops it where it is.
+    pub fn begin(name: &str) -> Self {
+        let record = running(name);
+        record.signal(Signal::SIGSTOP);
+        Self(record)
+    }
+}
+
+impl Drop for Halted {
+    fn drop(&mut self) {
+        self.0.signal(Signal::SIGCONT);
+    }
+}
+
+fn running(name: &str) -> Record {
+    process::read(&layout(), name).expect("read the process's record").expect("the process runs")
+}
+
 /// A process that stands still again and again, until this is dropped.
 pub struct Halting {
     record: Record,
@@ -64,7 +86,7 @@ pub struct Halting {
 impl Halting {
     /// Lets it stand still for `halt` and run for `run`, in turns.
     pub fn begin(name: &str, halt: Duration, run: Duration) -> Self {
-        let record = process::read(&layout(), name).expect("read the process's record").expect("the process runs");
+        let record = running(name);
         let enough = Arc::new(AtomicBool::new(false));
         let (told, process) = (Arc::clone(&enough), record.clone());
         let thread = std::thread::spawn(move || {

@@ -16,7 +16,7 @@ use e2e::proxy::rights::{self, Rights};
 const SHIPPED: &str = "flacship-operator";
 
 /// The namespace that `config/namespaced` has as an example.
-const EXAMPLE: &str = "recordings";
+pub const EXAMPLE: &str = "recordings";
 
 /// A ServiceAccount beside the shipped one; dropping it takes its rights with it.
 pub struct Identity {
@@ -32,19 +32,23 @@ impl Identity {
         Self::with(shipped_roles())
     }
 
-    /// Makes one with the rights that `config/namespaced` gives, in this namespace.
-    pub fn in_namespace(namespace: &str) -> Self {
+    /// Makes one with the rights that `config/namespaced` gives, in each of these namespaces.
+    pub fn in_namespaces(namespaces: &[&str]) -> Self {
         let folder = root().join("config/namespaced");
         let words = ["kustomize", folder.to_str().expect("the folder's path is UTF-8")];
         let text = kubectl::run_quietly(&words, None).unwrap();
-        let mut roles = bound_roles(&documents(&text));
+        let roles = bound_roles(&documents(&text));
         assert!(roles.iter().all(|(role, _)| role["kind"] == "Role"), "no right in all namespaces");
-        for object in roles.iter_mut().flat_map(|(role, binding)| [role, binding]) {
-            if object["metadata"]["namespace"] == EXAMPLE {
-                object["metadata"]["namespace"] = json!(namespace);
-            }
-        }
-        Self::with(roles)
+        let (example, elsewhere): (Vec<_>, Vec<_>) =
+            roles.into_iter().partition(|(role, _)| role["metadata"]["namespace"] == EXAMPLE);
+        let moved = namespaces.iter().flat_map(|namespace| {
+            example.iter().cloned().map(move |(mut role, mut binding)| {
+                role["metadata"]["namespace"] = json!(namespace);
+                binding["metadata"]["namespace"] = json!(namespace);
+                (role, binding)
+            })
+        });
+        Self::with(moved.chain(elsewhere).collect())
     }
 
     fn with(roles: Vec<(Value, Value)>) -> Self {

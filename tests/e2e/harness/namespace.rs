@@ -24,7 +24,15 @@ impl Namespace {
 
     fn create(subject: &str, level: &str) -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let name = format!("e2e-{subject}-{:06x}", now.as_micros() % 0x0100_0000);
+        Self::named(format!("e2e-{subject}-{:06x}", now.as_micros() % 0x0100_0000), subject, level)
+    }
+
+    /// Creates the one of this name, which no other test may have at the time.
+    pub fn called(name: &str) -> Self {
+        Self::named(name.to_owned(), name, "restricted")
+    }
+
+    fn named(name: String, subject: &str, level: &str) -> Self {
         let manifest = serde_json::json!({
             "apiVersion": "v1",
             "kind": "Namespace",

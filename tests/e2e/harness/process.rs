@@ -21,6 +21,7 @@ use super::proxy::Proxy;
 pub struct Process {
     child: Child,
     pid: i32,
+    log: PathBuf,
     _folder: TempDir,
 }
 
@@ -30,11 +31,11 @@ impl Process {
         Self::start_with(&artifacts::file(&format!("{name}.log")), proxy, arguments)
     }
 
-    fn start_with(log: &Path, proxy: &Proxy, arguments: &[String]) -> Self {
+    fn start_with(file: &Path, proxy: &Proxy, arguments: &[String]) -> Self {
         let folder = tempfile::tempdir().expect("make a folder");
         let kubeconfig = folder.path().join("kubeconfig");
         fs::write(&kubeconfig, proxy.kubeconfig()).expect("write the kubeconfig");
-        let log = OpenOptions::new().create(true).append(true).open(log).expect("open the log");
+        let log = OpenOptions::new().create(true).append(true).open(file).expect("open the log");
         let child = Command::new(super::shipped("operator"))
             .args(["run", "--listen", "127.0.0.1:0", "--converter-image", &super::operator::converter_image()])
             .args(arguments)
@@ -48,7 +49,12 @@ impl Process {
             .expect("run the operator that `make up` has built");
         let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).expect("a process that runs has a pid");
         proxy.aim(pid);
-        Self { child, pid, _folder: folder }
+        Self { child, pid, log: file.to_owned(), _folder: folder }
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).expect("read the log")
     }
 
     /// Sends a signal to it.

@@ -135,6 +135,12 @@ async fn a_request_that_fails_is_made_good() {
     let reference = bench.reference(&converter).await;
     at_each_write(&bench, &converter, &reference, &faults, &mut rounds).await;
 
+    // Where pods come and go a write may be about one of them, or of the count.
+    let scaling = scenario::scaling();
+    let scaled = bench.reference(&scaling).await;
+    let some = rounds.some(&[Fault::Cut(Side::Before), Fault::Cut(Side::After), answer(409), answer(429), answer(500)]);
+    at_each_write(&bench, &scaling, &scaled, &some, &mut rounds).await;
+
     // And not one write alone.
     for fault in rounds.some(&faults) {
         let rules = vec![Rule { which: Which::All, when: When::Every(7), fault }];
