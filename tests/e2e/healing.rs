@@ -154,4 +154,17 @@ fn a_name_that_somebody_else_has_is_left_alone() {
     assert_eq!(ours["spec"]["ports"][0]["port"], 80);
     namespace.kubectl("delete acv studio");
     namespace.wait_for("service/studio", "delete", STEP);
+
+    // A ServiceAccount may have rights: no pod of ours runs as somebody else's.
+    namespace.kubectl("create serviceaccount admin");
+    let before = namespace.get("serviceaccount/admin");
+    namespace.apply(&converter::manifest("admin", &json!({})));
+    namespace.until("says that the name is taken", "acv/admin", STEP, |now| {
+        condition_is(now, "Degraded", "True", "NameTaken").filter(|told| told.message.contains("ServiceAccount"))
+    });
+    namespace.get("service/admin");
+    assert_eq!(namespace.get("serviceaccount/admin"), before, "the other's ServiceAccount is untouched");
+    assert_eq!(namespace.list("deployments").len(), 0);
+    namespace.kubectl("delete serviceaccount admin");
+    namespace.wait_for("acv/admin", "condition=Ready", STEP);
 }

@@ -14,6 +14,7 @@ use crds::podtemplate::PodTemplate;
 use crds::shared::{Encoding, ImageSource, Metadata};
 
 use crate::context::Config;
+use crate::pods;
 
 mod volumes;
 
@@ -65,6 +66,11 @@ pub enum Invalid {
         "podTemplate.serviceAccountName is not allowed here: leave it out, or have the operator started with --allow-service-account-name=true"
     )]
     ServiceAccountName,
+    /// The operator may not make pods that have a ServiceAccount's token.
+    #[error(
+        "podTemplate.volumes: {0:?} holds a token of a ServiceAccount, which is not allowed here: leave the volume out, or have the operator started with --allow-service-account-name=true"
+    )]
+    Token(String),
     /// The operator may not make pods that see a node's folders.
     #[error(
         "{0} is a hostPath, which is not allowed here: use another kind of volume, or have the operator started with --allow-host-path=true"
@@ -99,7 +105,7 @@ impl Invalid {
     /// The reason of the conditions that tell of it.
     pub const fn reason(&self) -> JobReason {
         match self {
-            Self::ServiceAccountName | Self::HostPath(_) => JobReason::NotAllowed,
+            Self::ServiceAccountName | Self::Token(_) | Self::HostPath(_) => JobReason::NotAllowed,
             _ => JobReason::InvalidSpec,
         }
     }
@@ -318,6 +324,12 @@ fn forbidden(
 ) -> Option<Invalid> {
     if template.service_account_name.is_some() && !allowed.service_account_name {
         return Some(Invalid::ServiceAccountName);
+    }
+    // The pods run as the namespace's own ServiceAccount, which may have been given rights.
+    if let Some(volume) = pods::token_volume(template)
+        && !allowed.service_account_name
+    {
+        return Some(Invalid::Token(volume.to_owned()));
     }
     if allowed.host_path {
         return None;

@@ -18,7 +18,7 @@ const MORE: [&str; 6] = [
     "networkpolicy/ensemble",
     "ingress/ensemble",
     "httproutes.gateway.networking.k8s.io/ensemble",
-    "service/ensemble-metrics",
+    "service/ensemble-901bf84e-metrics",
     "servicemonitors.monitoring.coreos.com/ensemble",
 ];
 /// How long nothing may be written while nothing changes. Any length will do.
@@ -58,7 +58,7 @@ async fn all_children_are_kept_as_they_are_and_go_when_they_are_not_asked_for() 
         ),
         ("ingress/ensemble", json!({ "spec": { "rules": [{ "host": "other.example" }] } })),
         ("httproutes.gateway.networking.k8s.io/ensemble", json!({ "spec": { "hostnames": ["other.example"] } })),
-        ("service/ensemble-metrics", json!({ "spec": { "publishNotReadyAddresses": false } })),
+        ("service/ensemble-901bf84e-metrics", json!({ "spec": { "publishNotReadyAddresses": false } })),
         ("servicemonitors.monitoring.coreos.com/ensemble", json!({ "spec": { "endpoints": [{ "port": "http" }] } })),
     ];
     for (child, edit) in edits {
@@ -99,7 +99,7 @@ async fn at_rest(namespace: &Namespace) {
         ("networking.k8s.io/v1/Ingress", "ingress/ensemble"),
         ("gateway.networking.k8s.io/v1/HTTPRoute", "httproutes.gateway.networking.k8s.io/ensemble"),
         ("monitoring.coreos.com/v1/ServiceMonitor", "servicemonitors.monitoring.coreos.com/ensemble"),
-        ("/v1/Service", "service/ensemble-metrics"),
+        ("/v1/Service", "service/ensemble-901bf84e-metrics"),
     ];
     let mut records = Vec::new();
     for (kind, object) in kinds {
@@ -203,10 +203,10 @@ fn a_service_monitor_is_said_to_be_missing_and_made_when_it_can_be() {
             labels.map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default())).collect();
         let chosen = namespace.list_chosen("services", &selector.join(","));
         let names: Vec<&str> = chosen.iter().filter_map(|service| service["metadata"]["name"].as_str()).collect();
-        assert_eq!(names, ["meter-metrics"]);
+        assert_eq!(names, ["meter-5eff322a-metrics"]);
         assert_eq!(chosen[0]["spec"]["clusterIP"], "None");
         let pod = namespace.list("pods").remove(0)["status"]["podIP"].clone();
-        namespace.until("has the pod", "endpoints/meter-metrics", STEP, |now| {
+        namespace.until("has the pod", "endpoints/meter-5eff322a-metrics", STEP, |now| {
             let subset = now["subsets"].as_array()?.first()?;
             (subset["addresses"][0]["ip"] == pod && subset["ports"][0]["port"] == 9090).then_some(())
         });
@@ -217,6 +217,6 @@ fn a_service_monitor_is_said_to_be_missing_and_made_when_it_can_be() {
     lacks(&namespace, "meter", "ServiceMonitor");
     namespace.patch("acv/meter", &json!({ "spec": { "serviceMonitor": { "enabled": false } } }));
     converter::until_well(&namespace, "meter");
-    namespace.wait_for("service/meter-metrics", "delete", STEP);
+    namespace.wait_for("service/meter-5eff322a-metrics", "delete", STEP);
     assert_eq!(condition(&namespace.get("acv/meter"), "Ready").unwrap().status, "True");
 }

@@ -127,6 +127,7 @@ fn what_the_operator_does_not_allow_is_told_as_that() {
         "{source: {volume: {persistentVolumeClaim: {claimName: a}}}, destination: {volume: {hostPath: {path: /a}}}}",
         "{source: {volume: {persistentVolumeClaim: {claimName: a}}}, podTemplate: {volumes: [{name: x, hostPath: {path: /}}]}}",
         "{source: {volume: {persistentVolumeClaim: {claimName: a}}}, podTemplate: {serviceAccountName: root}}",
+        "{source: {volume: {persistentVolumeClaim: {claimName: a}}}, podTemplate: {volumes: [{name: x, projected: {sources: [{serviceAccountToken: {path: t}}]}}]}}",
     ] {
         let forbidden = validate(&job(spec), none).unwrap().forbidden.unwrap();
         assert_eq!(forbidden.reason(), JobReason::NotAllowed, "{spec}");
