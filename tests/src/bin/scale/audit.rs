@@ -167,7 +167,7 @@ impl Log {
     pub fn healed_after(&self, from: &Timestamp) -> Result<Vec<Duration>> {
         let mut took = Vec::new();
         let harmed = |event: &&Event| {
-            let child = matches!(event.resource().as_str(), "deployments" | "services");
+            let child = matches!(event.resource().as_str(), "deployments" | "services" | "serviceaccounts");
             !event.is_operators() && event.is_write() && child && event.request_received_timestamp >= *from
         };
         for harm in self.events.iter().filter(harmed) {
