@@ -13,6 +13,7 @@ mod convert;
 mod exposure;
 mod harness;
 mod healing;
+mod idle;
 mod jobs;
 mod names;
 mod page;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::harness::object::{owner_uids, uid};
 use crate::harness::pods::small_pods;
 use crate::harness::wait::STEP;
-use crate::harness::{Namespace, converter};
+use crate::harness::{Namespace, converter, operator};
 
 /// Every kind that a name reaches without other people's CRDs.
 const KINDS: &str = "deployments,services,serviceaccounts,secrets,hpa,poddisruptionbudgets,networkpolicies,ingresses";
@@ -49,6 +49,7 @@ fn long_and_dotted_names_work() {
         converter::until_well(&namespace, name);
     }
     let objects = namespace.list(KINDS);
+    let events = namespace.list("events.events.k8s.io");
     for name in &names {
         let owner = uid(&namespace.get(&format!("acv/{name}")));
         let mut children: Vec<&Value> =
@@ -56,6 +57,12 @@ fn long_and_dotted_names_work() {
         children.sort_by_key(|child| child["kind"].to_string());
         let kinds: Vec<&str> = children.iter().filter_map(|child| child["kind"].as_str()).collect();
         assert_eq!(kinds, CHILDREN, "the children of {name}");
+        let made = events.iter().find(|event| {
+            event["reason"] == "Created"
+                && event["regarding"]["name"] == name.as_str()
+                && event["reportingController"] == operator::NAME
+        });
+        assert!(made.is_some(), "no Event says what was made for {name}: {events:#?}");
         // Who leads to whom: by names, of which some had to be shortened.
         let [deployment, hpa, ingress, _, _, _, service, _] = children[..] else { unreachable!("as many as kinds") };
         assert_eq!(hpa["spec"]["scaleTargetRef"]["name"], name.as_str());

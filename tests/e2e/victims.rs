@@ -1,91 +1,15 @@
 //! Which pods go when the count falls, whoever lowered it: never one with streams while an idle one is there, and none
 //! while a pod does not say what it has.
 
-use std::collections::{BTreeSet, VecDeque};
-
 use serde_json::json;
 use tokio::task::block_in_place;
 
 use crate::harness::live::{Live, Take};
 use crate::harness::object::{condition_is, is_observed};
 use crate::harness::pod_process::Frozen;
-use crate::harness::pods::{Pod, load, small_pods, staying, streams, until_ready, until_streams};
+use crate::harness::pods::{Pod, load, names, small_pods, staying, until_left, until_ready, until_streams};
 use crate::harness::wait::{self, STEP};
 use crate::harness::{Namespace, converter};
-
-/// Waits until so many pods are left, and gives their names.
-fn until_left(namespace: &Namespace, count: usize) -> BTreeSet<String> {
-    block_in_place(|| {
-        wait::until(&format!("{count} pods stay"), STEP, || {
-            let stay: BTreeSet<String> = staying(namespace).into_iter().map(|pod| pod.name).collect();
-            if stay.len() == count { Ok(stay) } else { Err(format!("{stay:?}")) }
-        })
-    })
-}
-
-fn names<'a>(pods: impl IntoIterator<Item = &'a Pod>) -> BTreeSet<String> {
-    pods.into_iter().map(|pod| pod.name.clone()).collect()
-}
-
-/// How often the operator itself scales out and in again.
-const ROUNDS: usize = 10;
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_idle_pod_goes_ten_times_of_ten() {
-    let namespace = Namespace::restricted("idle");
-    let (folder, take) = (tempfile::tempdir().unwrap(), Take::new(301));
-    let spec = json!({
-        "drainSeconds": 5,
-        "limits": { "maxStreams": 2 },
-        "autoscaling": {
-            "minReplicas": 2, "maxReplicas": 3,
-            "streams": { "targetPerReplica": 1 },
-            "scaleDown": { "stabilizationSeconds": 1 },
-        },
-        "podTemplate": small_pods(),
-    });
-    namespace.apply(&converter::manifest("trio", &spec));
-    until_ready(&namespace, "trio", 2);
-    let start = async |pod: &Pod, name: &str| {
-        let before = streams(pod).await;
-        let live = Live::start(&pod.url(), &take, folder.path().join(name), &["--retries", "0"]);
-        until_streams(std::slice::from_ref(pod), before + 1).await;
-        live
-    };
-    // A stream on each pod, the oldest pod first.
-    let mut stage = VecDeque::new();
-    for (number, pod) in staying(&namespace).into_iter().enumerate() {
-        let live = start(&pod, &format!("{number}.flac")).await;
-        stage.push_back((pod, live));
-    }
-    for round in 0..ROUNDS {
-        // One stream more asks for a third pod, and goes once that has a stream of its own.
-        let guest = start(&stage[1].0, &format!("guest-{round}.flac")).await;
-        until_ready(&namespace, "trio", 3);
-        let known = names(stage.iter().map(|(pod, _)| pod));
-        let new = staying(&namespace).into_iter().find(|pod| !known.contains(&pod.name)).expect("a third pod");
-        let live = start(&new, &format!("{round}-new.flac")).await;
-        stage.push_back((new, live));
-        assert_eq!(guest.end().await, 0);
-
-        // The oldest is idle now: a ReplicaSet left to itself would take a younger one.
-        let (idle, live) = stage.pop_front().expect("three pods");
-        assert_eq!(live.end().await, 0);
-        let others = names(stage.iter().map(|(pod, _)| pod));
-        assert_eq!(until_left(&namespace, 2), others, "round {round}: {} was idle", idle.name);
-        let now = namespace.get("acv/trio");
-        assert_eq!(now["spec"]["replicas"], 2);
-        let reason = now["status"]["lastScaleReason"].as_str().unwrap();
-        assert!(reason.starts_with("scaled from 3 to 2: for 1 s, 2 pods were enough"), "{reason}");
-        // They are under way still: a stream that lost its pod would have failed, as none connects again.
-        for (pod, _) in &stage {
-            assert_eq!(streams(pod).await, 1, "round {round}: {}", pod.name);
-        }
-    }
-    for (_, live) in stage {
-        assert_eq!(live.end().await, 0);
-    }
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_says_how_many_go_and_the_idle_one_goes() {

@@ -1,5 +1,6 @@
 //! The pods of a converter, how many there are and what each says of its streams.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -88,6 +89,21 @@ pub fn until_ready(namespace: &Namespace, name: &str, count: usize) {
             (ready && counts.iter().all(|there| **there == count)).then_some(())
         });
     });
+}
+
+/// Waits until so many pods are left, and gives their names.
+pub fn until_left(namespace: &Namespace, count: usize) -> BTreeSet<String> {
+    block_in_place(|| {
+        wait::until(&format!("{count} pods stay"), STEP, || {
+            let stay: BTreeSet<String> = staying(namespace).into_iter().map(|pod| pod.name).collect();
+            if stay.len() == count { Ok(stay) } else { Err(format!("{stay:?}")) }
+        })
+    })
+}
+
+/// Their names.
+pub fn names<'a>(pods: impl IntoIterator<Item = &'a Pod>) -> BTreeSet<String> {
+    pods.into_iter().map(|pod| pod.name.clone()).collect()
 }
 
 /// A podTemplate that leaves room for others.
