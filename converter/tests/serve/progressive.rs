@@ -125,12 +125,15 @@ async fn a_second_file_breaks_the_answer_off() {
     let service = Service::start(&[]).await;
     let sound = Sound::music(20_000, 2, 16);
     let part = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.wav\"\r\n\r\n".as_bytes();
-    let form = [part, &sound.wav, b"\r\n", part, &sound.wav, b"\r\n--b--\r\n"].concat();
+    let (first, second) = ([part, &sound.wav].concat(), [b"\r\n", part, &sound.wav, b"\r\n--b--\r\n"].concat());
     let mut client = Raw::connect(service.address).await;
-    let headers = format!("Content-Type: multipart/form-data; boundary=b\r\nContent-Length: {}\r\n", form.len());
+    let length = first.len() + second.len();
+    let headers = format!("Content-Type: multipart/form-data; boundary=b\r\nContent-Length: {length}\r\n");
     client.head("POST /convert?progressive=true", &headers).await;
-    client.send(&form).await;
+    client.send(&first).await;
+    // Once the answer has begun there is no other way to tell.
     assert!(client.answer_head().await.starts_with("HTTP/1.1 200"));
+    client.send(&second).await;
     assert_broken_off(&mut client).await;
     service.until_counts("flacship_converter_errors_total{code=\"too_many_files\"} 1").await;
 }
