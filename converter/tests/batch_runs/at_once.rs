@@ -168,8 +168,8 @@ fn two_jobs_that_let_sources_go_do_no_harm() {
         run.stage("plan", &[]);
     }
     let words = ["--shard", "0", "--metadata", "foreign", "--source-policy", "DeleteAfterVerify"];
-    let [one, two, late] = &runs;
-    let workers = [one, two].map(|run| run.spawn(&words));
+    let [first, second, late] = &runs;
+    let workers = [first, second].map(|run| run.spawn(&words));
     let [one, two] = workers.map(|worker| {
         let output = worker.wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(0));
@@ -178,6 +178,12 @@ fn two_jobs_that_let_sources_go_do_no_harm() {
     assert_eq!((one[0] + two[0], one[1] + two[1]), (u64::from(count), u64::from(count)), "{one:?} {two:?}");
     assert_eq!(counts(&late.stage("work", &words)), [0, u64::from(count), 0], "gone, but for a reason");
     assert!(late.records(0).iter().all(|record| record["source"] == "deleted"));
+    for run in [first, second] {
+        run.stage("report", &[]);
+        let report = run.report();
+        assert_eq!(report["sources"]["deleted"], count, "{report}");
+        assert_eq!(report["warnings"]["source_kept"], Value::Null, "{report}");
+    }
     assert_eq!((files(&tree.path("source")).len(), files(&tree.path("destination")).len()), (0, count as usize));
 }
 

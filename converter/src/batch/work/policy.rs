@@ -13,6 +13,8 @@ use std::fs::{self, DirBuilder, File, Metadata};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::convert::Metadata as Keep;
 use crate::file::{Difference, is_being_written, rename_to_new, same_bytes, same_samples};
@@ -23,6 +25,9 @@ use super::super::error::{ConfigReason, Error};
 use super::super::globs::Globs;
 use super::super::layout::Layout;
 use super::super::records::{Done, Notice, Order, SourceFate, Stamp};
+
+/// How long another job may have a partial file to find that its FLAC is there by now.
+const LOOKS: Duration = Duration::from_secs(1);
 
 /// The code of the warning of a source that did not go.
 pub const KEPT: &str = "source_kept";
@@ -124,7 +129,14 @@ impl Sources {
     pub fn act(&self, done: &mut Done) -> BTreeSet<PathBuf> {
         let mut changed = BTreeSet::new();
         done.warnings.retain(|warning| warning.code != KEPT);
-        match self.let_go(done, &mut changed) {
+        let source = self.root.join(done.path.as_path());
+        let fate = self.let_go(done, &mut changed).or_else(|why| {
+            // Another job with the same policy may have been faster, at any moment.
+            let is_there =
+                fs::symlink_metadata(&source).map_or_else(|error| error.kind() != io::ErrorKind::NotFound, |_| true);
+            if is_there { Err(why) } else { self.gone(done).ok_or(why) }
+        });
+        match fate {
             Ok(fate) => done.source = Some(fate),
             Err(why) => {
                 let path = done.path.text();
@@ -139,14 +151,8 @@ impl Sources {
         let source = self.root.join(done.path.as_path());
         let flac = self.destination.join(done.path.flac(self.layout).as_path());
         let looked = |error: io::Error| format!("it cannot be looked at: {error}");
-        match fs::symlink_metadata(&source) {
-            Ok(found) if found.is_symlink() => return Err("it is a link; remove it yourself".to_owned()),
-            Ok(_) => {}
-            // Another job with the same policy was faster.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return self.gone(done).ok_or_else(|| looked(error));
-            }
-            Err(error) => return Err(looked(error)),
+        if fs::symlink_metadata(&source).map_err(looked)?.is_symlink() {
+            return Err("it is a link; remove it yourself".to_owned());
         }
         let opened = File::open(&source).map_err(looked)?;
         let before = opened.metadata().map_err(looked)?;
@@ -167,7 +173,7 @@ impl Sources {
             let now = File::open(path).and_then(|file| file.metadata());
             now.is_ok_and(|now| identity(&now) == identity(then))
         };
-        if is_being_written(&flac) {
+        if !comes_to_rest(&flac) {
             return Err(format!("another job is making {} anew", flac.display()));
         }
         if !is_same(&flac, &written_before) {
@@ -238,6 +244,18 @@ impl Sources {
         changed.insert(made);
         Ok(())
     }
+}
+
+/// Whether nobody makes this FLAC anew, or who seemed to only looked whether it is there.
+fn comes_to_rest(flac: &Path) -> bool {
+    let begin = Instant::now();
+    while is_being_written(flac) {
+        if begin.elapsed() > LOOKS {
+            return false;
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    true
 }
 
 /// Whether these are two names of one file. Where upper and lower case are the same, they may be one name.
