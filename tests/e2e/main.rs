@@ -8,6 +8,7 @@
 
 mod alone;
 mod batch;
+mod bounds;
 mod children;
 mod convert;
 mod exposure;
