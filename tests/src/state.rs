@@ -18,9 +18,9 @@ const TIMES: [&str; 7] = [
     "throughput",
     "bytesPerSecond",
 ];
-/// Annotations that others write.
-const FOREIGN_ANNOTATIONS: [&str; 2] =
-    ["deployment.kubernetes.io/revision", "kubectl.kubernetes.io/last-applied-configuration"];
+/// Annotations that others write, and the one that tells of a fault: how many results of a stage were lost.
+const OTHER_ANNOTATIONS: [&str; 3] =
+    ["deployment.kubernetes.io/revision", "kubectl.kubernetes.io/last-applied-configuration", "flacship.dev/lost"];
 /// Annotation with a hash of what was applied, the owner's uid included: that it is there has to be the same.
 const HASH: &str = "flacship.dev/applied-hash";
 /// Fields of a Service that the server gives out.
@@ -90,7 +90,7 @@ fn normal(object: &Value, names: &[(String, String)]) -> Value {
         _ => {}
     }
     let mut annotations = metadata["annotations"].as_object().cloned().unwrap_or_default();
-    annotations.retain(|name, _| !FOREIGN_ANNOTATIONS.contains(&name.as_str()));
+    annotations.retain(|name, _| !OTHER_ANNOTATIONS.contains(&name.as_str()));
     if let Some(hash) = annotations.get_mut(HASH) {
         *hash = Value::Null;
     }

@@ -99,12 +99,11 @@ async fn at_each_write(
 async fn an_operator_killed_at_a_write_goes_on_where_it_was() {
     let bench = Bench::set_up().await;
     let kills = [Fault::Kill(Side::Before), Fault::Kill(Side::After)];
-    let mut rounds = Rounds::from_environment(2);
+    let mut rounds = Rounds::from_environment(1);
     let converter = scenario::converter();
     let reference = bench.reference(&converter).await;
     at_each_write(&bench, &converter, &reference, &kills, &mut rounds).await;
 
-    let mut rounds = Rounds::from_environment(1);
     let scaling = scenario::scaling();
     let reference = bench.reference(&scaling).await;
     at_each_write(&bench, &scaling, &reference, &rounds.some(&kills), &mut rounds).await;
