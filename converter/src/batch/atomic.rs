@@ -9,7 +9,7 @@ use std::path::Path;
 const MODE: u32 = 0o666;
 
 /// What files are called while they are written.
-const WRITING: &str = ".writing-";
+pub const WRITING: &str = ".writing-";
 
 /// Gives `path` the content that `fill` writes; on any error what was there stays.
 pub fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {

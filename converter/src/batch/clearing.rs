@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::atomic;
 use super::error::{ConfigReason, Error};
-use super::store::Store;
+use super::store::{Store, is_of_shard};
 
 /// Why records stay.
 #[derive(Debug, thiserror::Error)]
@@ -94,7 +94,8 @@ fn found(store: &Store) -> Result<Vec<PathBuf>, Stays> {
         }
         for path in list(&folder)? {
             let is_file = fs::symlink_metadata(&path).map_err(failed(&path))?.is_file();
-            if !is_file || !(is_record(&path) || path == store.lock() || path == store.plan() || is_temporary(&path)) {
+            if !is_file || !(is_of_shard(&path) || path == store.lock() || path == store.plan() || is_temporary(&path))
+            {
                 return Err(Stays::Foreign(path));
             }
             drop(unused(&path)?);
@@ -109,21 +110,11 @@ fn list(folder: &Path) -> Result<Vec<PathBuf>, Stays> {
     entries.map(|entry| entry.map(|entry| entry.path()).map_err(failed(folder))).collect()
 }
 
-/// Whether it has the name of a shard's file: its plan, its results, what is pending of it.
-fn is_record(path: &Path) -> bool {
-    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let number = name.strip_prefix("shard-").and_then(|rest| rest.split_once('.'));
-    number.is_some_and(|(number, ending)| {
-        let digits = number.len() >= 5 && number.bytes().all(|byte| byte.is_ascii_digit());
-        digits && ["jsonl", "pending"].contains(&ending)
-    })
-}
-
 /// Whether it has the name of what a stage that was killed may leave: of a file on its way to its name, or of a spool that
 /// was about to lose its own, which NFS renames.
 fn is_temporary(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().as_encoded_bytes();
-    [&b".writing-"[..], b".tmp", b".nfs"].iter().any(|prefix| name.starts_with(prefix))
+    [atomic::WRITING, ".tmp", ".nfs"].iter().any(|prefix| name.starts_with(prefix.as_bytes()))
 }
 
 /// The open file, if no worker has it. On a file system without locks nobody can tell.

@@ -5,7 +5,7 @@
 //! version's, or a damaged volume) is passed over with a warning; its file then counts as not done. So is a line that is
 //! longer than any record, of which no more than that is held in memory.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read as _, Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -15,6 +15,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::atomic::sync_folder;
+use super::lock;
 
 /// Reads the records of a file in order; a file that is not there has none.
 pub fn read<T: DeserializeOwned>(path: &Path, mut take: impl FnMut(T)) -> io::Result<()> {
@@ -125,16 +126,7 @@ impl Journal {
     fn locked(path: &Path) -> io::Result<File> {
         loop {
             let file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
-            match file.try_lock() {
-                Ok(()) => {}
-                Err(TryLockError::WouldBlock) => {
-                    tracing::warn!(file = %path.display(), "another worker has this shard, waiting until it ends");
-                    file.lock()?;
-                }
-                Err(TryLockError::Error(error)) => {
-                    tracing::warn!(file = %path.display(), %error, "this file system has no locks; going on without");
-                }
-            }
+            lock::wait_for(&file, path, "another worker has this shard")?;
             // A new plan may have taken the file away meanwhile.
             let held = file.metadata()?;
             let is_named = |named: fs::Metadata| (named.dev(), named.ino()) == (held.dev(), held.ino());

@@ -17,6 +17,7 @@ mod folders;
 mod globs;
 mod journal;
 mod layout;
+mod lock;
 mod names;
 mod path;
 mod places;

@@ -6,7 +6,7 @@
 mod lines;
 mod sweep;
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs;
 use std::io;
 use std::path::Path;
 
@@ -22,7 +22,7 @@ use super::spool::{Limits, Record, Sorter};
 use super::store::Store;
 use super::summary::PlanSummary;
 use super::walk::{Search, walk};
-use super::{atomic, clearing, shards};
+use super::{atomic, clearing, lock, shards};
 use lines::ShardFiles;
 
 /// Most shards: their counts must fit into the summary line.
@@ -85,7 +85,7 @@ pub fn run(args: &Args, console: &Console) -> Result<PlanSummary, Error> {
     let store = args.places.store();
     make_folder(&store.plan_folder())?;
     make_folder(&store.results_folder())?;
-    let lock = lock(&store.lock())?;
+    let lock = lock::of_run(&store.lock())?;
     let order = choices.order(&args.places.source);
     let plan = match kept(&args.places, &store, &order)? {
         Some(plan) => plan,
@@ -94,23 +94,6 @@ pub fn run(args: &Args, console: &Console) -> Result<PlanSummary, Error> {
     drop(lock);
     sweep::sweep(store.root(), jiff::Timestamp::now());
     Ok(PlanSummary { files: plan.files, bytes: plan.bytes, shard_files: plan.shard_files })
-}
-
-/// Lets one process plan or report at a time: Kubernetes may for a moment run two pods of one Job. A file system without
-/// locks is used without. The lock goes with the file that is returned.
-pub fn lock(path: &Path) -> Result<File, Error> {
-    let file = OpenOptions::new().write(true).create(true).truncate(false).open(path).map_err(Error::making(path))?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            tracing::warn!("another process plans or reports on this run, waiting until it ends");
-            file.lock().map_err(Error::io("locking", path))?;
-        }
-        Err(TryLockError::Error(error)) => {
-            tracing::warn!(file = %path.display(), %error, "this file system has no locks; going on without");
-        }
-    }
-    Ok(file)
 }
 
 /// The plan that is there, if it is whole and was made for the same order. A volume that does not say is no reason to plan

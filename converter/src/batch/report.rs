@@ -19,7 +19,7 @@ use super::records::{Counts, Plan};
 use super::spool::Limits;
 use super::store::Store;
 use super::summary::{FailedFile, MAX_FAILURES, ReportSummary};
-use super::{atomic, plan};
+use super::{atomic, lock};
 use document::{Report, Whole};
 use tally::{Failed, Tally};
 
@@ -58,7 +58,7 @@ pub fn run(args: &Args) -> Result<ReportSummary, Error> {
     let plan = args.places.read_plan()?;
     let store = args.places.store();
     let folder = store.root();
-    let _lock = plan::lock(&store.lock())?;
+    let _lock = lock::of_run(&store.lock())?;
     atomic::clean(folder).map_err(Error::making(folder))?;
     let mut tally = Tally::new(folder, Limits::default()).map_err(Error::making(folder))?;
     for (shard, files) in plan.shard_files.iter().enumerate() {

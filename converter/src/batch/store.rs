@@ -78,6 +78,16 @@ fn name(shard: usize) -> String {
     format!("shard-{shard:05}.jsonl")
 }
 
+/// Whether it has the name of a shard's file: its plan, its results, what is pending of it.
+pub fn is_of_shard(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let number = name.strip_prefix("shard-").and_then(|rest| rest.split_once('.'));
+    number.is_some_and(|(number, ending)| {
+        let digits = number.len() >= 5 && number.bytes().all(|byte| byte.is_ascii_digit());
+        digits && ["jsonl", "pending"].contains(&ending)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
