@@ -1,4 +1,5 @@
-//! What is left for whoever looks into a failure: files under `artifacts/<test>/`.
+//! What is left for whoever looks into a failure: files under `artifacts/<test>/`, named after the namespace that they
+//! are about.
 
 use std::fs;
 
@@ -34,7 +35,7 @@ pub fn describe(namespace: &str) {
             let lines: Vec<&str> = text.lines().collect();
             println!("{}", lines[lines.len().saturating_sub(40)..].join("\n"));
         }
-        let _ = fs::write(file(name), text);
+        let _ = fs::write(file(&format!("{namespace}.{name}")), text);
     }
     println!("more in {}", file("").display());
 }

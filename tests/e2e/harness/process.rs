@@ -78,6 +78,7 @@ pub struct Kept {
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
     told: Arc<Mutex<Told>>,
+    log: PathBuf,
 }
 
 #[derive(Default)]
@@ -87,15 +88,15 @@ struct Told {
 }
 
 impl Kept {
-    /// Starts it.
-    pub fn start(proxy: &Arc<Proxy>, arguments: Vec<String>) -> Self {
+    /// Starts it. What it logs is appended to `<name>.log` among the artifacts, and goes when it is stopped.
+    pub fn start(name: &str, proxy: &Arc<Proxy>, arguments: Vec<String>) -> Self {
         let (stop, stopped) = oneshot::channel();
         let told = Arc::new(Mutex::new(Told::default()));
         // Named after the thread of the test, which the keeper's is not.
-        let log = artifacts::file("operator.log");
+        let log = artifacts::file(&format!("{name}.log"));
         let process = Process::start_with(&log, proxy, &arguments);
-        let task = tokio::spawn(keep(Arc::clone(proxy), log, arguments, process, stopped, Arc::clone(&told)));
-        Self { stop: Some(stop), task, told }
+        let task = tokio::spawn(keep(Arc::clone(proxy), log.clone(), arguments, process, stopped, Arc::clone(&told)));
+        Self { stop: Some(stop), task, told, log }
     }
 
     /// How often it was killed; panics if it has ended otherwise.
@@ -105,10 +106,11 @@ impl Kept {
         told.kills
     }
 
-    /// Ends it and waits for its end.
+    /// Ends it and waits for its end; nobody will look at its log.
     pub async fn stop(mut self) {
         self.stop.take().map(|stop| stop.send(()));
         (&mut self.task).await.expect("the keeper ends");
+        fs::remove_file(&self.log).expect("remove the log");
     }
 }
 

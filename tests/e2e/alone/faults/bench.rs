@@ -64,7 +64,7 @@ impl Bench {
         let prepared = (scenario.prepare)(&namespace);
         let proxy = Arc::new(Proxy::open(self.operator.clone()).await);
         proxy.obey(rules);
-        let operator = Kept::start(&proxy, arguments(&namespace));
+        let operator = Kept::start(&format!("{}.own-operator", namespace.name()), &proxy, arguments(&namespace));
         Run { bench: self, namespace, proxy, operator, _prepared: prepared }
     }
 
@@ -190,7 +190,7 @@ impl Run<'_> {
                 format!("{:8.3} {} {:?}{fault}", entry.at.duration_since(begin).as_secs_f64(), entry.line, entry.code)
             })
             .collect();
-        let _ = fs::write(artifacts::file("requests.log"), lines.join("\n"));
+        let _ = fs::write(artifacts::file(&format!("{}.requests.log", self.namespace.name())), lines.join("\n"));
     }
 }
 

@@ -10,6 +10,8 @@ mod watches;
 
 use std::time::Duration;
 
+use futures::{StreamExt as _, stream};
+
 use bench::{Bench, Reference};
 use scenario::Scenario;
 
@@ -19,6 +21,9 @@ use e2e::proxy::{Answer, Fault, Rule, Side, When, Which};
 const ROUNDS: &str = "FLACSHIP_FAULT_ROUNDS";
 /// What the choice began with, to make it again.
 const SEED: &str = "FLACSHIP_FAULT_SEED";
+
+/// How many runs go on at once, each in a namespace of its own: most of their time they wait.
+const AT_ONCE: usize = 4;
 
 /// How late a request comes: when the operator has tried it anew.
 const LATE: Duration = Duration::from_millis(1500);
@@ -74,7 +79,7 @@ fn answer(code: u16) -> Fault {
     Fault::Answer(Answer { code, retry_after })
 }
 
-/// Meets each chosen write of the scenario with this fault, a run each.
+/// Meets each chosen write of the scenario with this fault, a run each, some of them at once.
 async fn at_each_write(
     bench: &Bench,
     scenario: &Scenario,
@@ -82,15 +87,16 @@ async fn at_each_write(
     faults: &[Fault],
     rounds: &mut Rounds,
 ) {
-    let (mut runs, mut missed) = (0, 0);
+    let mut rules = Vec::new();
     for fault in faults {
-        for write in rounds.writes(reference.writes) {
-            let what = format!("{}, write {write} of {} {fault}", scenario.name, reference.writes);
-            let hit = bench.compare(&what, scenario, reference, vec![Rule::nth_write(write, *fault)]).await;
-            runs += 1;
-            missed += usize::from(!hit);
-        }
+        rules.extend(rounds.writes(reference.writes).into_iter().map(|write| (write, *fault)));
     }
+    let compare = |(write, fault)| async move {
+        let what = format!("{}, write {write} of {} {fault}", scenario.name, reference.writes);
+        bench.compare(&what, scenario, reference, vec![Rule::nth_write(write, fault)]).await
+    };
+    let hits: Vec<bool> = stream::iter(rules).map(compare).buffer_unordered(AT_ONCE).collect().await;
+    let (runs, missed) = (hits.len(), hits.iter().filter(|hit| !**hit).count());
     println!("{runs} runs, {missed} of which ended before the write came");
     assert!(missed * 2 < runs, "{missed} of {runs} runs met no fault");
 }
