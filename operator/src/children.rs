@@ -68,6 +68,8 @@ struct FeedState {
     list: u32,
     /// A first list is complete.
     synced: bool,
+    /// The highest version that it has told of since the last list began.
+    told: Option<Version>,
 }
 
 /// A child of a kind that nobody watches, as a call of ours found it.
@@ -138,6 +140,11 @@ impl Children {
         let Some((key, version)) = key_of(meta).zip(Version::of(meta)) else { return };
         self.with::<K, _>(|kind| {
             kind.strangers.remove(&key);
+            // The watch is past that version and carries no such child: it was deleted while the answer was on its way, and
+            // no event will tell of it again. Where another's watch is ahead, this costs a call.
+            if !kind.entries.contains_key(&key) && kind.feeds.iter().any(|feed| feed.told >= Some(version)) {
+                return;
+            }
             let entry = kind.entries.entry(key).or_insert_with(|| Entry::new(meta));
             if entry.seen.is_none_or(|seen| seen < version) {
                 entry.seen = Some(version);
@@ -201,6 +208,12 @@ impl Kind {
         }
     }
 
+    fn tells(&mut self, feed: u16, version: Option<Version>) {
+        if let Some(state) = self.feeds.get_mut(usize::from(feed)) {
+            state.told = state.told.max(version);
+        }
+    }
+
     fn list_of(&self, feed: u16) -> u32 {
         self.feeds.get(usize::from(feed)).map_or(0, |state| state.list)
     }
@@ -235,6 +248,7 @@ impl Feed {
     pub fn list_begins(&self) {
         if let Some(state) = self.lock().feeds.get_mut(usize::from(self.number)) {
             state.list = state.list.wrapping_add(1);
+            state.told = None;
         }
     }
 
@@ -279,6 +293,7 @@ impl Feed {
     pub fn deleted(&self, meta: &ObjectMeta) {
         let Some(key) = key_of(meta) else { return };
         let mut kind = self.lock();
+        kind.tells(self.number, Version::of(meta));
         // The end of an earlier object, told after a call of ours made the next one.
         let seen = kind.entries.get(&key).and_then(|entry| entry.seen);
         let outlived = seen.zip(Version::of(meta)).is_some_and(|(seen, end)| seen > end);
@@ -291,6 +306,7 @@ impl Feed {
         let Some(key) = key_of(meta) else { return };
         let version = Version::of(meta);
         let mut kind = self.lock();
+        kind.tells(self.number, version);
         let list = kind.list_of(self.number);
         kind.strangers.remove(&key);
         let entry = kind.entries.entry(key).or_insert_with(|| Entry::new(meta));

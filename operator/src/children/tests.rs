@@ -83,6 +83,21 @@ fn events_from_before_our_own_write_bring_nothing_new() {
 }
 
 #[test]
+fn what_was_deleted_before_our_call_is_noted_proves_nothing() {
+    let (children, feed) = listed(&[]);
+    // Made by a call of ours; its whole life is told before the answer is taken note of.
+    feed.changed(&meta("11"));
+    feed.deleted(&meta("12"));
+    children.prove::<Service>(&meta("11"), WANTED, None);
+    assert_eq!(plan(&children), ChildPlan::Create);
+    // The next one, made by the next call, of which nothing is told yet.
+    children.prove::<Service>(&meta("13"), WANTED, None);
+    assert_eq!(plan(&children), ChildPlan::Skip);
+    feed.deleted(&meta("14"));
+    assert_eq!(plan(&children), ChildPlan::Create);
+}
+
+#[test]
 fn a_proof_from_before_an_event_is_none() {
     let (children, _) = listed(&[meta("9")]);
     children.prove::<Service>(&meta("7"), WANTED, None);

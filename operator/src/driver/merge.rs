@@ -2,13 +2,20 @@
 //!
 //! A reflector's store takes a list (`Init … InitDone`) as *all there is*. Each of several watches lists its own namespace,
 //! at its own time, so their first lists are held until all are there, and told as one; later ones are told as single
-//! changes.
+//! changes. A namespace that may not be listed, as one is that was deleted with its Role, counts as empty: it does not hold
+//! up the others.
 
 use std::collections::{HashMap, HashSet};
 
 use futures::stream::{self, BoxStream, StreamExt};
 use kube::ResourceExt;
 use kube::runtime::watcher::{self, Event};
+
+use super::watches::answer;
+use crate::errors::kube_code;
+
+/// HTTP status of a list in a namespace where the operator has no rights.
+const FORBIDDEN: u16 = 403;
 
 /// The events of `watches` as those of one watch. `find` gives the object that the store has of a watch (by its number)
 /// under a name.
@@ -27,11 +34,14 @@ where
         watches.into_iter().enumerate().map(|(number, watch)| watch.map(move |event| (number, event)).boxed());
     stream::select_all(numbered)
         .map(move |(number, event)| {
-            let events = match event {
-                Ok(event) => merged.take(number, event, &find).into_iter().map(Ok).collect(),
-                Err(error) => vec![Err(error)],
+            let (failed, events) = match event {
+                Ok(event) => (None, merged.take(number, event, &find)),
+                Err(error) if answer(&error).and_then(kube_code) == Some(FORBIDDEN) => {
+                    (Some(Err(error)), merged.refused(number))
+                }
+                Err(error) => (Some(Err(error)), Vec::new()),
             };
-            stream::iter(events)
+            stream::iter(failed.into_iter().chain(events.into_iter().map(Ok)))
         })
         .flatten()
         .boxed()
@@ -63,7 +73,7 @@ impl<K: ResourceExt> Merged<K> {
         let Some(told) = self.watches.get_mut(number) else { return Vec::new() };
         if !self.done {
             told.note_first(event);
-            return if self.watches.iter().all(|told| told.listed) { self.tell_first() } else { Vec::new() };
+            return self.tell_first();
         }
         match event {
             Event::Init => {
@@ -91,7 +101,22 @@ impl<K: ResourceExt> Merged<K> {
         }
     }
 
+    /// A watch may not list. Should it be allowed to later, single changes tell of what is there.
+    fn refused(&mut self, number: usize) -> Vec<Event<K>> {
+        if self.done {
+            return Vec::new();
+        }
+        if let Some(told) = self.watches.get_mut(number) {
+            told.listed = true;
+        }
+        self.tell_first()
+    }
+
+    /// Tells the first lists once all are there.
     fn tell_first(&mut self) -> Vec<Event<K>> {
+        if !self.watches.iter().all(|told| told.listed) {
+            return Vec::new();
+        }
         self.done = true;
         let mut events = vec![Event::Init];
         for told in &mut self.watches {
@@ -131,7 +156,8 @@ mod tests {
         serde_yaml::from_str(&format!("{{metadata: {{name: {name}}}}}")).unwrap()
     }
 
-    /// An event in a word: `[` a list begins, `]` it ends, `a` an object of it, `+a` changed, `-a` deleted.
+    /// An event in a word: `[` a list begins, `]` it ends, `a` an object of it, `+a` changed, `-a` deleted; `!`, which is
+    /// none, is a refusal.
     fn event(word: &str) -> Event<ConfigMap> {
         match word.split_at(1) {
             ("[", "") => Event::Init,
@@ -158,7 +184,8 @@ mod tests {
         let find = |_: usize, name: &str| Some(object(name));
         let events = words.split(' ').flat_map(|numbered| {
             let (number, rest) = numbered.split_at(1);
-            merged.take(number.parse().unwrap(), event(rest), &find)
+            let number = number.parse().unwrap();
+            if rest == "!" { merged.refused(number) } else { merged.take(number, event(rest), &find) }
         });
         let words: Vec<String> = events.collect::<Vec<_>>().iter().map(word).collect();
         words.join(" ")
@@ -171,6 +198,14 @@ mod tests {
         assert_eq!(told("0[ 0a 0] 0-a 1[ 1] 0+c"), "[ ] +c");
         // A list that is begun anew before the other is there.
         assert_eq!(told("0[ 0a 0] 0[ 0b 1[ 1] 0]"), "[ b ]");
+    }
+
+    #[test]
+    fn a_namespace_without_rights_holds_up_no_other() {
+        assert_eq!(told("0[ 0a 1! 0]"), "[ a ]");
+        assert_eq!(told("0[ 0a 0] 1! 1! 1[ 1b 1]"), "[ a ] +b");
+        assert_eq!(told("1! 1[ 1b 0[ 0] 1]"), "[ b ]", "it was allowed meanwhile");
+        assert_eq!(told("0[ 0a 0] 1[ 1b 1] 1! 0+c"), "[ a b ] +c");
     }
 
     #[test]

@@ -355,7 +355,7 @@ impl Backoff for NoDelay {
 }
 
 /// The apiserver's answer, or what kept it from coming.
-fn answer(error: &watcher::Error) -> Option<&kube::Error> {
+pub(super) fn answer(error: &watcher::Error) -> Option<&kube::Error> {
     match error {
         watcher::Error::InitialListFailed(error)
         | watcher::Error::WatchStartFailed(error)

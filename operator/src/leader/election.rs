@@ -134,8 +134,11 @@ impl Election {
                 retry_period.min(rest)
             }
             Err(error) => {
-                // It may have been written all the same.
-                self.seen = None;
+                // A renewal may have been written all the same. How long another's Lease has stood still is not forgotten:
+                // one look that fails would give it a whole term more.
+                if self.leads_by_what_was_seen() {
+                    self.seen = None;
+                }
                 if self.gate.is_held() {
                     tracing::warn!("The lease could not be renewed, and is tried again: {error}");
                 } else {
@@ -149,7 +152,7 @@ impl Election {
     async fn step(&mut self) -> Result<Standing, kube::Error> {
         let mut looks = 0;
         // A holder writes over what it wrote last; everybody else looks first.
-        if self.seen.as_ref().and_then(Seen::holder) != Some(self.settings.identity.as_str()) {
+        if !self.leads_by_what_was_seen() {
             self.look().await?;
         }
         loop {
@@ -170,6 +173,10 @@ impl Election {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    fn leads_by_what_was_seen(&self) -> bool {
+        self.seen.as_ref().and_then(Seen::holder) == Some(self.settings.identity.as_str())
     }
 
     /// Reads the Lease.
@@ -204,10 +211,7 @@ impl Election {
 
     async fn release(mut self) {
         self.gate.close();
-        let Some(seen) = self.seen.as_ref() else { return };
-        if seen.holder() != Some(self.settings.identity.as_str()) {
-            return;
-        }
+        let Some(seen) = self.seen.as_ref().filter(|_| self.leads_by_what_was_seen()) else { return };
         let spec = plan::released(&seen.spec(), Timestamp::now());
         match timeout(RELEASE_TIMEOUT, self.write(spec)).await {
             Ok(Ok(())) => tracing::info!("The lease is given back: another operator may lead at once"),

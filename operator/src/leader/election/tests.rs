@@ -180,6 +180,26 @@ async fn an_apiserver_that_is_away_ends_the_leadership_and_its_return_begins_it_
 }
 
 #[tokio::test(start_paused = true)]
+async fn looks_that_fail_now_and_then_do_not_put_off_the_take_over() {
+    let shelf = Shelf::default();
+    let ((mut first, _), (mut second, held)) = (candidate(&shelf, "first"), candidate(&shelf, "second"));
+    first.round().await;
+    second.round().await;
+    // The first is killed, and every other look of the second fails.
+    let killed = Instant::now();
+    for round in 0.. {
+        shelf.break_down(round % 2 == 0);
+        let pause = second.round().await;
+        if held.is_held() {
+            break;
+        }
+        advance(pause).await;
+    }
+    assert!(killed.elapsed() <= Duration::from_secs(14), "{:?}", killed.elapsed());
+    assert_eq!(shelf.holder(), "second");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_clean_end_hands_over_at_the_next_look() {
     let shelf = Shelf::default();
     let ((first, held_first), (mut second, held_second)) = (candidate(&shelf, "first"), candidate(&shelf, "second"));
