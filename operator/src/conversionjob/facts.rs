@@ -146,9 +146,14 @@ pub fn ended_with(pods: &[Pod], exit_code: i32) -> Option<&Pod> {
         .map(|(_, pod)| pod)
 }
 
+/// Whether a container's end is a failure.
+fn failed(end: &ContainerStateTerminated) -> bool {
+    !matches!(end.exit_code, 0 | STOPPED)
+}
+
 /// How the last pod that failed ended, in words: `OOMKilled, exit code 137`.
 pub fn last_failure(pods: &[Pod]) -> Option<String> {
-    let failed = pods.iter().filter_map(terminated).filter(|end| end.exit_code != 0);
+    let failed = pods.iter().filter_map(terminated).filter(|end| failed(end));
     let last = failed.max_by_key(|end| end.finished_at.as_ref().map(|time| time.0))?;
     Some(match last.reason.as_deref() {
         Some("OOMKilled") => {
@@ -161,9 +166,8 @@ pub fn last_failure(pods: &[Pod]) -> Option<String> {
 
 /// The shard of the pod that broke off last, and how, in words.
 pub fn last_broken_off(pods: &[Pod]) -> Option<String> {
-    let broke_off = |pod: &&Pod| terminated(pod).is_some_and(|end| !matches!(end.exit_code, 0 | STOPPED));
-    let last =
-        pods.iter().filter(broke_off).max_by_key(|pod| terminated(pod)?.finished_at.as_ref().map(|time| time.0))?;
+    let broke_off = pods.iter().filter(|pod| terminated(pod).is_some_and(failed));
+    let last = broke_off.max_by_key(|pod| terminated(pod)?.finished_at.as_ref().map(|time| time.0))?;
     let shard = shard_of(last)?;
     Some(format!("shard {shard} with {}", last_failure(std::slice::from_ref(last))?))
 }
@@ -217,7 +221,7 @@ pub fn trouble(job: &Job, pods: Option<&[Pod]>, now: Timestamp) -> Option<Troubl
         return Some(Trouble {
             reason: JobReason::PodsNotCreated,
             message: format!(
-                "Job {name} has no pod: a quota, Pod Security or a missing ServiceAccount may refuse them; kubectl describe job {name} -n {namespace} shows the reason"
+                "Job {name} has no pod: one that was taken away is made anew soon, but a quota, Pod Security or a missing ServiceAccount may refuse it; kubectl describe job {name} -n {namespace} shows the reason"
             ),
         });
     }

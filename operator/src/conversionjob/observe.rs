@@ -219,7 +219,7 @@ impl StageJobs {
         let failed = self.convert.as_ref().filter(|job| !facts::failed_indexes(job).is_empty());
         RunFacts {
             started: self.newest_first().filter_map(|job| job.metadata.creation_timestamp.clone()).min(),
-            ended: last.and_then(facts::end_time),
+            ended: if ends_run(newest) { last.and_then(facts::end_time) } else { None },
             progress: plan.as_ref().map(|_| Progress::default()),
             plan,
             shards: self.convert.as_ref().map(facts::shard_counts),
@@ -233,6 +233,14 @@ impl StageJobs {
             failed_shards: failed.map(|job| (facts::failed_indexes(job).to_owned(), facts::tries(job))),
         }
     }
+}
+
+/// Whether the end of the newest Job is that of the run. Another stage may have been waited for since any other Job's end.
+fn ends_run(newest: &Newest) -> bool {
+    matches!(
+        newest,
+        Newest::Plan(StageJob::Failed(_)) | Newest::Report { job: StageJob::Succeeded(_) | StageJob::Failed(_), .. }
+    )
 }
 
 /// The plan that a convert Job was made from.

@@ -148,29 +148,32 @@ fn share(amount: u64, part: u64, whole: u64) -> u64 {
     u64::try_from(share).unwrap_or(u64::MAX)
 }
 
-/// Puts `progress` into a status of the same run, unless the status has come further already: the operator that wrote it
-/// knew of pods that are gone.
+/// Puts `progress` into a status of the same run, as far as the status has not come further already: the operator that
+/// wrote it may have known of pods that are gone, and what only these told.
 pub fn put(progress: &Progress, total: u64, status: &mut ConversionJobStatus) {
     let Progress { files_done, files, bytes_done: _, input, output } = *progress;
     let total = number(total);
     let (done, input, output) = (number(files_done), number(input), number(output));
-    let before = (known_done(status), status.bytes.clone().unwrap_or_default());
-    let ahead = before.0.is_some_and(|before| before > done) || before.1.input > input || before.1.output > output;
-    if ahead {
-        status.files.get_or_insert_default().total = total;
-        return;
+    if known_done(status).is_none_or(|before| before <= done) {
+        status.progress = Some(format!("{done}/{total}"));
     }
-    status.progress = Some(format!("{done}/{total}"));
-    status.files = Some(FileCounts {
-        total,
-        converted: number(files.converted),
-        skipped: number(files.skipped),
-        failed: number(files.failed),
-    });
-    if input > 0 {
+    let [converted, skipped, failed] = [files.converted, files.skipped, files.failed].map(number);
+    let counts = FileCounts { total, converted, skipped, failed };
+    let before = status.files.get_or_insert_default();
+    before.total = total;
+    if counted(before) <= counted(&counts) {
+        *before = counts;
+    }
+    let before = status.bytes.clone().unwrap_or_default();
+    if input > 0 && before.input <= input && before.output <= output {
         status.bytes = Some(ByteCounts { input, output });
         status.ratio = ratio(&ByteCounts { input, output });
     }
+}
+
+fn counted(files: &FileCounts) -> i64 {
+    let FileCounts { total: _, converted, skipped, failed } = files;
+    converted.saturating_add(*skipped).saturating_add(*failed)
 }
 
 /// The files that are done by `status.progress`.

@@ -129,6 +129,8 @@ fn the_last_failure_is_told_in_words() {
     assert_eq!(last_failure(&pods).unwrap(), "OOMKilled, exit code 137: raise podTemplate.resources.limits.memory");
     assert_eq!(last_failure(&[ended_pod("d", 128, "StartError", 1)]).unwrap(), "StartError, exit code 128");
     assert_eq!(last_failure(&pods[2..]), None);
+    // Told to stop, as by a drain: no failure of its own.
+    assert_eq!(last_failure(&[ended_pod("e", 143, "Error", 1)]), None);
     assert_eq!(last_failure(&[]), None);
 }
 

@@ -65,11 +65,14 @@ impl Look<'_> {
                 return Ok(StageJob::Failed(self.stage_failed(job, stage, message, &pods)));
             }
         };
+        let lost = |otherwise: &dyn Fn(u32) -> Failure| match facts::lost_before(job) {
+            before @ 0..MOST_LOST => StageJob::Lost { before },
+            before => StageJob::Failed(otherwise(before)),
+        };
         Ok(match self.last_word(&pods, exit_code).await? {
-            Word::Gone => match facts::lost_before(job) {
-                before @ 0..MOST_LOST => StageJob::Lost { before },
-                before => StageJob::Failed(self.never_read(job, before)),
-            },
+            Word::Gone => lost(&|before| self.never_read(job, before)),
+            // A stage that did its work has said so: containerd that restarts, or a full disk, can cost the line.
+            Word::Told(Told::Nothing) if end == JobEnd::Complete => lost(&|_| otherwise.clone()),
             Word::Told(Told::Error(failure)) => StageJob::Failed(failure),
             // A result beside the exit code of an error contradicts itself, and cannot be relied on.
             Word::Told(Told::Result(result)) if end == JobEnd::Complete => StageJob::Succeeded(result),

@@ -173,9 +173,14 @@ async fn a_log_that_cannot_be_read_just_now_is_an_error_and_decides_nothing() {
 }
 
 #[tokio::test]
-async fn a_log_without_a_result_is_a_failure_that_names_the_image() {
+async fn a_log_without_a_result_is_lost_and_in_the_end_a_failure_that_names_the_image() {
     for log in ["", "hello", REPORTED] {
-        let world = cluster(&[plain("plan", COMPLETE)], &[pod(0)]).answer(LOG, 200, log);
+        let after = |lost: &str| {
+            let job = stage("plan", COMPLETE, &json!({LOST: lost}));
+            cluster(&[job], &[pod(0)]).answer(LOG, 200, log)
+        };
+        assert!(matches!(newest(&after("0")).await, Newest::Plan(StageJob::Lost { before: 0 })), "{log:?}");
+        let world = after("3");
         let Newest::Plan(StageJob::Failed(failure)) = newest(&world).await else { panic!("{log:?} is a result") };
         assert_eq!(failure.reason, JobReason::StageFailed);
         assert!(
@@ -259,6 +264,10 @@ async fn the_newest_stage_decides_and_the_older_are_not_read() {
     assert_eq!(convert_failure, Some(Failure { reason: JobReason::StageFailed, message: "shard 1".to_owned() }));
     assert_eq!(sight.run.ended.unwrap().0.to_string(), "2026-11-22T10:01:00Z");
     assert!(sight.run.plan.is_some() && sight.run.shards.is_some());
+
+    // Another stage is waited for since the plan has ended.
+    let world = cluster(&[plain("plan", COMPLETE)], &[pod(0)]).answer(LOG, 200, PLANNED);
+    assert_eq!(see(&world).await.unwrap().run.ended, None);
 }
 
 #[tokio::test]

@@ -108,30 +108,35 @@ fn a_status_that_has_come_further_stays() {
         input: 2000,
         output: 1154,
     };
-    let with = |text: &str, bytes: Option<ByteCounts>| ConversionJobStatus {
+    let with = |text: &str, counts: [i64; 3], bytes: [i64; 2]| ConversionJobStatus {
         progress: Some(text.to_owned()),
-        bytes,
+        files: Some(FileCounts { total: 0, converted: counts[0], skipped: counts[1], failed: counts[2] }),
+        bytes: Some(ByteCounts { input: bytes[0], output: bytes[1] }),
         ..ConversionJobStatus::default()
     };
-    let bytes = |input, output| Some(ByteCounts { input, output });
-    for (mut status, shown) in [
-        (ConversionJobStatus::default(), "30/70"),
-        (with("29/70", None), "30/70"),
-        (with("30/70", bytes(2000, 1154)), "30/70"),
-        (with("31/70", None), "31/70"),
-        (with("28/70", bytes(2001, 1154)), "28/70"),
-        (with("28/70", bytes(2000, 1155)), "28/70"),
-        (with("many", None), "30/70"),
+    let (counts, bytes) = ([20, 8, 2], [2000, 1154]);
+    for (mut status, expected) in [
+        (ConversionJobStatus::default(), ("30/70", counts, bytes)),
+        (with("29/70", [0; 3], [0; 2]), ("30/70", counts, bytes)),
+        (with("30/70", counts, bytes), ("30/70", counts, bytes)),
+        (with("many", [0; 3], [0; 2]), ("30/70", counts, bytes)),
+        // A file that had failed was converted by a later try.
+        (with("30/70", [19, 8, 3], bytes), ("30/70", counts, bytes)),
+        (with("31/70", [21, 8, 2], [2100, 1200]), ("31/70", [21, 8, 2], [2100, 1200])),
+        // Of shards whose pods are gone it is known that they are done, and not what became of their files.
+        (with("28/70", [26, 2, 0], [2001, 1154]), ("30/70", counts, [2001, 1154])),
+        (with("28/70", [29, 2, 0], [2000, 1155]), ("30/70", [29, 2, 0], [2000, 1155])),
     ] {
+        let before = format!("{status:?}");
         put(&progress, 70, &mut status);
-        assert_eq!(status.progress.as_deref(), Some(shown));
-        let files = status.files.unwrap();
-        let counts = [files.total, files.converted, files.skipped, files.failed];
-        assert_eq!(counts, if shown == "30/70" { [70, 20, 8, 2] } else { [70, 0, 0, 0] }, "{shown}");
-        if shown == "30/70" {
-            assert_eq!((status.bytes, status.ratio.as_deref()), (bytes(2000, 1154), Some("0.58")));
-        }
+        let (files, bytes) = (status.files.unwrap(), status.bytes.unwrap());
+        assert_eq!(files.total, 70);
+        let counts = [files.converted, files.skipped, files.failed];
+        assert_eq!((status.progress.unwrap().as_str(), counts, [bytes.input, bytes.output]), expected, "{before}");
     }
+    let mut status = ConversionJobStatus::default();
+    put(&progress, 70, &mut status);
+    assert_eq!(status.ratio.as_deref(), Some("0.58"));
 }
 
 #[test]
