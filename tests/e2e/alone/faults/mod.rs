@@ -23,7 +23,7 @@ const ROUNDS: &str = "FLACSHIP_FAULT_ROUNDS";
 const SEED: &str = "FLACSHIP_FAULT_SEED";
 
 /// How many runs go on at once, each in a namespace of its own: most of their time they wait.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 6;
 
 /// How late a request comes: when the operator has tried it anew.
 const LATE: Duration = Duration::from_millis(1500);
