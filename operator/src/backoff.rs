@@ -60,6 +60,12 @@ impl Backoff {
         delay
     }
 
+    /// How often the object `key` has failed in a row.
+    pub fn failures(&self, key: &str) -> u32 {
+        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.get(key).map_or(0, |entry| entry.failures)
+    }
+
     /// Notes that the object `key` went well.
     pub fn succeeded(&self, key: &str) {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
@@ -83,6 +89,7 @@ mod tests {
         assert_eq!(backoff.failed("a").as_secs(), 1);
         assert_eq!(backoff.failed("a").as_secs(), 2);
         assert_eq!(backoff.failed("b").as_secs(), 1);
+        assert_eq!([backoff.failures("a"), backoff.failures("b"), backoff.failures("c")], [2, 1, 0]);
         backoff.succeeded("a");
         assert_eq!(backoff.failed("a").as_secs(), 1);
     }

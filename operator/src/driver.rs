@@ -133,7 +133,7 @@ pub async fn drive<K, Run, Fut, E>(
                 async move { run_one(object, ctx, reconcile.as_ref()).await }
             },
             |object, error: &Failure, ctx| {
-                let delay = ctx.backoff.failed(&key(object.as_ref()));
+                let delay = ctx.backoff.failed(&key_of(object.as_ref()));
                 // Both: who logs warnings alone has no spans.
                 error.span.in_scope(|| {
                     tracing::warn!(
@@ -227,7 +227,7 @@ where
             return Ok(Action::requeue(AFTER_REFUSAL));
         }
         Ok(_) => {
-            ctx.backoff.succeeded(&key(object.as_ref()));
+            ctx.backoff.succeeded(&key_of(object.as_ref()));
             ctx.metrics.reconciled(K::NAME, start.elapsed());
         }
         Err(error) => {
@@ -259,7 +259,8 @@ fn report<K: Kind>(ctx: &Context, error: Option<&controller::Error<Failure, watc
     }
 }
 
-fn key<K: Kind>(object: &DeserializeGuard<K>) -> String {
+/// Under which name the failures of an object are counted.
+pub fn key_of(object: &impl Resource<DynamicType = ()>) -> String {
     format!("{}/{}", object.namespace().unwrap_or_default(), object.name_any())
 }
 

@@ -25,7 +25,7 @@ use super::validate::ValidatedConverter;
 use crate::apply::{self, Applied, ApplyError, Change, Child, Deletion, Expect};
 use crate::conditions;
 use crate::context::Context;
-use crate::driver::Kind;
+use crate::driver::{self, Kind};
 use crate::errors::{CallError, NOT_FOUND, call};
 use crate::foreign::{Foreign, ForeignSpec};
 use crate::labels::SCALE_MANAGER;
@@ -62,7 +62,7 @@ pub struct Refusal {
 }
 
 /// Applies all children. A refused one does not keep the others from being applied; an error that may pass ends the
-/// step. What was done is told either way.
+/// step, but for one that has not passed: see [`Applying::or_without`]. What was done is told either way.
 pub async fn apply(
     ctx: &Context,
     converter: &AudioConverter,
@@ -80,6 +80,9 @@ pub async fn apply(
     }
     outcome.map(|()| applied)
 }
+
+/// After so many failures in a row, an error over a child that the pods can do without holds up nothing any more.
+const FAILURES: u32 = 3;
 
 /// What to do where the cluster has no HTTPRoutes.
 pub(super) const GATEWAY_API: &str =
@@ -154,17 +157,46 @@ impl Applying<'_> {
         let waits = (runs_as_ours && account.is_none()) || (guarded && policy.is_none());
         self.applied.deployment =
             if waits { self.as_it_is(valid).await? } else { self.pods(valid, deployment, scaler).await? };
-        self.applied.service = self.one(service).await?;
-        self.applied.hpa = self.maybe(hpa, &hpa::name(valid)).await?;
-        self.maybe(disruption_budget, &disruption_budget::name(valid)).await?;
-        self.applied.ingress = self.maybe(ingress, &ingress::name(valid)).await?;
-        self.applied.http_route = self.foreign(http_route, &http_route::name(valid), GATEWAY_API).await?;
-        self.maybe(metrics_service, &metrics_service::name(valid)).await?;
+        let service = self.one(service).await;
+        self.applied.service = self.or_without(service)?;
+        let hpa = self.maybe(hpa, &hpa::name(valid)).await;
+        self.applied.hpa = self.or_without(hpa)?;
+        let budget = self.maybe(disruption_budget, &disruption_budget::name(valid)).await;
+        self.or_without(budget)?;
+        let ingress = self.maybe(ingress, &ingress::name(valid)).await;
+        self.applied.ingress = self.or_without(ingress)?;
+        let route = self.foreign(http_route, &http_route::name(valid), GATEWAY_API).await;
+        self.applied.http_route = self.or_without(route)?;
+        let metrics = self.maybe(metrics_service, &metrics_service::name(valid)).await;
+        self.or_without(metrics)?;
         if let Some(old) = metrics_service::old_name(valid) {
-            self.maybe::<Service>(None, &old).await?;
+            let gone = self.maybe::<Service>(None, &old).await;
+            self.or_without(gone)?;
         }
-        self.foreign(service_monitor, &service_monitor::name(valid), PROMETHEUS).await?;
+        let monitor = self.foreign(service_monitor, &service_monitor::name(valid), PROMETHEUS).await;
+        self.or_without(monitor)?;
         Ok(())
+    }
+
+    /// What came of a child that the pods can do without. Where the apiserver answers again and again that it cannot (an
+    /// admission webhook is away), the count goes on following the streams, and the status says what is missing.
+    fn or_without<T>(&mut self, outcome: Result<Option<T>, ApplyError>) -> Result<Option<T>, ApplyError> {
+        match outcome {
+            Err(ApplyError::Call(error)) if error.code().is_some_and(|code| code >= 500) && self.has_waited() => {
+                let reason = ConverterReason::ChildRefused;
+                self.applied.refusals.push(Refusal { reason, message: error.to_string() });
+                Ok(None)
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// Whether what fails has failed for a while, by the tries or by what the status says already.
+    fn has_waited(&self) -> bool {
+        let conditions = self.converter.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+        let is_said = conditions::find(conditions, ConverterCondition::Degraded.as_str())
+            .is_some_and(|degraded| degraded.reason == ConverterReason::ChildRefused.as_str());
+        is_said || self.ctx.backoff.failures(&driver::key_of(self.converter)) >= FAILURES
     }
 
     /// The Deployment. Where its count falls, the pods that go are made ready for it first.

@@ -76,6 +76,12 @@ impl Rollout {
     pub fn is_done(&self, wanted: i32) -> bool {
         self.current && self.updated == wanted && self.replicas == wanted && self.ready == wanted
     }
+
+    /// Whether pods exist and are not as `wanted`. Where none exists there is none to be in trouble; the first that comes
+    /// shows in the Deployment.
+    pub fn waits_for_pods(&self, wanted: i32) -> bool {
+        self.replicas > 0 && !self.is_done(wanted)
+    }
 }
 
 /// All conditions, in the order in which `kubectl describe` shows them.

@@ -59,6 +59,9 @@ use crate::metrics::{ConverterFigures, Metrics};
 const REFUSED_AGAIN: Duration = Duration::from_secs(30);
 /// How soon a Secret that is missing is looked for again: Secrets are not watched, as the operator may not list them.
 const MISSING_AGAIN: Duration = Duration::from_secs(10);
+/// How soon one whose pods are not all there is looked at again: what they wait for may be the streams' key, a Secret of ours
+/// that nobody watches.
+const UNSETTLED_AGAIN: Duration = Duration::from_mins(1);
 
 impl Kind for AudioConverter {
     const NAME: &'static str = "AudioConverter";
@@ -186,16 +189,22 @@ async fn reconcile(
     children.lacks.extend(observe::missing_secrets(&ctx, &converter, &valid).await.map_err(Error::Observe)?);
     let looks = Looks { ctx: &ctx, converter: &converter, valid: &valid, stopping: &stopping, scaler: &scaler };
     let (seen, mut followed) = Box::pin(look(&looks, replicas, &children)).await.map_err(Error::Observe)?;
-    let action = again(&converter, &children, followed.again);
+    let action = again(&converter, &children, replicas, followed.again);
     let decision = followed.decision.take();
     let status = status::plan_status(&converter, &valid, replicas, &children, &seen, followed);
     let metadata = status::write(&ctx, &converter, &status).await.map_err(Error::Status)?;
     let (Some(decision), Some(metadata)) = (decision, metadata) else { return Ok(action) };
     // Only now, so that the reason is not lost with an operator that ends in between: the next decides the same again.
-    let carried = scaler.carry_out(&ctx, &converter, &metadata, replicas, decision).await.map_err(Error::Replicas)?;
-    let Some(soon) = carried else { return Ok(action) };
-    status::take_back_scale(&ctx, &converter, status).await.map_err(Error::Status)?;
-    Ok(Action::requeue(soon))
+    let carried = scaler.carry_out(&ctx, &converter, &metadata, replicas, decision).await;
+    // Of a call without an answer nobody knows whether the count was written.
+    let did_not_come = match &carried {
+        Ok(soon) => soon.is_some(),
+        Err(error) => error.code().is_some(),
+    };
+    if did_not_come {
+        status::take_back_scale(&ctx, &converter, status).await.map_err(Error::Status)?;
+    }
+    Ok(carried.map_err(Error::Replicas)?.map_or(action, Action::requeue))
 }
 
 /// The wanted count and the children after they were applied; `None` if the count had to be written first.
@@ -246,8 +255,7 @@ struct Looks<'a> {
 async fn look(looks: &Looks<'_>, replicas: i32, children: &AppliedChildren) -> Result<(Seen, Followed), CallError> {
     let Looks { ctx, converter, valid, stopping, scaler } = *looks;
     let rollout = children.deployment.as_ref().map(Rollout::from);
-    // Where no pod exists there is none to be in trouble; the first that comes shows in the Deployment.
-    let unsettled = rollout.as_ref().is_some_and(|rollout| rollout.replicas > 0 && !rollout.is_done(replicas));
+    let unsettled = rollout.as_ref().is_some_and(|rollout| rollout.waits_for_pods(replicas));
     let were_draining = converter.status.as_ref().is_some_and(|status| status.draining_replicas > 0);
     let stop = stopping.take(&valid.namespace, &valid.name) || were_draining;
     let ready = rollout.as_ref().is_some_and(|rollout| rollout.ready > 0);
@@ -262,14 +270,17 @@ async fn look(looks: &Looks<'_>, replicas: i32, children: &AppliedChildren) -> R
     Ok((seen, followed))
 }
 
-/// When a converter with these children is looked at again, if nothing wakes it; `asked` is when its pods are asked next.
-fn again(converter: &AudioConverter, children: &AppliedChildren, asked: Option<Duration>) -> Action {
+/// When a converter with these children, of which `replicas` pods are wanted, is looked at again, if nothing wakes it; `asked`
+/// is when its pods are asked next.
+fn again(converter: &AudioConverter, children: &AppliedChildren, replicas: i32, asked: Option<Duration>) -> Action {
     let lacks = if children.lacks.iter().any(|lack| lack.reason == ConverterReason::SecretNotFound) {
         Some(MISSING_AGAIN)
     } else {
         (!children.refusals.is_empty()).then_some(REFUSED_AGAIN)
     };
-    lacks.into_iter().chain(asked).min().map_or_else(|| driver::at_rest(converter), Action::requeue)
+    let unsettled = children.deployment.as_ref().is_some_and(|live| Rollout::from(live).waits_for_pods(replicas));
+    let unsettled = unsettled.then_some(UNSETTLED_AGAIN);
+    lacks.into_iter().chain(unsettled).chain(asked).min().map_or_else(|| driver::at_rest(converter), Action::requeue)
 }
 
 fn bounds(valid: &ValidatedConverter) -> Option<Bounds> {

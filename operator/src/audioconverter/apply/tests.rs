@@ -151,6 +151,40 @@ async fn no_pod_is_made_or_changed_without_its_network_policy() {
     }
 }
 
+#[tokio::test]
+async fn a_child_that_fails_again_and_again_holds_up_no_other() {
+    const SERVICE: &str = "/api/v1/namespaces/reels/services/tape-archive-9-b770de5a";
+    let spec = "disruptionBudget: {maxUnavailable: 1}";
+    let budget = json!({"metadata": {"name": "tape.archive-9", "namespace": "reels"}});
+    let fake = cluster(spec)
+        .answer(&format!("GET {SERVICE}"), 500, failure(500))
+        .json("PATCH /apis/policy/v1/namespaces/reels/poddisruptionbudgets/tape.archive-9", &budget);
+    let (converter, valid) = (fixtures::converter(spec), fixtures::valid(spec));
+    let ctx = fake.context();
+    let scaler = Scaler::new(ctx.config.load.clone());
+    for failures in 0..FAILURES {
+        let outcome = Box::pin(apply(&ctx, &converter, &valid, build(&valid, 1), &scaler)).await;
+        assert!(matches!(outcome, Err(ApplyError::Call(_))), "after {failures}: {outcome:?}");
+        ctx.backoff.failed(&driver::key_of(&converter));
+    }
+    let applied = async |converter: &AudioConverter| {
+        let before = fake.asked().len();
+        let applied = Box::pin(apply(&ctx, converter, &valid, build(&valid, 1), &scaler)).await.unwrap();
+        // The metrics Service's name begins like the Service's.
+        let told: Vec<_> = applied.refusals.iter().map(|refusal| (refusal.reason, refusal.message.as_str())).collect();
+        let words = ["", "-metrics"].map(|end| format!("get Service tape-archive-9-b770de5a{end}: the words"));
+        assert_eq!(told, words.each_ref().map(|words| (ConverterReason::ChildRefused, words.as_str())));
+        assert!(applied.deployment.is_some() && applied.service.is_none());
+        assert!(!asked_for(&fake.asked()[before..], "poddisruptionbudgets").is_empty(), "{:?}", fake.asked());
+    };
+    applied(&converter).await;
+    // Then the status says so, and nothing has to fail first any more.
+    ctx.backoff.succeeded(&driver::key_of(&converter));
+    let mut told = converter;
+    told.status = serde_json::from_value(condition("Degraded", "True", "ChildRefused")).unwrap();
+    applied(&told).await;
+}
+
 fn condition(type_: &str, status: &str, reason: &str) -> Value {
     json!({"observedGeneration": 3, "conditions": [{"type": type_, "status": status, "reason": reason, "message": "",
         "lastTransitionTime": "2026-11-30T00:00:00Z"}]})
@@ -159,7 +193,7 @@ fn condition(type_: &str, status: &str, reason: &str) -> Value {
 #[tokio::test]
 async fn a_kind_that_is_not_served_is_not_asked_for_and_said() {
     let spec = "{gateway: {parentRefs: [{name: gate}]}, serviceMonitor: {}}";
-    let metrics = "/api/v1/namespaces/reels/services/tape-archive-9";
+    let metrics = "/api/v1/namespaces/reels/services/tape-archive-9-b770de5a";
     let fake = cluster(spec).json(&format!("PATCH {metrics}"), &json!({"metadata": {"name": "m"}}));
     let (applied, asked) = applied(&fake, spec, settled(), Apis::default()).await;
     assert_eq!(asked_for(&asked, ROUTES), Vec::<String>::new());

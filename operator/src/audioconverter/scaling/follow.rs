@@ -89,11 +89,14 @@ impl Scaler {
             return Ok(followed);
         }
         let due = self.is_due(converter, wish.as_ref(), rollout);
-        let mut views: Vec<PodView> = pods.unwrap_or_default().iter().filter_map(PodView::from_pod).collect();
+        let views = pods.unwrap_or_default().iter().filter_map(|pod| PodView::from_pod(pod, now_of_status().0));
+        let mut views: Vec<PodView> = views.collect();
         self.remembered(converter, |memory| memory.recall(&mut views));
         if due {
-            self.asker.look(&mut views, ALTOGETHER).await;
-            self.remembered(converter, |memory| memory.remember(&views, rollout.ready, now));
+            let patience = self.settings.patience();
+            let asked = self.remembered(converter, |memory| memory.worth_asking(&views, now, patience));
+            self.asker.look_at(&mut views, &asked, ALTOGETHER).await;
+            self.remembered(converter, |memory| memory.remember(&views, &asked, rollout.ready, now));
         }
         if !valid.paused {
             self.spare(ctx, converter, valid, &mut views, count).await?;

@@ -83,7 +83,12 @@ impl Asker {
     /// fresh.
     pub async fn look(&self, pods: &mut [PodView], within: Duration) {
         let all = pods.iter().map(|pod| pod.name.clone()).collect();
-        self.ask_some(pods, &all, within, |at| self.load(at)).await;
+        self.look_at(pods, &all, within).await;
+    }
+
+    /// The same with the pods of these names alone.
+    pub async fn look_at(&self, pods: &mut [PodView], names: &BTreeSet<String>, within: Duration) {
+        self.ask_some(pods, names, within, |at| self.load(at)).await;
     }
 
     /// Reserves the pods with these names for `lasts`, and takes in what they say `within` this time. One that does not answer

@@ -20,6 +20,7 @@ use crate::apply::ApplyError;
 use crate::audioconverter::conditions::Rollout;
 use crate::audioconverter::observe;
 use crate::audioconverter::validate::ValidatedConverter;
+use crate::conditions::now;
 use crate::context::Context;
 use crate::errors::{CallError, call};
 use crate::events::{Note, SCALE};
@@ -62,7 +63,7 @@ impl Scaler {
             return Ok(self.keep(converter, desired, from));
         }
         let pods = observe::pods(ctx, valid).await?;
-        let mut views: Vec<PodView> = pods.iter().filter_map(PodView::from_pod).collect();
+        let mut views: Vec<PodView> = pods.iter().filter_map(|pod| PodView::from_pod(pod, now().0)).collect();
         self.remembered(converter, |memory| memory.recall(&mut views));
         let there = views.iter().filter(|pod| !pod.stopping).count();
         let surplus = |of: usize| of.saturating_sub(usize::try_from(to).unwrap_or_default());

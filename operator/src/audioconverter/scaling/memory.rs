@@ -8,12 +8,17 @@ use std::time::{Duration, Instant};
 use super::history::History;
 use super::load::Load;
 use super::plan::Verdict;
-use super::pods::PodView;
+use super::pods::{PodView, Stage};
 
 /// An entry that nobody has touched for so long belongs to an object that is gone.
 const FORGET_AFTER: Duration = Duration::from_hours(1);
 /// The streams of a status are written once in this time at most, if nothing else has changed.
 const FIGURES_EVERY: Duration = Duration::from_secs(10);
+
+/// So often in a row a pod may leave a question without an answer before it is asked more rarely.
+const ASKED_AS_EVER: u32 = 2;
+/// The longest pause between two questions to a pod that does not answer.
+const LONGEST_PAUSE: Duration = Duration::from_mins(2);
 
 /// Streams over all pods.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,6 +27,26 @@ pub struct Figures {
     pub active: Option<i64>,
     /// That the pods take at once.
     pub capacity: Option<i64>,
+}
+
+/// Questions in a row that a pod left without an answer.
+#[derive(Clone, Copy, Debug)]
+struct Unanswered {
+    times: u32,
+    /// When it was last asked.
+    asked: Instant,
+    /// How far it had come then.
+    stage: Stage,
+}
+
+impl Unanswered {
+    /// How long it is not asked: each question costs its whole time-out, in which the reconcile does nothing else.
+    fn pause(&self, patience: Duration) -> Duration {
+        match self.times.checked_sub(ASKED_AS_EVER) {
+            Some(more) => patience.saturating_mul(1_u32.checked_shl(more).unwrap_or(u32::MAX)).min(LONGEST_PAUSE),
+            None => Duration::ZERO,
+        }
+    }
 }
 
 /// What is known of one converter.
@@ -35,6 +60,8 @@ pub struct Memory {
     loads: HashMap<String, Load>,
     /// Since when a pod is silent that should answer, by its name.
     silent: HashMap<String, Instant>,
+    /// Pods that did not answer when they were last asked, by their uid.
+    unanswered: HashMap<String, Unanswered>,
     /// Pods that were reserved by us and have not been let go, by their uid.
     pub reserved: BTreeSet<String>,
     /// The count that the streams asked for, while it stands.
@@ -58,6 +85,7 @@ impl Memory {
             looked: None,
             loads: HashMap::new(),
             silent: HashMap::new(),
+            unanswered: HashMap::new(),
             reserved: BTreeSet::new(),
             asked: None,
             give_back: None,
@@ -76,9 +104,33 @@ impl Memory {
         }
     }
 
-    /// Keeps what `pods`, all that there are, have just said; so many of them were `ready`.
-    pub fn remember(&mut self, pods: &[PodView], ready: i32, now: Instant) {
+    /// Those of `pods` that are worth a question, by name: all, but for such as have left some without an answer and
+    /// look as they did then.
+    pub fn worth_asking(&self, pods: &[PodView], now: Instant, patience: Duration) -> BTreeSet<String> {
+        let is_due = |pod: &&PodView| {
+            self.unanswered.get(&pod.uid).is_none_or(|last| {
+                last.stage != pod.stage || now.saturating_duration_since(last.asked) >= last.pause(patience)
+            })
+        };
+        pods.iter().filter(is_due).map(|pod| pod.name.clone()).collect()
+    }
+
+    /// Keeps what `pods`, all that there are, have just said, of whom these were `asked`; so many of them were `ready`.
+    pub fn remember(&mut self, pods: &[PodView], asked: &BTreeSet<String>, ready: i32, now: Instant) {
         self.looked = Some((now, ready));
+        let before = std::mem::take(&mut self.unanswered);
+        let mute = pods.iter().filter(|pod| !pod.fresh && (pod.started || pod.stopping));
+        self.unanswered = mute
+            .filter_map(|pod| {
+                let last = before.get(&pod.uid).copied();
+                let again = || {
+                    let times = last.filter(|last| last.stage == pod.stage).map_or(0, |last| last.times);
+                    Unanswered { times: times.saturating_add(1), asked: now, stage: pod.stage }
+                };
+                let entry = if asked.contains(&pod.name) { Some(again()) } else { last };
+                Some((pod.uid.clone(), entry?))
+            })
+            .collect();
         self.loads = pods.iter().filter_map(|pod| Some((pod.uid.clone(), pod.load.clone()?))).collect();
         let silent = pods.iter().filter(|pod| pod.is_silent());
         let since = |name: &str| self.silent.get(name).copied().unwrap_or(now);
@@ -135,7 +187,7 @@ impl Memories {
 
 #[cfg(test)]
 mod tests {
-    use super::super::pods::tests::ready;
+    use super::super::pods::tests::{ready, starting};
     use super::*;
 
     const GAP: Duration = Duration::from_mins(1);
@@ -163,19 +215,47 @@ mod tests {
     fn what_a_pod_said_is_kept_as_long_as_the_pod() {
         let start = Instant::now();
         let mut memory = Memory::new(GAP, start);
-        memory.remember(&[ready("a", 3, 9), ready("b", 1, 9)], 2, start);
+        let asked = ["a".to_owned(), "b".to_owned()].into();
+        memory.remember(&[ready("a", 3, 9), ready("b", 1, 9)], &asked, 2, start);
         memory.reserved = ["uid-a".to_owned(), "uid-b".to_owned()].into();
         let mut now = [PodView { load: None, fresh: false, ..ready("a", 0, 0) }];
         memory.recall(&mut now);
         assert_eq!(now[0].streams(), Some(3));
-        memory.remember(&now, 1, start + Duration::from_secs(5));
+        memory.remember(&now, &asked, 1, start + Duration::from_secs(5));
         assert_eq!(memory.reserved, ["uid-a".to_owned()].into());
         assert_eq!(memory.loads.len(), 1);
         assert_eq!(memory.long_silent(start + Duration::from_secs(19), Duration::from_secs(15)), None);
-        memory.remember(&now, 1, start + Duration::from_secs(20));
+        memory.remember(&now, &asked, 1, start + Duration::from_secs(20));
         assert_eq!(memory.long_silent(start + Duration::from_secs(20), Duration::from_secs(15)), Some("a"));
-        memory.remember(&[ready("a", 3, 9)], 1, start + Duration::from_secs(21));
+        memory.remember(&[ready("a", 3, 9)], &asked, 1, start + Duration::from_secs(21));
         assert_eq!(memory.long_silent(start + Duration::from_mins(9), Duration::from_secs(15)), None);
+    }
+
+    #[test]
+    fn a_pod_that_does_not_answer_is_asked_more_and_more_rarely() {
+        let (start, patience) = (Instant::now(), Duration::from_secs(15));
+        let mut memory = Memory::new(GAP, start);
+        let mute = PodView { fresh: false, ..ready("mute", 3, 9) };
+        let pods = [mute.clone(), ready("well", 1, 9), PodView { fresh: false, ..starting("new") }];
+        let mut asked_at = Vec::new();
+        for second in (0..400).step_by(5) {
+            let now = start + Duration::from_secs(second);
+            let asked = memory.worth_asking(&pods, now, patience);
+            assert!(asked.contains("well") && asked.contains("new"));
+            if asked.contains("mute") {
+                asked_at.push(second);
+            }
+            memory.remember(&pods, &asked, 1, now);
+        }
+        assert_eq!(asked_at, [0, 5, 20, 50, 110, 230, 350]);
+        // Whoever changes may have something to say.
+        let now = start + Duration::from_secs(400);
+        let unready = [PodView { stage: Stage::Unready, ..mute.clone() }];
+        assert_eq!(memory.worth_asking(&unready, now, patience).len(), 1);
+        assert_eq!(memory.worth_asking(&[mute], now, patience).len(), 0);
+        // And one that answers is asked as ever.
+        memory.remember(&[ready("mute", 3, 9)], &["mute".to_owned()].into(), 1, now);
+        assert_eq!(memory.worth_asking(&[ready("mute", 3, 9)], now, patience).len(), 1);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
 use super::load::Load;
@@ -14,6 +15,9 @@ use crate::pods::CONTAINER;
 const LOWEST_COST: i32 = i32::MIN;
 /// Costs below it are ours: no person sets such a one.
 const OUR_COSTS: i32 = LOWEST_COST + 100_000;
+
+/// A pod whose time to stop has been over for so long has no stream any more, whatever the cluster says: its node is dead.
+const OVERDUE: SignedDuration = SignedDuration::from_secs(30);
 
 /// How far a pod has come. The order is the one in which a ReplicaSet takes pods away before it looks at their cost
 /// (Kubernetes 1.35, pkg/controller/controller_utils.go, `ActivePodsWithRanks.Less`).
@@ -55,11 +59,16 @@ pub struct PodView {
 }
 
 impl PodView {
-    /// Reads it; `None` for a pod that is over: no ReplicaSet counts it.
-    pub fn from_pod(pod: &Pod) -> Option<Self> {
+    /// Reads it; `None` for a pod that is over, or should be by `now`: no ReplicaSet counts it.
+    pub fn from_pod(pod: &Pod, now: Timestamp) -> Option<Self> {
         let status = pod.status.as_ref();
         let phase = status.and_then(|status| status.phase.as_deref()).unwrap_or("Pending");
         if matches!(phase, "Succeeded" | "Failed") {
+            return None;
+        }
+        // The time of the deletion has the grace period in it.
+        let ends = pod.metadata.deletion_timestamp.as_ref();
+        if ends.is_some_and(|ends| now.duration_since(ends.0) > OVERDUE) {
             return None;
         }
         let conditions = status.and_then(|status| status.conditions.as_deref()).unwrap_or_default();
@@ -77,7 +86,7 @@ impl PodView {
                 (true, ..) => Stage::Pending,
             },
             started: ready || containers.iter().any(has_started),
-            stopping: pod.metadata.deletion_timestamp.is_some(),
+            stopping: ends.is_some(),
             cost: pod
                 .annotations()
                 .get(POD_DELETION_COST)
@@ -147,7 +156,7 @@ pub(super) mod tests {
     }
 
     fn view(yaml: &str) -> Option<PodView> {
-        PodView::from_pod(&serde_yaml::from_str(yaml).unwrap())
+        PodView::from_pod(&serde_yaml::from_str(yaml).unwrap(), "2026-01-01T00:00:30Z".parse().unwrap())
     }
 
     #[test]
@@ -179,6 +188,7 @@ pub(super) mod tests {
         assert_eq!(view(&running("True", true)).unwrap().address, "10.0.0.7:9090".parse().ok());
         assert!(view("{metadata: {name: p, deletionTimestamp: 2026-01-01T00:00:00Z}}").unwrap().stopping);
         assert_eq!(view("{metadata: {name: p}, status: {phase: Failed}}"), None);
+        assert_eq!(view("{metadata: {name: p, deletionTimestamp: 2025-12-31T23:59:59Z}}"), None, "its node is dead");
     }
 
     #[test]
