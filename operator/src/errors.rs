@@ -65,6 +65,13 @@ impl Categorised for CallError {
 }
 
 impl CallError {
+    /// What was asked, as `get Deployment x`.
+    pub fn what(&self) -> &str {
+        match self {
+            Self::Kube { what, .. } | Self::Timeout { what } => what,
+        }
+    }
+
     /// The HTTP status of the apiserver's answer, if it gave one.
     pub fn code(&self) -> Option<u16> {
         match self {

@@ -32,18 +32,36 @@ where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + std::fmt::Debug,
     S: Serialize + PartialEq,
 {
+    patch_status_at(ctx, object, None, old, new).await
+}
+
+/// As [`patch_status`], and a conflict if the object has another than this resource version by then.
+pub async fn patch_status_at<K, S>(
+    ctx: &Context,
+    object: &K,
+    version: Option<&str>,
+    old: Option<&S>,
+    new: &S,
+) -> Result<StatusWrite, CallError>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + std::fmt::Debug,
+    S: Serialize + PartialEq,
+{
     if old == Some(new) {
         return Ok(StatusWrite::Unchanged);
     }
     let (kind, name) = (K::kind(&()), object.name_any());
     let api: Api<K> = Api::namespaced(ctx.client.clone(), &object.namespace().unwrap_or_default());
-    let patch = json!({
+    let mut patch = json!({
         "apiVersion": K::api_version(&()),
         "kind": kind,
         // The uid keeps the status of an object that is gone from a new one of the same name.
         "metadata": {"name": name, "uid": object.uid()},
         "status": new,
     });
+    if let Some(version) = version {
+        patch["metadata"]["resourceVersion"] = json!(version);
+    }
     let params = PatchParams::apply(STATUS_MANAGER).force();
     match call(format!("apply the status of {kind} {name}"), api.patch_status(&name, &params, &Patch::Apply(&patch)))
         .await

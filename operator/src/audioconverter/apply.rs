@@ -26,7 +26,7 @@ use crate::apply::{self, Applied, ApplyError, Change, Child, Deletion, Expect};
 use crate::conditions;
 use crate::context::Context;
 use crate::driver::{self, Kind};
-use crate::errors::{CallError, NOT_FOUND, call};
+use crate::errors::{CallError, Categorised, NOT_FOUND, call};
 use crate::foreign::{Foreign, ForeignSpec};
 use crate::labels::SCALE_MANAGER;
 use crate::metrics::Verb;
@@ -183,8 +183,14 @@ impl Applying<'_> {
     fn or_without<T>(&mut self, outcome: Result<Option<T>, ApplyError>) -> Result<Option<T>, ApplyError> {
         match outcome {
             Err(ApplyError::Call(error)) if error.code().is_some_and(|code| code >= 500) && self.has_waited() => {
-                let reason = ConverterReason::ChildRefused;
-                self.applied.refusals.push(Refusal { reason, message: error.to_string() });
+                tracing::warn!("The rest goes on without: {error}");
+                self.ctx.metrics.error(AudioConverter::NAME, error.category());
+                // Not the apiserver's words: they may be others at each try, and each would be a write.
+                let message = format!(
+                    "{}: the apiserver answers again and again that it cannot: see what it asks (an admission webhook?), and its words in the operator's log",
+                    error.what()
+                );
+                self.applied.refusals.push(Refusal { reason: ConverterReason::ChildRefused, message });
                 Ok(None)
             }
             outcome => outcome,

@@ -196,13 +196,16 @@ async fn reconcile(
     let (Some(decision), Some(metadata)) = (decision, metadata) else { return Ok(action) };
     // Only now, so that the reason is not lost with an operator that ends in between: the next decides the same again.
     let carried = scaler.carry_out(&ctx, &converter, &metadata, replicas, decision).await;
-    // Of a call without an answer nobody knows whether the count was written.
-    let did_not_come = match &carried {
-        Ok(soon) => soon.is_some(),
-        Err(error) => error.code().is_some(),
-    };
-    if did_not_come {
-        status::take_back_scale(&ctx, &converter, status).await.map_err(Error::Status)?;
+    match &carried {
+        Ok(None) => {}
+        Ok(Some(_)) => status::take_back_scale(&ctx, &converter, status, None).await.map_err(Error::Status)?,
+        // Nobody knows whether it was written: if so, the resource has another version, and the status stays.
+        Err(_) => {
+            let version = metadata.resource_version.as_deref();
+            if let Err(error) = status::take_back_scale(&ctx, &converter, status, version).await {
+                tracing::debug!(%error, "The reason of a count that was not written stays in the status");
+            }
+        }
     }
     Ok(carried.map_err(Error::Replicas)?.map_or(action, Action::requeue))
 }

@@ -16,7 +16,7 @@ use crate::context::Context;
 use crate::errors::CallError;
 use crate::events::Note;
 use crate::labels::{self, Component};
-use crate::status::{StatusWrite, patch_status};
+use crate::status::{StatusWrite, patch_status, patch_status_at};
 
 /// The status of a converter with these children, of which so much was seen.
 pub fn plan_status(
@@ -97,16 +97,18 @@ pub async fn write(
 }
 
 /// Says again what was said before `status`, the one just written, of the last change of the count: it did not come to it.
+/// With `version`, only if nobody has written the resource since it had that one: a conflict if so.
 pub async fn take_back_scale(
     ctx: &Context,
     converter: &AudioConverter,
     status: AudioConverterStatus,
+    version: Option<&str>,
 ) -> Result<(), CallError> {
     let before = converter.status.as_ref();
     let mut restored = status.clone();
     restored.last_scale_time = before.and_then(|before| before.last_scale_time.clone());
     restored.last_scale_reason = before.and_then(|before| before.last_scale_reason.clone());
-    patch_status(ctx, converter, Some(&status), &restored).await?;
+    patch_status_at(ctx, converter, version, Some(&status), &restored).await?;
     Ok(())
 }
 
@@ -283,7 +285,7 @@ mod tests {
             converter.status = before.clone();
             let answer = serde_json::to_value(&converter).unwrap();
             let cluster = FakeCluster::default().json(path, &answer);
-            take_back_scale(&cluster.context(), &converter, told("from 2 to 3")).await.unwrap();
+            take_back_scale(&cluster.context(), &converter, told("from 2 to 3"), None).await.unwrap();
             assert_eq!(cluster.asked().len(), writes, "{before:?}");
         }
     }
