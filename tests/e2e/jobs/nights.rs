@@ -114,16 +114,17 @@ impl Night {
 
 /// Runs rounds of a fault, each from a number of records on.
 fn rounds(subject: &str, happen: impl Fn(&Night, &mut fastrand::Rng)) {
-    rounds_with(subject, None, happen);
+    rounds_with(subject, None, || (), happen);
 }
 
-/// The same with runs that move their sources away, if there is a folder to move them to.
-fn rounds_with(subject: &str, moved: Option<&str>, happen: impl Fn(&Night, &mut fastrand::Rng)) {
+/// The same with runs that move their sources away, if there is a folder to move them to; `prepare` comes before each.
+fn rounds_with(subject: &str, moved: Option<&str>, prepare: impl Fn(), happen: impl Fn(&Night, &mut fastrand::Rng)) {
     let policy = moved.map_or(json!({ "type": "Keep" }), |folder| json!({ "type": "MoveTo", "path": folder }));
     let mut rounds = Rounds::from_environment(1);
     for round in 0..rounds.count(ALL) {
         let recorded = rounds.random.usize(1..SIZE.files);
         println!("{subject}, round {round}: at {recorded} records");
+        prepare();
         let namespace = Namespace::restricted(&format!("night-{subject}"));
         let volume = Volume::with_claim(&namespace, "tapes");
         let mut night = Night::begin(namespace, volume, &policy, recorded);
@@ -146,19 +147,25 @@ fn a_worker_is_killed() {
 
 #[test]
 fn all_workers_are_killed_and_their_pods_deleted() {
-    rounds_with("workers", Some("done"), |night, _| {
-        let killed = night.kill_workers();
-        println!("killed: {killed:?}");
-        night.is_under_way();
-        // And once more by other means: what evicts or drains deletes pods.
-        let next = wait::until("others work", STEP, || {
-            let mut next = workers(&night.namespace, 1);
-            next.retain(|worker| killed.iter().all(|killed| killed.uid != worker.uid));
-            next.pop().ok_or("the killed only")
-        });
-        let deleted = night.namespace.kubectl("delete pods -l app.kubernetes.io/component=convert --now --wait=false");
-        assert!(deleted.contains(&next.name), "{next:?}");
-    });
+    rounds_with(
+        "workers",
+        Some("done"),
+        || (),
+        |night, _| {
+            let killed = night.kill_workers();
+            println!("killed: {killed:?}");
+            night.is_under_way();
+            // And once more by other means: what evicts or drains deletes pods.
+            let next = wait::until("others work", STEP, || {
+                let mut next = workers(&night.namespace, 1);
+                next.retain(|worker| killed.iter().all(|killed| killed.uid != worker.uid));
+                next.pop().ok_or("the killed only")
+            });
+            let deleted =
+                night.namespace.kubectl("delete pods -l app.kubernetes.io/component=convert --now --wait=false");
+            assert!(deleted.contains(&next.name), "{next:?}");
+        },
+    );
 }
 
 #[test]
@@ -236,13 +243,15 @@ fn the_disk_is_full() {
 
 /// What happens to more than one's own run.
 mod alone {
-    use super::rounds;
+    use super::{rounds, rounds_with};
     use crate::harness::pod_process::kill_operator;
     use crate::harness::{control_plane, kubectl, operator};
 
     #[test]
     fn the_operator_is_killed() {
-        rounds("operator", |night, _| {
+        // The kubelet starts a container that ends again and again later and later, after minutes at last: each round has a
+        // pod of its own.
+        rounds_with("operator", None, operator::delete_pods, |night, _| {
             let uid = |pod: &String| {
                 let line = format!("-n {} get pod {pod} -o jsonpath={{.metadata.uid}}", operator::NAMESPACE);
                 kubectl::run(&line, None).unwrap()
