@@ -96,7 +96,7 @@ impl Scaler {
             let patience = self.settings.patience();
             let asked = self.remembered(converter, |memory| memory.worth_asking(&views, now, patience));
             self.asker.look_at(&mut views, &asked, ALTOGETHER).await;
-            self.remembered(converter, |memory| memory.remember(&views, &asked, rollout.ready, now));
+            self.remembered(converter, |memory| memory.remember(&views, &asked, rollout.ready, now, patience));
         }
         if !valid.paused {
             self.spare(ctx, converter, valid, &mut views, count).await?;

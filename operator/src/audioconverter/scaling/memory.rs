@@ -17,6 +17,8 @@ const FIGURES_EVERY: Duration = Duration::from_secs(10);
 
 /// So often in a row a pod may leave a question without an answer before it is asked more rarely.
 const ASKED_AS_EVER: u32 = 2;
+/// So often before the pauses grow: one that hung for a moment is known again soon, one that is away costs little.
+const GROWS_AFTER: u32 = 4;
 /// The longest pause between two questions to a pod that does not answer.
 const LONGEST_PAUSE: Duration = Duration::from_mins(2);
 
@@ -29,23 +31,34 @@ pub struct Figures {
     pub capacity: Option<i64>,
 }
 
+/// How far a pod has come, and how many runs of its container are over: one that changes may have something to say.
+type Looks = (Stage, i32);
+
 /// Questions in a row that a pod left without an answer.
 #[derive(Clone, Copy, Debug)]
 struct Unanswered {
+    /// How many, since it looks as it does.
     times: u32,
+    /// When the first of all was asked.
+    since: Instant,
     /// When it was last asked.
     asked: Instant,
-    /// How far it had come then.
-    stage: Stage,
+    /// How it looked then.
+    looks: Looks,
+}
+
+fn looks(pod: &PodView) -> Looks {
+    (pod.stage, pod.ended)
 }
 
 impl Unanswered {
     /// How long it is not asked: each question costs its whole time-out, in which the reconcile does nothing else.
     fn pause(&self, patience: Duration) -> Duration {
-        match self.times.checked_sub(ASKED_AS_EVER) {
-            Some(more) => patience.saturating_mul(1_u32.checked_shl(more).unwrap_or(u32::MAX)).min(LONGEST_PAUSE),
-            None => Duration::ZERO,
+        if self.times < ASKED_AS_EVER {
+            return Duration::ZERO;
         }
+        let doubled = self.times.saturating_sub(GROWS_AFTER);
+        patience.saturating_mul(1_u32.checked_shl(doubled).unwrap_or(u32::MAX)).min(LONGEST_PAUSE)
     }
 }
 
@@ -56,8 +69,8 @@ pub struct Memory {
     pub history: History,
     /// When the pods were last asked, and how many were ready then.
     pub looked: Option<(Instant, i32)>,
-    /// What each pod last said, by its uid.
-    loads: HashMap<String, Load>,
+    /// What each pod last said, by its uid, and how many runs of its container were over then.
+    loads: HashMap<String, (i32, Load)>,
     /// Since when a pod is silent that should answer, by its name.
     silent: HashMap<String, Instant>,
     /// Pods that did not answer when they were last asked, by their uid.
@@ -97,10 +110,11 @@ impl Memory {
         }
     }
 
-    /// Gives `pods` what they last said.
+    /// Gives `pods` what they last said, unless that run of their container is over.
     pub fn recall(&self, pods: &mut [PodView]) {
         for pod in pods {
-            pod.load = self.loads.get(&pod.uid).cloned();
+            let said = self.loads.get(&pod.uid).filter(|(ended, _)| *ended == pod.ended);
+            pod.load = said.map(|(_, load)| load.clone());
         }
     }
 
@@ -109,14 +123,25 @@ impl Memory {
     pub fn worth_asking(&self, pods: &[PodView], now: Instant, patience: Duration) -> BTreeSet<String> {
         let is_due = |pod: &&PodView| {
             self.unanswered.get(&pod.uid).is_none_or(|last| {
-                last.stage != pod.stage || now.saturating_duration_since(last.asked) >= last.pause(patience)
+                last.looks != looks(pod) || now.saturating_duration_since(last.asked) >= last.pause(patience)
             })
         };
         pods.iter().filter(is_due).map(|pod| pod.name.clone()).collect()
     }
 
     /// Keeps what `pods`, all that there are, have just said, of whom these were `asked`; so many of them were `ready`.
-    pub fn remember(&mut self, pods: &[PodView], asked: &BTreeSet<String>, ready: i32, now: Instant) {
+    ///
+    /// A stopping pod that gives no answer for `patience` counts no longer: its node may be dead, and the apiserver keeps it
+    /// for all its grace period, which may be days. No stream ends by that: nobody chooses a pod that stops already, and
+    /// a stream that comes over from it counts where it goes.
+    pub fn remember(
+        &mut self,
+        pods: &[PodView],
+        asked: &BTreeSet<String>,
+        ready: i32,
+        now: Instant,
+        patience: Duration,
+    ) {
         self.looked = Some((now, ready));
         let before = std::mem::take(&mut self.unanswered);
         let mute = pods.iter().filter(|pod| !pod.fresh && (pod.started || pod.stopping));
@@ -124,14 +149,20 @@ impl Memory {
             .filter_map(|pod| {
                 let last = before.get(&pod.uid).copied();
                 let again = || {
-                    let times = last.filter(|last| last.stage == pod.stage).map_or(0, |last| last.times);
-                    Unanswered { times: times.saturating_add(1), asked: now, stage: pod.stage }
+                    let times = last.filter(|last| last.looks == looks(pod)).map_or(0, |last| last.times);
+                    let since = last.map_or(now, |last| last.since);
+                    Unanswered { times: times.saturating_add(1), since, asked: now, looks: looks(pod) }
                 };
                 let entry = if asked.contains(&pod.name) { Some(again()) } else { last };
                 Some((pod.uid.clone(), entry?))
             })
             .collect();
-        self.loads = pods.iter().filter_map(|pod| Some((pod.uid.clone(), pod.load.clone()?))).collect();
+        let is_lost = |pod: &PodView| {
+            let last = self.unanswered.get(&pod.uid).filter(|_| pod.stopping);
+            last.is_some_and(|last| now.saturating_duration_since(last.since) >= patience)
+        };
+        let said = pods.iter().filter(|pod| !is_lost(pod));
+        self.loads = said.filter_map(|pod| Some((pod.uid.clone(), (pod.ended, pod.load.clone()?)))).collect();
         let silent = pods.iter().filter(|pod| pod.is_silent());
         let since = |name: &str| self.silent.get(name).copied().unwrap_or(now);
         self.silent = silent.map(|pod| (pod.name.clone(), since(&pod.name))).collect();
@@ -191,6 +222,7 @@ mod tests {
     use super::*;
 
     const GAP: Duration = Duration::from_mins(1);
+    const PATIENCE: Duration = Duration::from_secs(15);
 
     fn figures(active: i64) -> Figures {
         Figures { active: Some(active), capacity: Some(9) }
@@ -216,46 +248,88 @@ mod tests {
         let start = Instant::now();
         let mut memory = Memory::new(GAP, start);
         let asked = ["a".to_owned(), "b".to_owned()].into();
-        memory.remember(&[ready("a", 3, 9), ready("b", 1, 9)], &asked, 2, start);
+        memory.remember(&[ready("a", 3, 9), ready("b", 1, 9)], &asked, 2, start, PATIENCE);
         memory.reserved = ["uid-a".to_owned(), "uid-b".to_owned()].into();
         let mut now = [PodView { load: None, fresh: false, ..ready("a", 0, 0) }];
         memory.recall(&mut now);
         assert_eq!(now[0].streams(), Some(3));
-        memory.remember(&now, &asked, 1, start + Duration::from_secs(5));
+        memory.remember(&now, &asked, 1, start + Duration::from_secs(5), PATIENCE);
         assert_eq!(memory.reserved, ["uid-a".to_owned()].into());
         assert_eq!(memory.loads.len(), 1);
-        assert_eq!(memory.long_silent(start + Duration::from_secs(19), Duration::from_secs(15)), None);
-        memory.remember(&now, &asked, 1, start + Duration::from_secs(20));
-        assert_eq!(memory.long_silent(start + Duration::from_secs(20), Duration::from_secs(15)), Some("a"));
-        memory.remember(&[ready("a", 3, 9)], &asked, 1, start + Duration::from_secs(21));
-        assert_eq!(memory.long_silent(start + Duration::from_mins(9), Duration::from_secs(15)), None);
+        assert_eq!(memory.long_silent(start + Duration::from_secs(19), PATIENCE), None);
+        memory.remember(&now, &asked, 1, start + Duration::from_secs(20), PATIENCE);
+        assert_eq!(memory.long_silent(start + Duration::from_secs(20), PATIENCE), Some("a"));
+        memory.remember(&[ready("a", 3, 9)], &asked, 1, start + Duration::from_secs(21), PATIENCE);
+        assert_eq!(memory.long_silent(start + Duration::from_mins(9), PATIENCE), None);
     }
 
     #[test]
     fn a_pod_that_does_not_answer_is_asked_more_and_more_rarely() {
-        let (start, patience) = (Instant::now(), Duration::from_secs(15));
+        let start = Instant::now();
         let mut memory = Memory::new(GAP, start);
         let mute = PodView { fresh: false, ..ready("mute", 3, 9) };
         let pods = [mute.clone(), ready("well", 1, 9), PodView { fresh: false, ..starting("new") }];
         let mut asked_at = Vec::new();
-        for second in (0..400).step_by(5) {
+        for second in (0..405).step_by(5) {
             let now = start + Duration::from_secs(second);
-            let asked = memory.worth_asking(&pods, now, patience);
+            let asked = memory.worth_asking(&pods, now, PATIENCE);
             assert!(asked.contains("well") && asked.contains("new"));
             if asked.contains("mute") {
                 asked_at.push(second);
             }
-            memory.remember(&pods, &asked, 1, now);
+            memory.remember(&pods, &asked, 1, now, PATIENCE);
         }
-        assert_eq!(asked_at, [0, 5, 20, 50, 110, 230, 350]);
+        assert_eq!(asked_at, [0, 5, 20, 35, 50, 80, 140, 260, 380]);
         // Whoever changes may have something to say.
-        let now = start + Duration::from_secs(400);
-        let unready = [PodView { stage: Stage::Unready, ..mute.clone() }];
-        assert_eq!(memory.worth_asking(&unready, now, patience).len(), 1);
-        assert_eq!(memory.worth_asking(&[mute], now, patience).len(), 0);
+        let now = start + Duration::from_secs(405);
+        for (what, pod, asked) in [
+            ("as it was", mute.clone(), 0),
+            ("not ready any more", PodView { stage: Stage::Unready, ..mute.clone() }, 1),
+            ("restarted", PodView { ended: 1, ..mute.clone() }, 1),
+            ("it stops, which makes it say no more", PodView { stopping: true, ..mute }, 0),
+        ] {
+            assert_eq!(memory.worth_asking(&[pod], now, PATIENCE).len(), asked, "{what}");
+        }
         // And one that answers is asked as ever.
-        memory.remember(&[ready("mute", 3, 9)], &["mute".to_owned()].into(), 1, now);
-        assert_eq!(memory.worth_asking(&[ready("mute", 3, 9)], now, patience).len(), 1);
+        memory.remember(&[ready("mute", 3, 9)], &["mute".to_owned()].into(), 1, now, PATIENCE);
+        assert_eq!(memory.worth_asking(&[ready("mute", 3, 9)], now, PATIENCE).len(), 1);
+    }
+
+    #[test]
+    fn streams_of_a_pod_that_is_away_count_until_it_stops_or_is_another() {
+        let mute = PodView { fresh: false, ..ready("a", 3, 9) };
+        let stopping = PodView { stopping: true, ..mute.clone() };
+        // A look every 5 s, the first of which it answers: what it is in each of the others, and what is known after them.
+        for (what, views, known) in [
+            ("it hangs", vec![mute.clone(); 40], Some(3)),
+            ("it hangs and is not ready", vec![PodView { stage: Stage::Unready, ..mute.clone() }; 40], Some(3)),
+            ("it has just begun to stop", vec![stopping.clone(); 3], Some(3)),
+            ("it stops, and nobody hears of it", vec![stopping.clone(); 4], None),
+            ("it was away before it stopped", [vec![mute.clone(); 3], vec![stopping.clone()]].concat(), None),
+            (
+                "it stops and says so",
+                [vec![stopping.clone(); 9], vec![PodView { fresh: true, ..stopping }]].concat(),
+                Some(3),
+            ),
+            ("its container has been restarted", vec![PodView { ended: 1, ..mute.clone() }], None),
+            ("and says so", vec![PodView { ended: 1, ..ready("a", 1, 9) }], Some(1)),
+        ] {
+            let (start, step) = (Instant::now(), Duration::from_secs(5));
+            let mut memory = Memory::new(GAP, start);
+            memory.remember(&[ready("a", 3, 9)], &["a".to_owned()].into(), 1, start, PATIENCE);
+            let (mut now, mut last) = (start, [mute.clone()]);
+            for view in views {
+                now += step;
+                last = [view];
+                let said = last[0].load.take().filter(|_| last[0].fresh);
+                memory.recall(&mut last);
+                last[0].load = said.or(last[0].load.take());
+                let asked = memory.worth_asking(&last, now, PATIENCE);
+                memory.remember(&last, &asked, 1, now, PATIENCE);
+            }
+            memory.recall(&mut last);
+            assert_eq!(last[0].streams(), known, "{what}");
+        }
     }
 
     #[test]

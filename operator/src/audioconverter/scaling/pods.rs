@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
+use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Pod};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
@@ -46,6 +46,8 @@ pub struct PodView {
     pub stage: Stage,
     /// Whether it has started, so that an answer can be expected of it.
     pub started: bool,
+    /// How many runs of its container are over, with their streams. What one said is not true of the next.
+    pub ended: i32,
     /// Whether it is on its way out.
     pub stopping: bool,
     /// Its `pod-deletion-cost`, if that is one of ours.
@@ -86,6 +88,7 @@ impl PodView {
                 (true, ..) => Stage::Pending,
             },
             started: ready || containers.iter().any(has_started),
+            ended: containers.iter().find(|container| container.name == CONTAINER).map_or(0, runs_over),
             stopping: ends.is_some(),
             cost: pod
                 .annotations()
@@ -120,6 +123,13 @@ fn has_started(container: &ContainerStatus) -> bool {
     container.name == CONTAINER && running && container.started == Some(true)
 }
 
+/// The kubelet counts a restart when the next run begins: the run that waits for it is over already.
+fn runs_over(container: &ContainerStatus) -> i32 {
+    let last = container.last_state.as_ref().is_some_and(|last| last.terminated.is_some());
+    let is_over = |state: &ContainerState| state.terminated.is_some() || (state.waiting.is_some() && last);
+    container.restart_count.saturating_add(container.state.as_ref().is_some_and(is_over).into())
+}
+
 /// The cost of the pod that goes as number `rank`.
 pub fn cost_of(rank: usize) -> i32 {
     LOWEST_COST.saturating_add(i32::try_from(rank).unwrap_or(i32::MAX)).min(OUR_COSTS - 1)
@@ -138,6 +148,7 @@ pub(super) mod tests {
             created: 100,
             stage: Stage::Ready,
             started: true,
+            ended: 0,
             stopping: false,
             cost: None,
             address: None,
@@ -189,6 +200,27 @@ pub(super) mod tests {
         assert!(view("{metadata: {name: p, deletionTimestamp: 2026-01-01T00:00:00Z}}").unwrap().stopping);
         assert_eq!(view("{metadata: {name: p}, status: {phase: Failed}}"), None);
         assert_eq!(view("{metadata: {name: p, deletionTimestamp: 2025-12-31T23:59:59Z}}"), None, "its node is dead");
+    }
+
+    #[test]
+    fn a_run_is_over_when_it_ends_and_not_only_when_the_next_begins() {
+        let ended = "{terminated: {exitCode: 1}}";
+        for (what, name, restarts, state, last, over) in [
+            ("its first image is pulled", CONTAINER, 0, "{waiting: {}}", "{}", 0),
+            ("nothing is said", CONTAINER, 0, "{}", "{}", 0),
+            ("the first runs", CONTAINER, 0, "{running: {}}", "{}", 0),
+            ("the first has ended", CONTAINER, 0, ended, "{}", 1),
+            ("the second waits", CONTAINER, 0, "{waiting: {reason: CrashLoopBackOff}}", ended, 1),
+            ("the second runs", CONTAINER, 1, "{running: {}}", ended, 1),
+            ("the second has ended", CONTAINER, 1, ended, ended, 2),
+            ("another container's", "sidecar", 7, ended, ended, 0),
+        ] {
+            let yaml = format!(
+                "{{metadata: {{name: p}}, status: {{phase: Running, containerStatuses: [{{name: {name}, image: x,
+                  imageID: '', ready: false, restartCount: {restarts}, state: {state}, lastState: {last}}}]}}}}"
+            );
+            assert_eq!(view(&yaml).unwrap().ended, over, "{what}");
+        }
     }
 
     #[test]
