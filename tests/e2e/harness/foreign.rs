@@ -3,7 +3,7 @@
 use e2e::cluster::foreign::Foreign;
 
 use super::kubectl;
-use super::wait::STEP;
+use super::wait::{self, STEP};
 
 /// One that is installed; dropping it takes it away, and with it all objects of the kind.
 pub struct Installed(Foreign);
@@ -16,8 +16,12 @@ impl Installed {
         // As the projects say: the definitions are too large for the annotation of a client-side apply.
         kubectl::run(&format!("apply --server-side --force-conflicts -f {file}"), None).unwrap();
         let installed = Self(foreign);
-        let line = format!("wait crd/{} --for=condition=Established --timeout={}s", foreign.name(), STEP.as_secs());
-        kubectl::run(&line, None).unwrap();
+        // `kubectl wait` fails over a definition that has no conditions yet.
+        let established = r#"jsonpath={.status.conditions[?(@.type=="Established")].status}"#;
+        wait::until(&format!("{} is served", foreign.name()), STEP, || {
+            let said = kubectl::run_quietly(&["get", "crd", foreign.name(), "-o", established], None);
+            if said.stdout.trim() == "True" { Ok(()) } else { Err(format!("{}{}", said.stdout, said.stderr)) }
+        });
         installed
     }
 }
