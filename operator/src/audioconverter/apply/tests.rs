@@ -197,7 +197,7 @@ fn condition(type_: &str, status: &str, reason: &str) -> Value {
 #[tokio::test]
 async fn a_kind_that_is_not_served_is_not_asked_for_and_said() {
     let spec = "{gateway: {parentRefs: [{name: gate}]}, serviceMonitor: {}}";
-    let metrics = "/api/v1/namespaces/reels/services/tape-archive-9-b770de5a";
+    let metrics = "/api/v1/namespaces/reels/services/tape-archive-9";
     let fake = cluster(spec).json(&format!("PATCH {metrics}"), &json!({"metadata": {"name": "m"}}));
     let (applied, asked) = applied(&fake, spec, settled(), Apis::default()).await;
     assert_eq!(asked_for(&asked, ROUTES), Vec::<String>::new());
