@@ -216,7 +216,16 @@ impl Reader {
     pub(super) fn into_body(self) -> Body {
         Body::from_stream(stream::try_unfold(self, async |reader| {
             loop {
-                match reader.0.next()? {
+                let next = match reader.0.next() {
+                    Ok(next) => next,
+                    Err(broken) => {
+                        // HTTP throws away what it has not sent when a body fails, be it the answer's head, and sends only
+                        // when the body makes it wait: without this, a quick failure looks like no answer at all.
+                        tokio::task::yield_now().await;
+                        return Err(broken);
+                    }
+                };
+                match next {
                     Next::Ready(bytes) => return Ok::<_, io::Error>(Some((bytes, reader))),
                     Next::Read(file, at, count) => {
                         let backlog = Arc::clone(&reader.0);
@@ -300,7 +309,9 @@ mod tests {
         let (backlog, mut writer, reader, _begun) = Backlog::new(&pool);
         writer.head(b"head").unwrap();
         assert_eq!(backlog.end(Err(Failure::NoEnd), ()), Begun::Yes);
-        assert!(axum::body::to_bytes(reader.into_body(), 100).await.is_err());
+        let mut body = reader.into_body().into_data_stream();
+        assert!(futures::poll!(body.next()).is_pending(), "time for HTTP to send the answer's head");
+        assert!(body.next().await.unwrap().is_err());
         let (backlog, _writer, _reader, begun) = Backlog::new(&pool);
         assert_eq!(backlog.end(Err(Failure::NoEnd), ()), Begun::No);
         assert!(matches!(begun.await, Ok(Err(Failure::NoEnd))));
