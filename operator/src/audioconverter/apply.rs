@@ -95,11 +95,16 @@ pub(super) const PROMETHEUS: &str =
 /// far. Else they are gone, and nobody need look. (Where a watch has its list, that tells.)
 fn must_sweep(converter: &AudioConverter) -> bool {
     let Some(status) = &converter.status else { return true };
-    let held = conditions::find(&status.conditions, ConverterCondition::Degraded.as_str()).is_some_and(|degraded| {
-        [ConverterReason::InvalidSpec, ConverterReason::NotAllowed].iter().any(|held| held.as_str() == degraded.reason)
-    });
-    held || conditions::is_true(&status.conditions, ConverterCondition::Paused.as_str())
+    is_degraded_for(converter, &[ConverterReason::InvalidSpec, ConverterReason::NotAllowed])
+        || conditions::is_true(&status.conditions, ConverterCondition::Paused.as_str())
         || status.observed_generation != converter.metadata.generation
+}
+
+/// Whether the status says one of these reasons for being `Degraded`.
+fn is_degraded_for(converter: &AudioConverter, reasons: &[ConverterReason]) -> bool {
+    let conditions = converter.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    conditions::find(conditions, ConverterCondition::Degraded.as_str())
+        .is_some_and(|degraded| reasons.iter().any(|reason| reason.as_str() == degraded.reason))
 }
 
 /// Writes `count` into `spec.replicas` through the scale subresource, unless the resource has changed since it had this
@@ -199,10 +204,8 @@ impl Applying<'_> {
 
     /// Whether what fails has failed for a while, by the tries or by what the status says already.
     fn has_waited(&self) -> bool {
-        let conditions = self.converter.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-        let is_said = conditions::find(conditions, ConverterCondition::Degraded.as_str())
-            .is_some_and(|degraded| degraded.reason == ConverterReason::ChildRefused.as_str());
-        is_said || self.ctx.backoff.failures(&driver::key_of(self.converter)) >= FAILURES
+        is_degraded_for(self.converter, &[ConverterReason::ChildRefused])
+            || self.ctx.backoff.failures(&driver::key_of(self.converter)) >= FAILURES
     }
 
     /// The Deployment. Where its count falls, the pods that go are made ready for it first.

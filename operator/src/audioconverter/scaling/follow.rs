@@ -89,8 +89,7 @@ impl Scaler {
             return Ok(followed);
         }
         let due = self.is_due(converter, wish.as_ref(), rollout);
-        let views = pods.unwrap_or_default().iter().filter_map(|pod| PodView::from_pod(pod, now_of_status().0));
-        let mut views: Vec<PodView> = views.collect();
+        let mut views = PodView::from_pods(pods.unwrap_or_default(), now_of_status().0);
         self.remembered(converter, |memory| memory.recall(&mut views));
         if due {
             let patience = self.settings.patience();

@@ -63,7 +63,7 @@ impl Scaler {
             return Ok(self.keep(converter, desired, from));
         }
         let pods = observe::pods(ctx, valid).await?;
-        let mut views: Vec<PodView> = pods.iter().filter_map(|pod| PodView::from_pod(pod, now().0)).collect();
+        let mut views = PodView::from_pods(&pods, now().0);
         self.remembered(converter, |memory| memory.recall(&mut views));
         let there = views.iter().filter(|pod| !pod.stopping).count();
         let surplus = |of: usize| of.saturating_sub(usize::try_from(to).unwrap_or_default());

@@ -61,8 +61,13 @@ pub struct PodView {
 }
 
 impl PodView {
+    /// Reads those that a ReplicaSet counts.
+    pub fn from_pods(pods: &[Pod], now: Timestamp) -> Vec<Self> {
+        pods.iter().filter_map(|pod| Self::from_pod(pod, now)).collect()
+    }
+
     /// Reads it; `None` for a pod that is over, or should be by `now`: no ReplicaSet counts it.
-    pub fn from_pod(pod: &Pod, now: Timestamp) -> Option<Self> {
+    fn from_pod(pod: &Pod, now: Timestamp) -> Option<Self> {
         let status = pod.status.as_ref();
         let phase = status.and_then(|status| status.phase.as_deref()).unwrap_or("Pending");
         if matches!(phase, "Succeeded" | "Failed") {
