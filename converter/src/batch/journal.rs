@@ -10,6 +10,7 @@ use std::io::{self, BufRead, BufReader, Read as _, Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, fallocate};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -88,7 +89,9 @@ pub fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<Li
 }
 
 /// Room that is set aside ahead of what is written: on a full disk the records that say so must still find some.
-const ROOM: i64 = 256 * 1024;
+const ROOM: u64 = 256 * 1024;
+/// Room for a sentence that a record may yet get.
+const SENTENCE: u64 = 512;
 
 /// A record file open for appending, by one process at a time.
 #[derive(Debug)]
@@ -154,17 +157,48 @@ impl Journal {
         Ok(places)
     }
 
-    /// A file system that cannot do it goes without.
+    /// Sees to it that these records will find room, even if each turns into a failure. An error: the volume is full.
+    pub fn make_room(&self, records: &[impl Serialize]) -> io::Result<()> {
+        let mut bytes = Bytes(0);
+        for record in records {
+            serde_json::to_writer(&mut bytes, record)?;
+            bytes.0 += SENTENCE;
+        }
+        match self.set_aside(bytes.0) {
+            Err(full @ (Errno::ENOSPC | Errno::EDQUOT)) => Err(full.into()),
+            // A file system that cannot do it goes without.
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
     fn set_room_aside(&self) {
-        let end = i64::try_from(self.length).unwrap_or(i64::MAX);
-        if let Err(error) = fallocate(&self.file, FallocateFlags::FALLOC_FL_KEEP_SIZE, end, ROOM) {
+        if let Err(error) = self.set_aside(ROOM) {
             tracing::debug!(file = %self.path.display(), %error, "no room is set aside for records");
         }
+    }
+
+    fn set_aside(&self, bytes: u64) -> Result<(), Errno> {
+        let [end, bytes] = [self.length, bytes].map(|number| i64::try_from(number).unwrap_or(i64::MAX));
+        if bytes == 0 { Ok(()) } else { fallocate(&self.file, FallocateFlags::FALLOC_FL_KEEP_SIZE, end, bytes) }
     }
 
     /// Where the file is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+}
+
+/// Counts what is written to it.
+struct Bytes(u64);
+
+impl Write for Bytes {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

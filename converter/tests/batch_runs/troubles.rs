@@ -131,6 +131,34 @@ fn a_full_disk_is_told_and_not_burnt_through() {
 }
 
 #[test]
+fn however_little_room_there_is_no_file_has_its_name_without_a_record() {
+    let tree = Tree::new();
+    for number in 0..6 {
+        tree.wav(format!("{number}.wav"), 1, 300);
+    }
+    let run = tree.run("destination", "destination/.flacship/u");
+    fs::create_dir_all(&run.destination).unwrap();
+    let plan = tree.run("elsewhere", "plan");
+    plan.stage("plan", &[]);
+    // Each FLAC takes three, the records and what is noted ahead of them one or two each.
+    for pages in 0..24 {
+        let script = format!(
+            "mkdir -p '{0}'; cp -r '{1}/.' '{0}'; \
+             free=$(stat -f -c %a \"$D\"); head -c $((4096 * (free - {pages}))) /dev/zero > \"$D/ballast\"; \
+             run \"$@\"; ls \"$D\"; rm \"$D/ballast\"; run \"$@\"; echo records; cat '{2}'",
+            run.records.display(),
+            plan.records.display(),
+            run.results(0).display()
+        );
+        let lines = with_little_room(&tree, &script, &run);
+        let (before, records) = lines.split_at(lines.iter().position(|line| line == "records").unwrap());
+        let records: Vec<Value> = records[1..].iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let of = |outcome: &str| records.iter().filter(|record| record["outcome"] == outcome).count();
+        assert_eq!((of("converted"), of("skipped")), (6, 0), "{pages} pages: {before:?}, {records:?}");
+    }
+}
+
+#[test]
 fn a_pipe_in_a_partial_files_place_is_not_waited_for() {
     let tree = Tree::new();
     tree.wav("a.wav", 1, 2000);

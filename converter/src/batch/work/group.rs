@@ -1,4 +1,4 @@
-//! Making a group of files durable. In this order, for all of them together:
+//! Making a group of files durable, once their records are sure to find room. In this order, for all of them together:
 //!
 //! 1. The written files are on the disk.
 //! 2. Each is read back and is what was encoded.
@@ -122,6 +122,9 @@ impl Groups<'_> {
     }
 
     fn take_steps(&mut self, group: &mut [Item<'_>]) -> Result<Vec<u64>, Error> {
+        let records: Vec<&Done> = group.iter().map(Item::done).collect();
+        // A FLAC that gets its name and no record would count as somebody else's.
+        self.journal.make_room(&records).map_err(Error::io("recording in", self.journal.path()))?;
         // It is a help to the next try, and no more: a full disk must not keep the records from saying that it is full.
         if let Err(error) = self.note(group) {
             tracing::warn!(%error, "what is pending could not be noted beside {}", self.journal.path().display());
