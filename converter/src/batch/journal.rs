@@ -99,6 +99,8 @@ pub struct Journal {
     file: File,
     path: PathBuf,
     length: u64,
+    /// Bytes set aside behind that.
+    room: u64,
 }
 
 impl Journal {
@@ -121,7 +123,7 @@ impl Journal {
         if let Some(folder) = path.parent() {
             sync_folder(folder)?;
         }
-        let journal = Self { file, path: path.to_owned(), length: whole };
+        let mut journal = Self { file, path: path.to_owned(), length: whole, room: 0 };
         journal.set_room_aside();
         Ok(journal)
     }
@@ -152,13 +154,14 @@ impl Journal {
             self.file.write_all(&lines)?;
             self.file.sync_data()?;
             self.length += lines.len() as u64;
+            self.room = self.room.saturating_sub(lines.len() as u64);
             self.set_room_aside();
         }
         Ok(places)
     }
 
     /// Sees to it that these records will find room, even if each turns into a failure. An error: the volume is full.
-    pub fn make_room(&self, records: &[impl Serialize]) -> io::Result<()> {
+    pub fn make_room(&mut self, records: &[impl Serialize]) -> io::Result<()> {
         let mut bytes = Bytes(0);
         for record in records {
             serde_json::to_writer(&mut bytes, record)?;
@@ -171,15 +174,20 @@ impl Journal {
         }
     }
 
-    fn set_room_aside(&self) {
+    fn set_room_aside(&mut self) {
         if let Err(error) = self.set_aside(ROOM) {
             tracing::debug!(file = %self.path.display(), %error, "no room is set aside for records");
         }
     }
 
-    fn set_aside(&self, bytes: u64) -> Result<(), Errno> {
-        let [end, bytes] = [self.length, bytes].map(|number| i64::try_from(number).unwrap_or(i64::MAX));
-        if bytes == 0 { Ok(()) } else { fallocate(&self.file, FallocateFlags::FALLOC_FL_KEEP_SIZE, end, bytes) }
+    fn set_aside(&mut self, bytes: u64) -> Result<(), Errno> {
+        // XFS wants as much free room again, even for what is set aside already (xfs_alloc_file_space).
+        if bytes > self.room {
+            let [end, count] = [self.length, bytes].map(|number| i64::try_from(number).unwrap_or(i64::MAX));
+            fallocate(&self.file, FallocateFlags::FALLOC_FL_KEEP_SIZE, end, count)?;
+            self.room = bytes;
+        }
+        Ok(())
     }
 
     /// Where the file is.
